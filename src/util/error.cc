@@ -7,7 +7,8 @@
 namespace foldstream {
 
 void check_failed(const char* condition, const char* file, int line) {
-  std::fprintf(stderr, "internal error: %s does not hold (%s:%d); please report it with the model\n",
+  std::fprintf(stderr,
+               "internal error: %s does not hold (%s:%d); please report it with the model\n",
                condition, file, line);
   std::abort();
 }

@@ -7,8 +7,8 @@
 
 namespace foldstream {
 
-// What a user can cause and mend. `message` says where it is, what was found and what was expected, in one
-// lower-case line without a full stop; `help`, when not empty, says what to do.
+// What a user can cause and mend. `message` says where it is, what was found and what was expected,
+// in one lower-case line without a full stop; `help`, when not empty, says what to do.
 class Error : public std::runtime_error {
  public:
   explicit Error(const std::string& message, std::string help = "")

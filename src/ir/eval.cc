@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/ir/eval.h"
+
+#include <fmt/format.h>
+
+#include <unordered_map>
+
+#include "src/ir/op.h"
+#include "src/util/error.h"
+
+namespace foldstream {
+
+std::vector<Tensor> evaluate_node(const Node& node, std::span<const Tensor* const> in) {
+  if (node.op->eval == nullptr) {
+    throw Error(fmt::format("{}: this operator can't be computed", describe(node)));
+  }
+  std::vector<Tensor> out;
+  try {
+    out = node.op->eval(node, in);
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: {}", describe(node), error.what()), error.help());
+  }
+  FOLDSTREAM_CHECK(out.size() == node.out.size());
+  for (size_t i = 0; i < out.size(); ++i) FOLDSTREAM_CHECK(out[i].type == node.out[i]);
+  return out;
+}
+
+Evaluator::Evaluator(const Graph& graph) : graph_(graph) {
+  for (const Node& node : graph.nodes) {
+    if (node.op->kind == Op::Kind::input) inputs_.push_back(&node);
+    if (node.op->kind == Op::Kind::constant) constants_[&node] = evaluate_node(node, {});
+  }
+}
+
+std::vector<Tensor> Evaluator::run(std::span<const Tensor> inputs) const {
+  return run(inputs, nullptr);
+}
+
+std::vector<Tensor> Evaluator::run(
+    std::span<const Tensor> inputs,
+    const std::function<void(const Node&, const std::vector<Tensor>&)>& see) const {
+  if (inputs.size() != inputs_.size()) {
+    throw Error(fmt::format("graph '{}' has {} inputs, {} were given", graph_.name, inputs_.size(),
+                            inputs.size()));
+  }
+  std::unordered_map<const Node*, std::vector<Tensor>> values;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Node& node = *inputs_[i];
+    if (inputs[i].type != node.out[0]) {
+      throw Error(fmt::format("graph input '{}' is {}, it was given {}", node.name,
+                              to_string(node.out[0]), to_string(inputs[i].type)));
+    }
+    values[&node] = {inputs[i]};
+    if (see) see(node, values[&node]);
+  }
+  const auto result = [&](const Value& value) -> const Tensor& {
+    const auto constant = constants_.find(value.node);
+    return constant != constants_.end() ? constant->second[value.port]
+                                        : values.at(value.node)[value.port];
+  };
+  for (const Node& node : graph_.nodes) {
+    if (node.op->kind == Op::Kind::input || node.op->kind == Op::Kind::constant) continue;
+    std::vector<const Tensor*> in;
+    for (const Value& value : node.in) in.push_back(&result(value));
+    auto& out = values[&node] = evaluate_node(node, in);
+    if (see) see(node, out);
+  }
+  std::vector<Tensor> outputs;
+  for (const Output& output : graph_.outputs) outputs.push_back(result(output.value));
+  return outputs;
+}
+
+}  // namespace foldstream

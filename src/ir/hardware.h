@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an operator tells the hardware side about itself: its streams, its legal folding, its
+// rhythm, what it costs and the modules that implement it. Decision record 1 defines steps, depth
+// and queue exactly.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace foldstream {
+
+// One stream of a node: `lanes` elements of `bits` bits in each beat, element 0 in the low bits;
+// `beats` beats a frame.
+struct Stream {
+  int64_t lanes = 1;
+  int64_t bits = 1;
+  int64_t beats = 1;
+  bool operator==(const Stream&) const = default;
+  int64_t width() const { return lanes * bits; }
+};
+
+struct Ports {
+  std::vector<Stream> in, out;
+};
+
+// `steps` equal steps in a row. In each of them one beat is taken from every input whose bit is set
+// in `take`, and one beat is given to every output whose bit is set in `give`.
+struct Phase {
+  int64_t steps = 1;
+  uint32_t take = 0;
+  uint32_t give = 0;
+  bool operator==(const Phase&) const = default;
+};
+
+struct Block {
+  int64_t repeat = 1;
+  std::vector<Phase> phases;
+};
+
+// One frame of a node, step by step, and how long a given beat needs to become visible at the
+// output (`depth` cycles, queue included). The same frame repeats for ever; frames overlap. The
+// only source of cycles in Foldstream.
+struct Rhythm {
+  std::vector<Block> frame;
+  int64_t depth = 1;
+
+  int64_t steps() const {  // the initiation interval when never starved or blocked, in cycles
+    int64_t total = 0;
+    for (const Block& block : frame) {
+      for (const Phase& phase : block.phases) total += block.repeat * phase.steps;
+    }
+    return total;
+  }
+};
+
+// A folding attribute and its legal values, ascending.
+struct Fold {
+  std::string attr;
+  std::vector<int64_t> legal;
+};
+
+// Resources by the counting rules of docs/results.md; ff and lut as mapped for `Device`.
+struct Cost {
+  double lut = 0, ff = 0, bram18 = 0, uram = 0, dsp = 0;
+  Cost& operator+=(const Cost& other) {
+    lut += other.lut, ff += other.ff, bram18 += other.bram18, uram += other.uram, dsp += other.dsp;
+    return *this;
+  }
+};
+
+// The families whose cells the generators know. `generic` netlists run everywhere.
+enum class Family { generic, xilinx };
+
+struct TextFile {
+  std::string name;  // file name without folder
+  std::string text;
+};
+
+// The hardware of one node. `top` is a module with clk_i, rst_i and, for one input and one output,
+// s_valid_i, s_ready_o, s_data_i, m_valid_o, m_ready_i, m_data_o; several of a side are numbered:
+// s0_valid_i, s1_valid_i ...
+struct Hardware {
+  std::string top;
+  std::map<std::string, int64_t> parameters;  // of `top`
+  std::vector<TextFile> modules;              // generated SystemVerilog, one module a file
+  std::vector<TextFile> memories;             // $readmemh images, referenced by file name alone
+  std::vector<std::string> cells;             // library modules used: "fst_queue", "fst_gpc73" ...
+};
+
+}  // namespace foldstream
