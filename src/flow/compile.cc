@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/flow/compile.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+#include "src/ir/op.h"
+#include "src/ir/pass.h"
+#include "src/ir/verify.h"
+#include "src/util/error.h"
+
+namespace foldstream {
+namespace {
+
+enum class Side { head, core, tail };
+
+const Finding* find_reason(const std::vector<Finding>& findings, const std::string& node) {
+  for (const Finding& finding : findings) {
+    if (finding.node == node && !finding.reason.empty()) return &finding;
+  }
+  return nullptr;
+}
+
+[[noreturn]] void throw_blocked(const Node& hardware, const Node& host,
+                                const std::vector<Finding>& findings) {
+  // The reason stands with the node that first left the integers, which may lie before `host`.
+  const Node* at = &host;
+  while (true) {
+    if (const Finding* finding = find_reason(findings, at->name)) {
+      throw Error(fmt::format("node '{}' ({}) blocks hardware before '{}': {}", finding->node,
+                              finding->op, hardware.name, finding->reason),
+                  finding->remedy);
+    }
+    const Node* before = nullptr;
+    for (const Value& value : at->in) {
+      if (value.node->op->kind != Op::Kind::constant) before = value.node;
+    }
+    if (before == nullptr) break;
+    at = before;
+  }
+  throw Error(fmt::format("{} needs float arithmetic between hardware nodes: {}",
+                          describe(hardware), describe(host)),
+              "quantize the values before it");
+}
+
+std::map<const Node*, Side> choose_sides(const Graph& graph, const std::vector<Finding>& findings) {
+  std::map<const Node*, Side> sides;
+  for (const Node& node : graph.nodes) {
+    Side side = Side::head;
+    const Node* tail = nullptr;
+    bool after_core = false;
+    for (const Value& value : node.in) {
+      const Side operand = sides.at(value.node);
+      after_core = after_core || operand != Side::head;
+      if (operand == Side::tail) tail = value.node;
+    }
+    if (node.op->kind == Op::Kind::hardware) {
+      if (tail != nullptr) throw_blocked(node, *tail, findings);
+      side = Side::core;
+    } else if (after_core) {
+      side = node.op->kind == Op::Kind::view && tail == nullptr && !node.out[0].is_float
+                 ? Side::core
+                 : Side::tail;
+    }
+    sides[&node] = side;
+  }
+  return sides;
+}
+
+}  // namespace
+
+Parts partition(const Graph& lowered, const std::vector<Finding>& findings) {
+  const std::map<const Node*, Side> sides = choose_sides(lowered, findings);
+  Parts parts;
+  parts.head.name = lowered.name + "_head";
+  parts.core.name = lowered.name;
+  parts.tail.name = lowered.name + "_tail";
+  const auto graph_of = [&](Side side) -> Graph& {
+    return side == Side::head ? parts.head : side == Side::core ? parts.core : parts.tail;
+  };
+  std::map<Value, Value> in_part[3];
+  std::set<std::string> boundary_names;
+  // Values that cross a cut become an output of one part and an input of the next, under one name.
+  std::vector<Output> head_to_core, core_to_tail, head_to_tail;
+  const auto cross = [&](const Value& value, Side to) -> Value {
+    auto& known = in_part[static_cast<int>(to)];
+    if (const auto it = known.find(value); it != known.end()) return it->second;
+    const Side from = sides.at(value.node);
+    if (value.node->op->kind == Op::Kind::constant) {  // cheaper to repeat than to pass
+      Node& copy = graph_of(to).add(*value.node->op, {}, value.node->name, value.node->attr,
+                                    value.node->data);
+      return known[value] = {&copy, 0};
+    }
+    std::string name = value.node->name;
+    for (int i = 1; !boundary_names.insert(name).second; ++i)
+      name = fmt::format("{}_{}", value.node->name, i);
+    Node& input =
+        graph_of(to).add(require_op("input"), {}, name,
+                         {{"type", element_name(value.type())}, {"shape", value.type().shape}});
+    auto& crossings = from == Side::core ? core_to_tail
+                      : to == Side::core ? head_to_core
+                                         : head_to_tail;
+    crossings.push_back({name, in_part[static_cast<int>(from)].at(value)});
+    return known[value] = {&input, 0};
+  };
+  const auto operand = [&](const Value& value, Side to) {
+    const auto& known = in_part[static_cast<int>(to)];
+    const auto it = known.find(value);
+    return it != known.end() ? it->second : cross(value, to);
+  };
+  // The tail is built last, so that its inputs can be ordered: first everything from the core, then
+  // from the head.
+  for (const Side side : {Side::head, Side::core}) {
+    for (const Node& node : lowered.nodes) {
+      if (sides.at(&node) != side) continue;
+      std::vector<Value> in;
+      for (const Value& value : node.in) in.push_back(operand(value, side));
+      Node& copy = graph_of(side).add(*node.op, std::move(in), node.name, node.attr, node.data);
+      for (size_t port = 0; port < node.out.size(); ++port) {
+        in_part[static_cast<int>(side)][{const_cast<Node*>(&node), static_cast<int>(port)}] = {
+            &copy, static_cast<int>(port)};
+      }
+    }
+  }
+  for (const Side from : {Side::core, Side::head}) {
+    const auto needed = [&](const Value& value) {
+      if (sides.at(value.node) == from && value.node->op->kind != Op::Kind::constant)
+        cross(value, Side::tail);
+    };
+    for (const Node& node : lowered.nodes) {
+      if (sides.at(&node) != Side::tail) continue;
+      for (const Value& value : node.in) needed(value);
+    }
+    for (const Output& output : lowered.outputs) needed(output.value);
+  }
+  for (const Node& node : lowered.nodes) {
+    if (sides.at(&node) != Side::tail) continue;
+    std::vector<Value> in;
+    for (const Value& value : node.in) in.push_back(operand(value, Side::tail));
+    Node& copy = parts.tail.add(*node.op, std::move(in), node.name, node.attr, node.data);
+    for (size_t port = 0; port < node.out.size(); ++port) {
+      in_part[static_cast<int>(Side::tail)][{const_cast<Node*>(&node), static_cast<int>(port)}] = {
+          &copy, static_cast<int>(port)};
+    }
+  }
+  for (const Output& output : lowered.outputs) {
+    parts.tail.outputs.push_back({output.name, operand(output.value, Side::tail)});
+  }
+  parts.head.outputs = std::move(head_to_core);
+  parts.head.outputs.insert(parts.head.outputs.end(), head_to_tail.begin(), head_to_tail.end());
+  parts.core.outputs = std::move(core_to_tail);
+  for (const Graph* part : {&parts.head, &parts.core, &parts.tail}) verify(*part);
+  return parts;
+}
+
+Compiled streamline_only(const Graph& model, const CompileOptions& options) {
+  Compiled compiled;
+  compiled.steps.push_back({"import", model.clone()});
+  Graph folded = model.clone();
+  run_pass(*find_pass("fold_constants"), folded);
+  Streamlined streamlined = streamline(folded, options.streamline);
+  compiled.findings = std::move(streamlined.findings);
+  compiled.steps.push_back({"fold_constants", std::move(folded)});
+  compiled.steps.push_back({"streamline", std::move(streamlined.graph)});
+  if (!options.standalone_thresholds) {
+    Graph fused = compiled.steps.back().graph.clone();
+    if (run_pass(*find_pass("fuse_thresholds"), fused))
+      compiled.steps.push_back({"fuse_thresholds", std::move(fused)});
+  }
+  return compiled;
+}
+
+Compiled compile(const Graph& model, const CompileOptions& options) {
+  Compiled compiled = streamline_only(model, options);
+  const Graph& lowered = compiled.steps.back().graph;
+  bool has_hardware = false;
+  for (const Node& node : lowered.nodes)
+    has_hardware = has_hardware || node.op->kind == Op::Kind::hardware;
+  if (!has_hardware) {
+    std::string reason = "the model has no quantized layer";
+    std::string remedy = "quantize activations and weights to 1 to 8 bits and export QONNX";
+    for (const Finding& finding : compiled.findings) {
+      if (finding.reason.empty()) continue;
+      reason = fmt::format("node '{}' ({}): {}", finding.node, finding.op, finding.reason);
+      remedy = finding.remedy;
+      break;
+    }
+    throw Error(fmt::format("no part of '{}' becomes hardware: {}", model.name, reason), remedy);
+  }
+  compiled.parts = partition(lowered, compiled.findings);
+  return compiled;
+}
+
+PartsRunner::PartsRunner(const Parts& parts)
+    : head_(parts.head), core_(parts.core), tail_(parts.tail) {}
+
+std::vector<Tensor> PartsRunner::run(const std::vector<Tensor>& inputs) const {
+  return run(inputs, [this](const std::vector<Tensor>& operands) { return core_.run(operands); });
+}
+
+std::vector<Tensor> PartsRunner::run(const std::vector<Tensor>& inputs,
+                                     const CoreEngine& core) const {
+  const std::vector<Tensor> from_head = head_.run(inputs);
+  const auto cut = from_head.begin() + static_cast<std::ptrdiff_t>(core_.inputs().size());
+  std::vector<Tensor> to_tail = core({from_head.begin(), cut});
+  to_tail.insert(to_tail.end(), cut, from_head.end());
+  return tail_.run(to_tail);
+}
+
+}  // namespace foldstream

@@ -1,0 +1,648 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/passes/streamline.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <unordered_map>
+
+#include "src/ir/eval.h"
+#include "src/ir/op.h"
+#include "src/ir/pass.h"
+#include "src/ir/verify.h"
+#include "src/util/error.h"
+
+namespace foldstream {
+namespace {
+
+// Above this many points a map that isn't known to be monotone is not tried out point by point.
+constexpr int64_t kMostPoints = int64_t{1} << 16;
+// A quantizer with more levels than this does not become thresholds.
+constexpr int64_t kMostLevels = 1023;
+
+template <class T>
+const T& at(const std::vector<T>& values, int64_t channel) {
+  return values.size() == 1 ? values[0] : values.at(channel);
+}
+
+// Gives one entry a channel to vectors that had one for all.
+void spread(Traced& traced, int axis) {
+  if (axis < 0 || traced.axis == axis) return;
+  FOLDSTREAM_CHECK(traced.axis < 0);
+  traced.axis = axis;
+}
+
+float reference(const Traced& traced, int64_t q, int64_t channel) {
+  const double scaled = at(traced.scale, channel) * static_cast<double>(q);
+  float x = static_cast<float>(scaled + at(traced.bias, channel));
+  for (const Step& step : traced.steps) x = step.apply(x, channel);
+  return x;
+}
+
+int sign(double x) { return (x > 0) - (x < 0); }
+
+// The first q in [lo, hi + 1] from which `holds` is true; `holds` must not become false again.
+template <class Predicate>
+int64_t first_true(int64_t lo, int64_t hi, const Predicate& holds) {
+  int64_t end = hi + 1;
+  while (lo < end) {
+    const int64_t middle = lo + (end - lo) / 2;
+    if (holds(middle)) {
+      end = middle;
+    } else {
+      lo = middle + 1;
+    }
+  }
+  return lo;
+}
+
+class Streamliner : public Lowering {
+ public:
+  Streamliner(const Graph& source, const StreamlineOptions& options)
+      : source_(source), options_(options) {}
+
+  Streamlined run() {
+    result_.graph.name = source_.name;
+    check_formats();
+    for (const Node& node : source_.nodes) {
+      node_ = &node;
+      nodes_before_ = target().nodes.size();
+      finding_ = {node.name, std::string(node.op->name), "", "", ""};
+      lower_node(node);
+      for (size_t port = 0; port < node.out.size(); ++port) {
+        FOLDSTREAM_CHECK(traced_.contains({const_cast<Node*>(&node), static_cast<int>(port)}));
+      }
+      if (node.op->kind != Op::Kind::constant && node.op->kind != Op::Kind::input)
+        result_.findings.push_back(finding_);
+    }
+    for (const Output& output : source_.outputs) {
+      target().outputs.push_back({output.name, in_float(output.value)});
+    }
+    result_.graph.remove_dead();
+    return std::move(result_);
+  }
+
+  const Node& node() const override { return *node_; }
+  Graph& target() override { return result_.graph; }
+  const Traced& in(size_t port) const override { return traced_.at(node_->in.at(port)); }
+
+  std::optional<Traced> affine(size_t port) const override {
+    Traced traced = in(port);
+    if (!traced.is_integer() && !traced.codes) return std::nullopt;
+    if (traced.steps.empty()) return traced;
+    const int64_t channels = traced.channels();
+    std::vector<double> scale(channels), bias(channels);
+    for (int64_t c = 0; c < channels; ++c) {
+      scale[c] = at(traced.scale, c);
+      bias[c] = at(traced.bias, c);
+      for (const Step& step : traced.steps) {
+        if (!step.affine) return std::nullopt;
+        const auto [mul, add] = step.affine(c);
+        scale[c] *= mul;
+        bias[c] = bias[c] * mul + add;
+      }
+    }
+    traced.scale = std::move(scale);
+    traced.bias = std::move(bias);
+    traced.steps.clear();
+    return traced;
+  }
+
+  std::optional<Traced> weights(size_t port) const override {
+    const Traced& traced = in(port);
+    if (traced.real) return recognise_integers(*traced.real);
+    if (!traced.codes) return std::nullopt;
+    std::optional<Traced> result = affine(port);
+    if (!result) return std::nullopt;
+    // (code + shift) * scale: the zero point belongs to the integers.
+    std::vector<int64_t> shift;
+    for (size_t c = 0; c < std::max(result->scale.size(), result->bias.size()); ++c) {
+      const double scale = at(result->scale, c), bias = at(result->bias, c);
+      const double zero = scale == 0 ? 0 : bias / scale;
+      if (!std::isfinite(zero) || std::abs(zero) > 1e15) return std::nullopt;
+      shift.push_back(std::llround(zero));
+      if (std::abs(zero - static_cast<double>(shift.back())) > 0) {
+        // Codes half way between integers (bipolar: -1, +1 for 0, 1) become integers at half the
+        // scale.
+        if (2 * zero != std::floor(2 * zero)) return std::nullopt;
+        return at_half_scale(*result);
+      }
+    }
+    Tensor codes = *result->codes;
+    for_each_channel(*result, [&](int64_t i, int64_t c) { codes.ints[i] += at(shift, c); });
+    result->codes = make_ints(codes.type.shape, std::move(codes.ints));
+    result->bias = {0.0};
+    for (size_t c = 0; c < shift.size(); ++c) {
+      if (result->lo.size() == shift.size()) {
+        result->lo[c] += shift[c];
+        result->hi[c] += shift[c];
+      }
+    }
+    return result;
+  }
+
+  std::optional<std::pair<int, std::vector<double>>> per_channel(
+      const Tensor& constant, const Shape& shape) const override {
+    const auto value = [&](int64_t i) {
+      return constant.type.is_float ? constant.reals[i] : static_cast<double>(constant.ints[i]);
+    };
+    if (constant.count() == 1) return {{-1, {value(0)}}};
+    // The constant varies along those of its axes that are longer than one.
+    const size_t rank = constant.type.shape.size();
+    if (rank > shape.size()) return std::nullopt;
+    const size_t lead = shape.size() - rank;
+    int axis = -1;
+    for (size_t d = 0; d < rank; ++d) {
+      if (constant.type.shape[d] == 1) continue;
+      if (axis >= 0 || constant.type.shape[d] != shape[lead + d]) return std::nullopt;
+      axis = static_cast<int>(lead + d);
+    }
+    std::vector<double> values(constant.count());
+    for (int64_t i = 0; i < constant.count(); ++i) values[i] = value(i);
+    if (std::all_of(values.begin(), values.end(), [&](double v) { return v == values[0]; })) {
+      return {{-1, {values[0]}}};
+    }
+    return {{axis, std::move(values)}};
+  }
+
+  void set(size_t port, Traced result) override {
+    const Value value{const_cast<Node*>(node_), static_cast<int>(port)};
+    result.shape = node_->out.at(port).shape;
+    traced_[value] = std::move(result);
+    if (finding_.becomes.empty()) finding_.becomes = describe_new_nodes();
+  }
+
+  void step(size_t port, int axis, Step step) override {
+    Traced result = in(port);
+    if (result.is_constant()) {
+      keep_constant();
+      return;
+    }
+    if (result.shape != node_->out[0].shape && axis >= 0) {
+      // Leading ones that broadcasting adds move the channel axis of what was known before.
+      if (result.axis >= 0)
+        result.axis += static_cast<int>(node_->out[0].shape.size() - result.shape.size());
+    }
+    if (element_count(result.shape) != node_->out[0].count()) {
+      keep("the constant makes the tensor larger",
+           "broadcast it before the quantizer, or drop it from the model");
+      return;
+    }
+    if (axis >= 0 && result.axis >= 0 && result.axis != axis) {
+      keep(fmt::format("its constants vary along axis {} and those before it along axis {}", axis,
+                       result.axis),
+           "use constants along one channel axis between two quantizers");
+      return;
+    }
+    spread(result, axis);
+    step.source = node_;
+    result.steps.push_back(std::move(step));
+    finding_.becomes = "folded into what follows";
+    set(0, std::move(result));
+  }
+
+  void quantize(Quantizer quantizer) override {
+    const Traced& operand = in(0);
+    if (operand.is_constant()) {
+      quantize_constant(operand, quantizer);
+    } else if (operand.is_integer()) {
+      quantize_integers(operand, quantizer);
+    } else {
+      Traced result = coded(quantizer);
+      result.q = quantizer.at_edge(target(), operand.kept, node_->name);
+      finding_.becomes = "quantized on the host";
+      set(0, std::move(result));
+    }
+  }
+
+  void keep(std::string reason, std::string remedy) override {
+    std::vector<Value> operands;
+    for (const Value& value : node_->in) operands.push_back(in_float(value));
+    Node& copy =
+        target().add(*node_->op, std::move(operands), node_->name, node_->attr, node_->data);
+    finding_.becomes = "float on the host";
+    finding_.reason = std::move(reason);
+    finding_.remedy = std::move(remedy);
+    for (size_t port = 0; port < node_->out.size(); ++port) {
+      Traced result;
+      result.kept = {&copy, static_cast<int>(port)};
+      set(port, std::move(result));
+    }
+  }
+
+ private:
+  void check_formats() const {
+    for (const auto& [name, format] : options_.inputs) {
+      const bool found = std::any_of(
+          source_.nodes.begin(), source_.nodes.end(),
+          [&](const Node& node) { return node.op->kind == Op::Kind::input && node.name == name; });
+      if (found) continue;
+      std::string names;
+      for (const Node& node : source_.nodes) {
+        if (node.op->kind == Op::Kind::input)
+          names += (names.empty() ? "'" : ", '") + node.name + "'";
+      }
+      throw Error(fmt::format("the model has no input '{}' to give a format to", name),
+                  "its inputs are " + names);
+    }
+  }
+
+  void lower_node(const Node& node) {
+    if (node.op->kind == Op::Kind::input) return lower_input(node);
+    if (node.op->kind == Op::Kind::constant) {
+      Traced traced;
+      traced.real = *node.tensor("value");
+      return set(0, std::move(traced));
+    }
+    bool all_constant = !node.in.empty(), any_float = false;
+    for (const Value& value : node.in) {
+      const Traced& traced = traced_.at(value);
+      all_constant = all_constant && traced.is_constant();
+      any_float = any_float || static_cast<bool>(traced.kept);
+    }
+    if (all_constant && !node.op->takes_floats && !in_codes(node)) return keep_constant();
+    if (node.op->lower == nullptr)
+      return keep(fmt::format("operator '{}' has no integer form", node.op->name),
+                  "move it before the first or after the last quantizer");
+    if (any_float && !node.op->takes_floats) return keep("", "");
+    node.op->lower(node, *this);
+  }
+
+  bool in_codes(const Node& node) const {
+    return std::any_of(node.in.begin(), node.in.end(),
+                       [&](const Value& value) { return traced_.at(value).codes.has_value(); });
+  }
+
+  void lower_input(const Node& node) {
+    Node& copy = target().add(*node.op, {}, node.name, node.attr, node.data);
+    Traced traced;
+    traced.shape = node.out[0].shape;
+    const auto named = options_.inputs.find(node.name);
+    std::optional<InputFormat> format = options_.every_input;
+    if (named != options_.inputs.end()) format = named->second;
+    if (!format || !node.out[0].is_float) {
+      traced.kept = {&copy, 0};
+      return set(0, std::move(traced));
+    }
+    Node& codes = target().add(require_op("input_codes"), {{&copy, 0}}, node.name + "_codes",
+                               {{"bits", int64_t{format->bits}},
+                                {"signed", int64_t{format->is_signed}},
+                                {"divisor", format->divisor}});
+    traced.q = {&codes, 0};
+    traced.scale = {1 / format->divisor};
+    traced.lo = {codes.out[0].min()};
+    traced.hi = {codes.out[0].max()};
+    for (int64_t code = traced.lo[0]; code <= traced.hi[0]; ++code) {
+      if (reference(traced, code, 0) !=
+          static_cast<float>(static_cast<double>(code) / format->divisor)) {
+        throw Error(fmt::format("graph input '{}': code {} / {} is not exact as a product",
+                                node.name, code, format->divisor),
+                    "leave the input in float, or choose a divisor that is a power of two");
+      }
+    }
+    set(0, std::move(traced));
+  }
+
+  // A node of constants that no pass has folded (it feeds a quantizer or a weight).
+  void keep_constant() {
+    std::vector<Tensor> held;
+    for (const Value& value : node_->in) held.push_back(real_of(traced_.at(value)));
+    std::vector<const Tensor*> operands;
+    for (const Tensor& tensor : held) operands.push_back(&tensor);
+    std::vector<Tensor> out = evaluate_node(*node_, operands);
+    finding_.becomes = "constant";
+    for (size_t port = 0; port < out.size(); ++port) {
+      Traced traced;
+      traced.real = std::move(out[port]);
+      set(port, std::move(traced));
+    }
+  }
+
+  template <class Visit>
+  static void for_each_channel(const Traced& traced, const Visit& visit) {
+    const Shape& shape = traced.codes->type.shape;
+    const int64_t count = traced.codes->count();
+    int64_t inner = 1;
+    if (traced.axis >= 0) {
+      for (size_t d = traced.axis + 1; d < shape.size(); ++d) inner *= shape[d];
+    }
+    const int64_t channels = traced.axis < 0 ? 1 : shape[traced.axis];
+    for (int64_t i = 0; i < count; ++i) visit(i, traced.axis < 0 ? 0 : i / inner % channels);
+  }
+
+  static Tensor real_of(const Traced& traced) {
+    if (traced.real) return *traced.real;
+    FOLDSTREAM_CHECK(traced.codes.has_value());
+    Tensor real = make_zero(float_type(traced.codes->type.shape));
+    for_each_channel(traced, [&](int64_t i, int64_t c) {
+      real.reals[i] = reference(traced, traced.codes->ints[i], c);
+    });
+    return real;
+  }
+
+  static Traced at_half_scale(Traced traced) {
+    Tensor codes = *traced.codes;
+    const Traced before = traced;
+    for_each_channel(before, [&](int64_t i, int64_t c) {
+      codes.ints[i] =
+          2 * codes.ints[i] + std::llround(2 * at(before.bias, c) / at(before.scale, c));
+    });
+    for (double& scale : traced.scale) scale /= 2;
+    traced.bias = {0.0};
+    const auto [lo, hi] = std::minmax_element(codes.ints.begin(), codes.ints.end());
+    traced.lo = {*lo}, traced.hi = {*hi};
+    traced.codes = make_ints(codes.type.shape, std::move(codes.ints));
+    return traced;
+  }
+
+  // Float weights that are small integers times one scale: 1 itself, else the smallest magnitude
+  // there is.
+  static std::optional<Traced> recognise_integers(const Tensor& real) {
+    if (!real.type.is_float) return std::nullopt;
+    double smallest = 0;
+    for (const double v : real.reals) {
+      if (v != 0 && (smallest == 0 || std::abs(v) < smallest)) smallest = std::abs(v);
+    }
+    for (const double scale : {1.0, smallest}) {
+      if (scale == 0) continue;
+      std::vector<int64_t> codes(real.reals.size());
+      bool exact = true;
+      for (size_t i = 0; i < codes.size() && exact; ++i) {
+        const double code = std::nearbyint(real.reals[i] / scale);
+        exact = std::abs(code) < 32768 &&
+                static_cast<float>(code * scale) == static_cast<float>(real.reals[i]);
+        codes[i] = exact ? static_cast<int64_t>(code) : 0;
+      }
+      if (!exact) continue;
+      Traced traced;
+      traced.shape = real.type.shape;
+      traced.codes = make_ints(real.type.shape, std::move(codes));
+      const auto [lo, hi] =
+          std::minmax_element(traced.codes->ints.begin(), traced.codes->ints.end());
+      traced.lo = {*lo}, traced.hi = {*hi};
+      traced.scale = {scale};
+      return traced;
+    }
+    return std::nullopt;
+  }
+
+  // What a quantizer's codes are worth.
+  Traced coded(const Quantizer& quantizer, int64_t base = 0) const {
+    Traced traced;
+    traced.axis = quantizer.axis;
+    traced.scale = quantizer.scale;
+    traced.bias.clear();
+    for (size_t c = 0; c < std::max(quantizer.scale.size(), quantizer.zero.size()); ++c) {
+      traced.bias.push_back((static_cast<double>(base) - at(quantizer.zero, c)) *
+                            at(quantizer.scale, c));
+    }
+    traced.lo = {quantizer.lo - base};
+    traced.hi = {quantizer.hi - base};
+    return traced;
+  }
+
+  void quantize_constant(const Traced& operand, const Quantizer& quantizer) {
+    const Tensor real = real_of(operand);
+    Traced result = coded(quantizer);
+    result.codes = make_zero(type_for_range(quantizer.lo, quantizer.hi, real.type.shape));
+    for_each_channel(result, [&](int64_t i, int64_t c) {
+      result.codes->ints[i] = quantizer.code(static_cast<float>(real.reals[i]), c);
+    });
+    finding_.becomes = "integer constant";
+    set(0, std::move(result));
+  }
+
+  void quantize_integers(const Traced& operand, const Quantizer& quantizer) {
+    if (operand.axis >= 0 && quantizer.axis >= 0 && operand.axis != quantizer.axis) {
+      return keep_quantizer(
+          fmt::format("its scales vary along axis {} and the values along axis {}", quantizer.axis,
+                      operand.axis),
+          "quantize along the channel axis of the layer before", quantizer);
+    }
+    if (quantizer.hi - quantizer.lo > kMostLevels) {
+      return keep_quantizer(fmt::format("it has {} levels", quantizer.hi - quantizer.lo + 1),
+                            fmt::format("use at most {} levels (10 bits)", kMostLevels + 1),
+                            quantizer);
+    }
+    Traced described = operand;
+    spread(described, quantizer.axis);
+    const int64_t channels = described.channels();
+
+    std::vector<int> directions(channels);
+    int64_t base = quantizer.hi, top = quantizer.lo;
+    std::vector<int64_t> least(channels), most(channels);
+    for (int64_t c = 0; c < channels; ++c) {
+      const auto level = [&](int64_t q) { return quantizer.code(reference(described, q, c), c); };
+      const int64_t lo = at(described.lo, c), hi = at(described.hi, c);
+      directions[c] = direction(described, c, level);
+      if (directions[c] == 0) {
+        return keep_quantizer(
+            "what it quantizes neither only rises nor only falls with the integers before it",
+            "use a monotone activation, or quantize before it as well", quantizer);
+      }
+      const auto [a, b] = std::minmax(level(lo), level(hi));
+      least[c] = a, most[c] = b;
+      base = std::min(base, a), top = std::max(top, b);
+    }
+    if (top == base) {  // constant in every channel: one level keeps the stream
+      if (base == quantizer.lo) {
+        ++top;
+      } else {
+        --base;
+      }
+    }
+
+    if (is_identity(described, quantizer)) {
+      Traced result = coded(quantizer);
+      const int64_t offset =
+          quantizer.code(reference(described, at(described.lo, 0), 0), 0) - at(described.lo, 0);
+      result = coded(quantizer, offset);
+      result.q = described.q;
+      result.lo = described.lo, result.hi = described.hi;
+      if (result.axis < 0) result.axis = described.lo.size() > 1 ? described.axis : -1;
+      finding_.becomes = "nothing: the codes are those of its operand";
+      return set(0, std::move(result));
+    }
+
+    const int64_t levels = top - base;
+    std::vector<int64_t> thresholds(channels * levels), flips(channels);
+    for (int64_t c = 0; c < channels; ++c) {
+      const auto level = [&](int64_t q) { return quantizer.code(reference(described, q, c), c); };
+      const int64_t lo = at(described.lo, c), hi = at(described.hi, c);
+      flips[c] = directions[c] < 0;
+      for (int64_t i = 0; i < levels; ++i) {
+        // Rising: the i-th threshold is where level base + 1 + i begins. Falling: counted from the
+        // top, where it ends.
+        const int64_t v = directions[c] > 0 ? base + 1 + i : top - i;
+        thresholds[c * levels + i] = first_true(
+            lo, hi, [&](int64_t q) { return directions[c] > 0 ? level(q) >= v : level(q) < v; });
+      }
+    }
+    std::map<std::string, Attr, std::less<>> attr;
+    const int axis = described.axis;
+    if (axis >= 0 && axis + 1 != static_cast<int>(described.shape.size()))
+      attr["axis"] = int64_t{axis};
+    std::map<std::string, Tensor, std::less<>> data;
+    const auto row = [&](int64_t c) { return thresholds.begin() + c * levels; };
+    bool uniform = true;
+    for (int64_t c = 1; c < channels && uniform; ++c) {
+      uniform = flips[c] == flips[0] && std::equal(row(0), row(1), row(c));
+    }
+    const int64_t rows = uniform ? 1 : channels;
+    thresholds.resize(rows * levels);
+    flips.resize(rows);
+    data["t"] = make_ints(Shape{rows, levels}, std::move(thresholds));
+    if (std::any_of(flips.begin(), flips.end(), [](int64_t flip) { return flip != 0; })) {
+      data["flip"] = make_ints(Shape{rows}, std::move(flips));
+    }
+    Node& node = target().add(require_op("threshold"), {described.q}, node_->name, std::move(attr),
+                              std::move(data));
+    Traced result = coded(quantizer, base);
+    result.q = {&node, 0};
+    result.axis = axis >= 0 ? axis : quantizer.axis;
+    if (axis >= 0) {
+      result.lo.resize(channels), result.hi.resize(channels);
+      for (int64_t c = 0; c < channels; ++c)
+        result.lo[c] = least[c] - base, result.hi[c] = most[c] - base;
+    } else {
+      result.lo = {least[0] - base}, result.hi = {most[0] - base};
+    }
+    set(0, std::move(result));
+  }
+
+  // A quantizer in the middle that can't be integers still gives integers: on the host, from the
+  // float value.
+  void keep_quantizer(std::string reason, std::string remedy, const Quantizer& quantizer) {
+    Traced result = coded(quantizer);
+    result.q = quantizer.at_edge(target(), in_float(node_->in[0]), node_->name);
+    finding_.becomes = "quantized on the host";
+    finding_.reason = std::move(reason);
+    finding_.remedy = std::move(remedy);
+    set(0, std::move(result));
+  }
+
+  // +1 or -1 when the level never falls or never rises with q. Static where every step says so,
+  // else by trying all points.
+  template <class Level>
+  static int direction(const Traced& traced, int64_t c, const Level& level) {
+    int known = sign(at(traced.scale, c));
+    if (known == 0) known = 1;  // constant
+    for (const Step& step : traced.steps) known *= step.direction(c);
+    if (known != 0) return known;
+    const int64_t lo = at(traced.lo, c), hi = at(traced.hi, c);
+    if (hi - lo > kMostPoints) return 0;
+    bool rises = true, falls = true;
+    int64_t before = level(lo);
+    for (int64_t q = lo + 1; q <= hi; ++q) {
+      const int64_t now = level(q);
+      rises = rises && now >= before;
+      falls = falls && now <= before;
+      before = now;
+    }
+    return rises ? 1 : falls ? -1 : 0;
+  }
+
+  // True when the codes are those before plus one constant, at every point of every channel.
+  static bool is_identity(const Traced& described, const Quantizer& quantizer) {
+    const int64_t channels = std::max<int64_t>(described.channels(), 1);
+    std::optional<int64_t> offset;
+    int64_t points = 0;
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t lo = at(described.lo, c), hi = at(described.hi, c);
+      points += hi - lo + 1;
+      if (hi - lo > quantizer.hi - quantizer.lo || points > kMostPoints) return false;
+      for (int64_t q = lo; q <= hi; ++q) {
+        const int64_t difference = quantizer.code(reference(described, q, c), c) - q;
+        if (offset.value_or(difference) != difference) return false;
+        offset = difference;
+      }
+    }
+    return true;
+  }
+
+  // The value as the reference has it, for nodes that stay on the host.
+  Value in_float(const Value& source) {
+    if (const auto it = floats_.find(source); it != floats_.end()) return it->second;
+    const Traced& traced = traced_.at(source);
+    const Value value = traced.kept            ? traced.kept
+                        : traced.is_constant() ? constant(source)
+                                               : dequantized(source);
+    floats_[source] = value;
+    return value;
+  }
+
+  Value constant(const Value& source) {
+    const Traced& traced = traced_.at(source);
+    return {&target().add(require_op("constant"), {}, source.node->name, {},
+                          {{"value", real_of(traced)}}),
+            0};
+  }
+
+  Value dequantized(const Value& source) {
+    const Traced traced = traced_.at(source);
+    std::map<std::string, Attr, std::less<>> attr;
+    if (traced.axis >= 0) attr["axis"] = int64_t{traced.axis};
+    const auto vector = [](const std::vector<double>& values) {
+      return make_doubles({static_cast<int64_t>(values.size())}, values);
+    };
+    Node& real = target().add(require_op("dequantize"), {traced.q}, source.node->name + "_float",
+                              std::move(attr),
+                              {{"scale", vector(traced.scale)}, {"bias", vector(traced.bias)}});
+    Value value{&real, 0};
+    for (const Step& step : traced.steps) {
+      std::vector<Value> operands;
+      for (const Value& operand : step.source->in) {
+        operands.push_back(traced_.at(operand).is_constant() ? in_float(operand) : value);
+      }
+      Node& copy = target().add(*step.source->op, std::move(operands), step.source->name,
+                                step.source->attr, step.source->data);
+      value = {&copy, 0};
+    }
+    return value;
+  }
+
+  std::string describe_new_nodes() {
+    std::string text;
+    for (size_t i = nodes_before_; i < target().nodes.size(); ++i) {
+      const Node& node = target().nodes[i];
+      if (node.op->kind != Op::Kind::hardware) continue;
+      text +=
+          fmt::format("{}{} {}", text.empty() ? "" : ", ", node.op->name, to_string(node.out[0]));
+    }
+    return text.empty() ? "a view of its operand" : text;
+  }
+
+  const Graph& source_;
+  const StreamlineOptions& options_;
+  Streamlined result_;
+  const Node* node_ = nullptr;
+  size_t nodes_before_ = 0;
+  Finding finding_;
+  std::map<Value, Traced> traced_;
+  std::map<Value, Value> floats_;
+};
+
+bool run(Graph& graph) {
+  const bool has_source = std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    return node.op->kind == Op::Kind::source;
+  });
+  if (!has_source) return false;
+  graph = streamline(graph, {}).graph;
+  return true;
+}
+
+}  // namespace
+
+Streamlined streamline(const Graph& source, const StreamlineOptions& options) {
+  Streamlined result = Streamliner(source, options).run();
+  verify(result.graph);
+  return result;
+}
+
+extern const Pass pass_streamline;
+const Pass pass_streamline{
+    "streamline", "describe every value as integers and turn quantizers into thresholds", run};
+
+}  // namespace foldstream
