@@ -266,7 +266,11 @@ class Streamliner : public Lowering {
     if (node.op->lower == nullptr)
       return keep(fmt::format("operator '{}' has no integer form", node.op->name),
                   "move it before the first or after the last quantizer");
-    if (any_float && !node.op->takes_floats) return keep("", "");
+    if (any_float && !node.op->takes_floats) {
+      keep("", "");
+      finding_.becomes = "float on the host, as its operand is";
+      return;
+    }
     node.op->lower(node, *this);
   }
 
@@ -289,14 +293,16 @@ class Streamliner : public Lowering {
     Node& codes = target().add(require_op("input_codes"), {{&copy, 0}}, node.name + "_codes",
                                {{"bits", int64_t{format->bits}},
                                 {"signed", int64_t{format->is_signed}},
-                                {"divisor", format->divisor}});
+                                {"divisor", format->divisor},
+                                {"offset", format->offset}});
     traced.q = {&codes, 0};
     traced.scale = {1 / format->divisor};
+    traced.bias = {format->offset};
     traced.lo = {codes.out[0].min()};
     traced.hi = {codes.out[0].max()};
     for (int64_t code = traced.lo[0]; code <= traced.hi[0]; ++code) {
-      if (reference(traced, code, 0) !=
-          static_cast<float>(static_cast<double>(code) / format->divisor)) {
+      const double exact = static_cast<double>(code) / format->divisor + format->offset;
+      if (reference(traced, code, 0) != static_cast<float>(exact)) {
         throw Error(fmt::format("graph input '{}': code {} / {} is not exact as a product",
                                 node.name, code, format->divisor),
                     "leave the input in float, or choose a divisor that is a power of two");

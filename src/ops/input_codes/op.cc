@@ -30,18 +30,18 @@ std::vector<Type> infer(const Node& node) {
 
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
   const Type type = code_type(node);
-  const double divisor = node.real("divisor", 1);
+  const double divisor = node.real("divisor", 1), offset = node.real("offset", 0);
   Tensor out = make_zero(type);
   for (int64_t i = 0; i < type.count(); ++i) {
     const double x = in[0]->reals[i];
-    const double code = std::nearbyint(x * divisor);
+    const double code = std::nearbyint((x - offset) * divisor);
     if (!(code >= static_cast<double>(type.min()) && code <= static_cast<double>(type.max())) ||
-        static_cast<float>(code / divisor) != static_cast<float>(x)) {
-      throw Error(fmt::format("element {} is {}, which is not {} / {} with an integer of type {}",
-                              i, x, std::isfinite(code) ? fmt::format("{}", code) : "code", divisor,
-                              element_name(type)),
-                  "give inputs in the format that was declared at build, or build with another "
-                  "input format");
+        static_cast<float>(code / divisor + offset) != static_cast<float>(x)) {
+      throw Error(
+          fmt::format("element {} is {}, which is not code / {} + {} with a code of type {}", i, x,
+                      divisor, offset, element_name(type)),
+          "give inputs in the format that was declared at build, or build with another input "
+          "format");
     }
     out.ints[i] = static_cast<int64_t>(code);
   }
@@ -49,9 +49,11 @@ std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
 }
 
 void to_onnx(const Node& node, OnnxSink& sink) {
-  const Tensor divisor = make_floats({}, {node.real("divisor", 1)});
-  const std::string scaled = sink.temporary("scaled");
-  sink.node("", "Mul", {sink.input(0), sink.constant(divisor, "divisor")}, {scaled});
+  const Tensor divisor = make_floats({}, {node.real("divisor", 1)}),
+               offset = make_floats({}, {node.real("offset", 0)});
+  const std::string shifted = sink.temporary("shifted"), scaled = sink.temporary("scaled");
+  sink.node("", "Sub", {sink.input(0), sink.constant(offset, "offset")}, {shifted});
+  sink.node("", "Mul", {shifted, sink.constant(divisor, "divisor")}, {scaled});
   sink.node("", "Round", {scaled}, {sink.output(0)});
 }
 
@@ -60,7 +62,7 @@ void to_onnx(const Node& node, OnnxSink& sink) {
 extern const Op op_input_codes;
 const Op op_input_codes{
     .name = "input_codes",
-    .doc = "the integers behind a float input of declared format: x = code / divisor",
+    .doc = "the integers behind a float input of declared format: x = code / divisor + offset",
     .kind = Op::Kind::edge,
     .to_onnx = to_onnx,
     .infer = infer,
