@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Drives every stream cell with random stalls on both sides and compares each valid, ready and lane, in each cycle,
-// with the stall policy: a step issues when its beat is there and, if it gives, every branch has a credit; a beat
-// given in cycle t is visible from t + depth; a credit returned by a pop counts in the next cycle.
+// Drives every stream cell with random stalls on both sides and compares each valid, ready and
+// lane, in each cycle, with the stall policy: a step issues when its beat is there and, if it
+// gives, every branch has a credit; a beat given in cycle t is visible from t + depth; a credit
+// returned by a pop counts in the next cycle.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -35,7 +36,8 @@ uint64_t beat(uint64_t first, int lanes, int bits) {
   return value;
 }
 
-// One cell as the stall policy describes it. It knows when, and which lanes; nothing of the cell's insides.
+// One cell as the stall policy describes it. It knows when, and which lanes; nothing of the cell's
+// insides.
 class Model {
  public:
   explicit Model(const Case& cell) : case_(cell), branches_(cell.branches) {
@@ -170,10 +172,11 @@ int main(int argc, char** argv) {
       }
       for (int branch = 0; branch < kCases[index].branches; ++branch, ++output) {
         const bool valid = get_bit(top.m_valid_o, output);
-        const uint64_t data = top.m_data_o[2 * output] | uint64_t{top.m_data_o[2 * output + 1]} << 32;
+        const uint64_t data = top.m_data_o[2 * output] | uint64_t{top.m_data_o[2 * output + 1]}
+                                                             << 32;
         if (valid != model.valid(branch, cycle)) {
-          std::printf("%s: cycle %lld: m_valid_o[%d] is %d, the policy says %d\n", kCases[index].name,
-                      static_cast<long long>(cycle), branch, valid, !valid);
+          std::printf("%s: cycle %lld: m_valid_o[%d] is %d, the policy says %d\n",
+                      kCases[index].name, static_cast<long long>(cycle), branch, valid, !valid);
           return 1;
         }
         if (valid && data != model.head(branch)) {
@@ -194,7 +197,7 @@ int main(int argc, char** argv) {
     std::printf("ok   %s: %llu beats out\n", kCases[index].name,
                 static_cast<unsigned long long>(models[index].beats_out()));
   }
-  std::printf("cells: %d cells equal to the stall policy over %lld cycles of random stalls\n", kCount,
-              static_cast<long long>(cycles));
+  std::printf("cells: %d cells equal to the stall policy over %lld cycles of random stalls\n",
+              kCount, static_cast<long long>(cycles));
   return 0;
 }

@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Proves the stream cells: one line a proof, each with broken twins that must be refuted.
+
+usage: run.py [WORD...]     only the proofs whose name contains a word
+"""
+
+import pathlib
+import sys
+import tempfile
+
+import prove
+
+HERE = pathlib.Path(__file__).resolve().parent
+CELLS = sorted((prove.RTL / "stream").glob("*.sv"))
+LANE = 2
+
+
+def harness(cell, parameters, capacity, ready_up_to, ready_exact, lanes_in=1, lanes_out=1, branches=1, response=0):
+    """A module without outputs that holds one cell and a checker on each of its branches."""
+    values = ", ".join(f".{name}({value})" for name, value in parameters.items())
+    room = " && ".join(f"held[{branch}*16+:16] <= {ready_up_to}" for branch in range(branches))
+    out = lanes_out * LANE
+    text = f"""
+module harness (
+  input logic clk_i, s_valid_i, mark_i,
+  input logic [7:0] lane_i,
+  input logic [{lanes_in * LANE - 1}:0] s_data_i,
+  input logic [{branches - 1}:0] m_ready_i
+);
+  logic started_q, s_ready_o, room;
+  logic [{branches - 1}:0] m_valid_o;
+  logic [{branches * out - 1}:0] m_data_o;
+  logic [{branches * 16 - 1}:0] held;
+  initial started_q = 1'b0;
+  assign room = {room};
+  always_ff @(posedge clk_i) begin
+    started_q <= 1'b1;
+    if (started_q) begin
+      ready_with_room: assert (!room || s_ready_o);
+      {"not_ready_when_full: assert (room || !s_ready_o);" if ready_exact else ""}
+    end
+  end
+  {cell} #({values}) dut (.clk_i, .rst_i(!started_q), .s_valid_i, .s_ready_o, .s_data_i, .m_valid_o, .m_ready_i,
+    .m_data_o);
+"""
+    for branch in range(branches):
+        text += f"""
+  stream_checker #(.LaneWidth({LANE}), .InLanes({lanes_in}), .OutLanes({lanes_out}), .Capacity({capacity}),
+    .Response({response})) checker_{branch} (.clk_i, .rst_i(!started_q), .s_valid_i, .s_ready_i(s_ready_o), .s_data_i,
+    .m_valid_i(m_valid_o[{branch}]), .m_ready_i(m_ready_i[{branch}]), .m_data_i(m_data_o[{branch * out}+:{out}]),
+    .mark_i, .lane_i, .inside_o(held[{branch}*16+:16]));
+"""
+    return text + "endmodule\n"
+
+
+def fifo(depth, block, *twins):
+    return ("fst_fifo", dict(Width=LANE, Depth=depth, BlockRam=int(block)),
+            dict(capacity=depth, ready_up_to=depth - 1, ready_exact=True, response=int(block)), twins)
+
+
+def converter(lanes_in, lanes_out, depth, *twins):
+    group = max(d for d in range(1, lanes_in + 1) if lanes_in % d == 0 and lanes_out % d == 0)
+    residue = max(lanes_in, lanes_out) - group
+    widens = lanes_in <= lanes_out
+    return ("fst_width_converter", dict(LaneWidth=LANE, InLanes=lanes_in, OutLanes=lanes_out, Depth=depth),
+            dict(capacity=depth * lanes_out + residue, ready_up_to=(depth if widens else 1) * lanes_out - 1,
+                 ready_exact=False, lanes_in=lanes_in, lanes_out=lanes_out,
+                 response=0 if widens or depth > 1 else 1), twins)
+
+
+ONE_CREDIT_TOO_MANY = ("fst_credit.sv", "CountWidth'(Depth - 1)", "CountWidth'(Depth)")
+CREDIT_LOST = ("fst_credit.sv", "if (available_q) more_q <= more_q + 1'b1;", "")
+EMPTY_TOO_LATE = ("fst_queue.sv", "read_next == write_q", "read_q == write_q")
+READS_AHEAD = ("fst_queue.sv", "assign m_data_o  = slots[read_q];", "assign m_data_o  = slots[read_next];")
+WRONG_SLOT = ("fst_queue.sv", "data_q <= slots[pop_o ? read_next : read_q];", "data_q <= slots[read_q];")
+INVENTS = ("fst_queue.sv", "else valid_q <= filled_q && !(pop_o && last);", "else valid_q <= filled_q;")
+NOT_HELD = ("fst_queue.sv", "else if (push_i || m_ready_i) valid_q <= push_i;", "else valid_q <= push_i;")
+CONVERTER = "fst_width_converter.sv"
+GIVES_LATE = (CONVERTER, "phase_q >= PhaseWidth'(FirstGive)", "phase_q > PhaseWidth'(FirstGive)")
+GIVES_EARLY = (CONVERTER, "phase_q >= PhaseWidth'(FirstGive)", "phase_q >= PhaseWidth'(FirstGive - 1)")
+TAKES_TOO_MUCH = (CONVERTER, "phase_q < PhaseWidth'(OutGroups)", "phase_q <= PhaseWidth'(OutGroups)")
+WRONG_WINDOW = (CONVERTER, "(HistoryGroups-p)*GroupWidth", "(HistoryGroups-p+1)*GroupWidth")
+FORGETS = (CONVERTER, "if (takes && issue) history_q", "if (gives && issue) history_q")
+FREE_CREDIT = (CONVERTER, ".take_i(issue && gives)", ".take_i(issue && gives && phase_q != 0)")
+WAITS_FOR_NOTHING = (CONVERTER, "issue     = (!takes || s_valid_i)", "issue     = s_valid_i")
+LOSES_A_BEAT = (CONVERTER, ".push_i(issue && gives)", ".push_i(issue && gives && m_valid_o)")
+IGNORES_CREDIT = (CONVERTER, "issue     = (!takes || s_valid_i) && (!gives || available)",
+                  "issue     = (!takes || s_valid_i)")
+LEAKS_READY = (CONVERTER, "s_ready_o = takes && (!gives || available)", "s_ready_o = issue")
+PASSES_READY = (CONVERTER, "s_ready_o = takes && (!gives || available)",
+                "s_ready_o = takes && (!gives || available || m_ready_i)")
+
+PROOFS = [
+    ("fst_skid", dict(Width=LANE), dict(capacity=2, ready_up_to=1, ready_exact=True),
+     [("fst_skid.sv", "spare_valid_q ? spare_data_q : s_data_i", "s_data_i"),
+      ("fst_skid.sv", "if (head_free) head_data_q", "if (m_ready_i) head_data_q"),
+      ("fst_skid.sv", "head_valid_q  <= spare_valid_q || s_valid_i;", "head_valid_q  <= s_valid_i;")]),
+    fifo(1, False, NOT_HELD),
+    fifo(2, False, EMPTY_TOO_LATE, READS_AHEAD),
+    fifo(3, False, ONE_CREDIT_TOO_MANY),
+    fifo(4, False, CREDIT_LOST, READS_AHEAD),
+    fifo(5, False, ONE_CREDIT_TOO_MANY),
+    fifo(3, True, INVENTS, WRONG_SLOT),
+    fifo(4, True, CREDIT_LOST, WRONG_SLOT),
+    ("fst_fork", dict(Width=LANE, Branches=2, Depth=2),
+     dict(capacity=2, ready_up_to=1, ready_exact=True, branches=2),
+     [("fst_fork.sv", "s_ready_o = &available", "s_ready_o = |available")]),
+    ("fst_fork", dict(Width=LANE, Branches=3, Depth=3),
+     dict(capacity=3, ready_up_to=2, ready_exact=True, branches=3),
+     [("fst_fork.sv", "s_ready_o = &available", "s_ready_o = available[0]")]),
+    converter(1, 1, 2, READS_AHEAD),
+    converter(1, 4, 1, FORGETS),
+    converter(4, 1, 2, WAITS_FOR_NOTHING),
+    converter(2, 3, 2, GIVES_LATE),
+    converter(3, 2, 2, WRONG_WINDOW),
+    converter(4, 6, 2, FREE_CREDIT),
+    converter(6, 4, 2, TAKES_TOO_MUCH),
+]
+
+MOORE = [
+    ("fst_skid", {}, [("fst_skid.sv", "s_ready_o = !spare_valid_q", "s_ready_o = !spare_valid_q || m_ready_i"),
+                      ("fst_skid.sv", "m_valid_o = head_valid_q", "m_valid_o = head_valid_q || s_valid_i")]),
+    ("fst_fifo", dict(Depth=5), [("fst_queue.sv", "m_valid_o = filled_q", "m_valid_o = filled_q || push_i"),
+                                 ("fst_credit.sv", "available_o = available_q;\n  end\n",
+                                  "available_o = available_q || give_i;\n  end\n")]),
+    ("fst_fifo", dict(Depth=100), [("fst_queue.sv", "m_valid_o = valid_q;\n      ",
+                                    "m_valid_o = valid_q && m_ready_i;\n      ")]),
+    ("fst_fork", {}, [("fst_fork.sv", "s_ready_o = &available", "s_ready_o = &(available | m_ready_i)")]),
+    ("fst_width_converter", dict(InLanes=1, OutLanes=4), [PASSES_READY]),
+    ("fst_width_converter", dict(InLanes=3, OutLanes=2), [LEAKS_READY]),
+]
+
+# The operator form of the proofs, data path free, on a cell whose schedule is a list of steps like an operator's.
+TAKE, GIVE = 1, 1
+OPERATORS = [
+    ((1, 4), [((TAKE,), 0)] * 3 + [((TAKE,), GIVE)], [GIVES_EARLY, LOSES_A_BEAT]),
+    ((3, 2), [((TAKE,), GIVE), ((TAKE,), GIVE), ((0,), GIVE)], [IGNORES_CREDIT, LOSES_A_BEAT]),
+]
+
+
+def title(cell, parameters):
+    return " ".join([cell] + [f"{name}={value}" for name, value in parameters.items()])
+
+
+def main():
+    words = sys.argv[1:]
+    bad = total = 0
+    for cell, parameters, shape, twins in PROOFS:
+        name = title(cell, parameters)
+        if words and not any(word in name for word in words):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "harness.sv"
+            path.write_text(harness(cell, parameters, **shape))
+            extra = [HERE / "stream_checker.sv", path]
+            total += 1
+            bad += not prove.report(name, lambda files: prove.prove([*files, *extra], "harness"), CELLS, twins)
+    for cell, parameters, twins in MOORE:
+        name = title(cell, parameters) + ": Moore"
+        if words and not any(word in name for word in words):
+            continue
+        total += 1
+        bad += not prove.report(name, lambda files: prove.moore(files, cell, parameters), CELLS, twins)
+    for (lanes_in, lanes_out), steps, twins in OPERATORS:
+        parameters = dict(LaneWidth=LANE, InLanes=lanes_in, OutLanes=lanes_out, Depth=2)
+        name = title("as operator: fst_width_converter", parameters)
+        if words and not any(word in name for word in words):
+            continue
+        total += 2
+        bad += not prove.prove_operator(
+            CELLS, "fst_width_converter", [prove.Stream("s", lanes_in * LANE)], [prove.Stream("m", lanes_out * LANE)],
+            steps, depth=1, capacity=2, parameters=parameters, mutants=twins, moore_mutants=[LEAKS_READY],
+            cut=["*u_queue.push_data_i"], name=name)
+    print(f"formal: {total} proofs, {bad} not as expected")
+    return 1 if bad or not total else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
