@@ -45,6 +45,9 @@ struct Block {
 struct Rhythm {
   std::vector<Block> frame;
   int64_t depth = 1;
+  // Beats that the queue behind each output holds: the node's attribute `queue` or, without one,
+  // the fewest that keep the full rate.
+  int64_t queue = 2;
 
   int64_t steps() const {  // the initiation interval when never starved or blocked, in cycles
     int64_t total = 0;
