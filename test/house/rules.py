@@ -21,15 +21,16 @@ ROOM_ORDER = [
     "onnx",
     "sim",
     "cost",
-    "exec",
     "fold",
+    "flow",
+    "exec",
     "backend",
     "train",
     "cli",
 ]
 
 # These work for any operator and so name none. (The graph's own two operators, input and constant, are not meant.)
-ROOMS_WITHOUT_OPERATOR_NAMES = ["ir", "rtl", "arith", "onnx", "sim", "cost", "exec", "fold", "backend"]
+ROOMS_WITHOUT_OPERATOR_NAMES = ["ir", "rtl", "arith", "onnx", "sim", "cost", "fold", "flow", "exec", "backend"]
 STRUCTURAL_OPERATORS = {"input", "constant"}
 
 # Cells of vendors' libraries, and where SystemVerilog is written that could instantiate one.
