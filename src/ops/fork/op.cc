@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/ir/op.h"
+
+#include <fmt/format.h>
+
+#include "src/ir/folding.h"
+#include "src/ir/onnx_node.h"
+#include "src/util/error.h"
+
+namespace foldstream {
+namespace {
+
+int64_t branches(const Node& node) { return node.integer("branches", 2); }
+
+std::vector<Type> infer(const Node& node) {
+  if (node.in.size() != 1 || node.in_type(0).is_float) throw Error("takes one integer operand");
+  if (branches(node) < 2 || branches(node) > 32) {
+    throw Error(fmt::format("branches = {}", branches(node)), "legal values are 2 to 32");
+  }
+  return std::vector<Type>(branches(node), node.in_type(0));
+}
+
+std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
+  return std::vector<Tensor>(branches(node), *in[0]);
+}
+
+void to_onnx(const Node& node, OnnxSink& sink) {
+  for (int64_t branch = 0; branch < branches(node); ++branch) {
+    sink.node("", "Identity", {sink.input(0)}, {sink.output(branch)});
+  }
+}
+
+std::vector<Fold> folds(const Node& node) { return {{"lanes", divisors(node.in_type(0).count())}}; }
+
+Ports ports(const Node& node) {
+  const Type& type = node.in_type(0);
+  const int64_t lanes = folding(node, "lanes", type.count(), "elements");
+  const Stream stream{lanes, type.bits, type.count() / lanes};
+  return {.in = {stream}, .out = std::vector<Stream>(branches(node), stream)};
+}
+
+Rhythm rhythm(const Node& node, Family) {
+  const auto give = static_cast<uint32_t>((uint64_t{1} << branches(node)) - 1);
+  Rhythm rhythm{.frame = {{1, {{ports(node).in[0].beats, 1, give}}}}};
+  finish_rhythm(node, 0, 1, rhythm);
+  rhythm.depth = 1;  // the cell's queues are LUT memory at any capacity
+  return rhythm;
+}
+
+}  // namespace
+
+extern const Op op_fork;
+const Op op_fork{.name = "fork",
+                 .doc = "the same elements on several streams",
+                 .kind = Op::Kind::hardware,
+                 .to_onnx = to_onnx,
+                 .infer = infer,
+                 .eval = eval,
+                 .folds = folds,
+                 .ports = ports,
+                 .rhythm = rhythm,
+                 .finn_name = "DuplicateStreams"};
+
+}  // namespace foldstream

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/ir/op.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "src/ir/folding.h"
+#include "src/ir/onnx_node.h"
+#include "src/util/error.h"
+
+namespace foldstream {
+namespace {
+
+int64_t classes(const Node& node) { return node.in_type(0).shape.back(); }
+
+std::vector<Type> infer(const Node& node) {
+  if (node.in.size() != 1 || node.in_type(0).is_float || node.in_type(0).shape.empty()) {
+    throw Error("takes one integer operand with classes along its last axis");
+  }
+  const int64_t k = node.integer("k", 1);
+  if (k < 1 || k > classes(node)) {
+    throw Error(fmt::format("k = {} of {} classes", k, classes(node)),
+                fmt::format("legal values are 1 to {}", classes(node)));
+  }
+  Shape shape = node.in_type(0).shape;
+  shape.back() = k;
+  return {type_for_range(0, classes(node) - 1, std::move(shape))};
+}
+
+std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
+  const int64_t count = classes(node), k = node.integer("k", 1);
+  Tensor out = make_zero(node.out[0]);
+  std::vector<int64_t> order(count);
+  for (int64_t row = 0; row < in[0]->count() / count; ++row) {
+    const int64_t* x = in[0]->ints.data() + row * count;
+    std::iota(order.begin(), order.end(), 0);
+    std::partial_sort(order.begin(), order.begin() + k, order.end(),
+                      [&](int64_t a, int64_t b) { return x[a] != x[b] ? x[a] > x[b] : a < b; });
+    std::copy_n(order.begin(), k, out.ints.begin() + row * k);
+  }
+  return {std::move(out)};
+}
+
+void to_onnx(const Node& node, OnnxSink& sink) {
+  const std::string k = sink.index_constant(make_ints(Shape{1}, {node.integer("k", 1)}), "k");
+  sink.node("", "TopK", {sink.input(0), k}, {sink.temporary("values"), sink.output(0)},
+            {{"axis", int64_t{-1}}, {"largest", int64_t{1}}, {"sorted", int64_t{1}}});
+}
+
+std::vector<Fold> folds(const Node& node) { return {{"pe", divisors(classes(node))}}; }
+
+Ports ports(const Node& node) {
+  const int64_t pe = folding(node, "pe", classes(node), "classes"), k = node.integer("k", 1);
+  const Type &in = node.in_type(0), &out = node.out[0];
+  return {.in = {{pe, in.bits, in.count() / pe}}, .out = {{k, out.bits, out.count() / k}}};
+}
+
+Rhythm rhythm(const Node& node, Family) {
+  const int64_t pe = folding(node, "pe", classes(node), "classes");
+  const int64_t column_folds = classes(node) / pe;
+  std::vector<Phase> phases;
+  if (column_folds > 1) phases.push_back({column_folds - 1, 1, 0});
+  phases.push_back({1, 1, 1});
+  Rhythm rhythm{.frame = {{node.in_type(0).count() / classes(node), phases}}};
+  finish_rhythm(node, 2, column_folds, rhythm);
+  return rhythm;
+}
+
+}  // namespace
+
+extern const Op op_label_select;
+const Op op_label_select{.name = "label_select",
+                         .doc = "indices of the k largest elements, the lower index first in ties",
+                         .kind = Op::Kind::hardware,
+                         .to_onnx = to_onnx,
+                         .infer = infer,
+                         .eval = eval,
+                         .folds = folds,
+                         .ports = ports,
+                         .rhythm = rhythm,
+                         .finn_name = "LabelSelect"};
+
+}  // namespace foldstream

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of this operator share: the shape of a node and its folding, in one place.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "src/ir/graph.h"
+#include "src/ir/hardware.h"
+#include "src/ir/thresholds.h"
+
+namespace foldstream::mvau {
+
+struct Range {
+  int64_t lo = 0, hi = 0;
+};
+
+struct Shape {
+  explicit Shape(const Node& node);  // throws Error on an illegal node; folding is not looked at
+
+  const Tensor* w;
+  int64_t rows, columns;  // MH, MW
+  int64_t vectors;        // in a frame
+  Type in, acc;           // acc: element type of the widest row's sum
+  std::optional<Thresholds> thresholds;
+  Type out;
+};
+
+struct Folding {
+  explicit Folding(const Node& node);  // throws Error on an illegal folding
+
+  int64_t pe, simd;
+  int64_t row_folds, column_folds;  // NF, SF
+};
+
+// How weights are stored: bipolar -1 and +1 as 0 and 1 in one bit, others in their narrowest type.
+struct WeightFormat {
+  bool bipolar = false, is_signed = false;
+  int bits = 1;
+};
+WeightFormat weight_format(const Tensor& w);
+
+// Registers from the issue of a step to the output queue.
+int64_t pipeline_stages(const Node& node, const Folding& folding);
+
+Range row_range(const Tensor& w, int64_t row, const Type& in);
+std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in);
+
+}  // namespace foldstream::mvau

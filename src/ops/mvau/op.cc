@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/ir/op.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "src/ir/folding.h"
+#include "src/ir/onnx_node.h"
+#include "src/ops/mvau/mvau.h"
+
+namespace foldstream::mvau {
+namespace {
+
+std::vector<Type> infer(const Node& node) { return {Shape(node).out}; }
+
+std::vector<Fold> folds(const Node& node) {
+  const Tensor& w = *node.tensor("w");
+  return {{"pe", divisors(w.type.shape[0])}, {"simd", divisors(w.type.shape[1])}};
+}
+
+Ports ports(const Node& node) {
+  const Folding folding(node);
+  const Type &in = node.in_type(0), &out = node.out[0];
+  return {.in = {{folding.simd, in.bits, in.count() / folding.simd}},
+          .out = {{folding.pe, out.bits, out.count() / folding.pe}}};
+}
+
+// Rows outside, columns inside: the vector is taken with the first rows and kept for the others.
+Rhythm rhythm(const Node& node, Family) {
+  const Folding folding(node);
+  const int64_t vectors = node.in_type(0).count() / node.in_type(0).shape.back();
+  const int64_t row_folds = folding.row_folds, column_folds = folding.column_folds;
+  const auto sum = [&](uint32_t take) {
+    std::vector<Phase> phases;
+    if (column_folds > 1) phases.push_back({column_folds - 1, take, 0});
+    phases.push_back({1, take, 1});
+    return phases;
+  };
+  Rhythm rhythm;
+  const std::vector<Phase> first = sum(1), next = sum(0);
+  if (row_folds == 1) {
+    rhythm.frame = {{vectors, first}};
+  } else if (vectors == 1) {
+    rhythm.frame = {{1, first}, {row_folds - 1, next}};
+  } else {
+    std::vector<Phase> phases = first;
+    for (int64_t fold = 1; fold < row_folds; ++fold) {
+      phases.insert(phases.end(), next.begin(), next.end());
+    }
+    rhythm.frame = {{vectors, phases}};
+  }
+  finish_rhythm(node, pipeline_stages(node, folding), column_folds, rhythm);
+  return rhythm;
+}
+
+// FINN counts weights by their stored width (a bipolar weight is one bit) and thresholds by rows.
+std::map<std::string, int64_t> counts(const Node& node) {
+  const Shape shape(node);
+  const int64_t weights = shape.rows * shape.columns, w_bits = weight_format(*shape.w).bits;
+  const auto [low, high] = std::minmax<int64_t>(w_bits, shape.in.bits);
+  std::map<std::string, int64_t> counts{
+      {fmt::format("op_mac_{}bx{}b", low, high), weights * shape.vectors},
+      {fmt::format("param_weight_{}b", w_bits), weights}};
+  if (shape.thresholds) {
+    counts[fmt::format("param_threshold_{}b", shape.acc.bits)] = shape.rows;
+  }
+  return counts;
+}
+
+void to_onnx(const Node& node, OnnxSink& sink) {
+  const Tensor& w = *node.tensor("w");
+  const int64_t rows = w.type.shape[0], columns = w.type.shape[1];
+  Tensor transposed = make_zero(integer_type(w.type.bits, w.type.is_signed, {columns, rows}));
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; ++c) {
+      transposed.ints[c * rows + r] = w.ints[r * columns + c];
+    }
+  }
+  const bool thresholds = node.tensor("t") != nullptr;
+  const std::string sums = thresholds ? sink.temporary("sums") : sink.output(0);
+  sink.node("", "MatMul", {sink.input(0), sink.constant(transposed, "weights")}, {sums});
+  if (thresholds) {
+    const foldstream::Shape& shape = node.out[0].shape;
+    Thresholds(node, rows).to_onnx(sink, sums, shape, shape.size() - 1);
+  }
+}
+
+}  // namespace
+}  // namespace foldstream::mvau
+
+namespace foldstream {
+
+extern const Op op_mvau;
+const Op op_mvau{.name = "mvau",
+                 .doc = "matrix times vector, with thresholds on the sums if it has any",
+                 .kind = Op::Kind::hardware,
+                 .to_onnx = mvau::to_onnx,
+                 .infer = mvau::infer,
+                 .eval = mvau::eval,
+                 .folds = mvau::folds,
+                 .ports = mvau::ports,
+                 .rhythm = mvau::rhythm,
+                 .counts = mvau::counts,
+                 .finn_name = "MVAU"};
+
+}  // namespace foldstream
