@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exact time of a stream graph, without data: the cycle of every beat on every stream, by the stall
+// policy of decision record 1. Because no step depends on data, the cycle in which a step issues is
+//
+//   T(k) = max( T(k-1) + 1,  V of every beat it takes,  P(m - Q) + 1 of every beat m it gives )
+//
+// with V the cycle from which a beat is visible (issue + depth) and P the cycle in which it was
+// taken. The model computes these times token by token and never visits a cycle in which nothing
+// happens; once all times repeat from frame to frame it stops and extrapolates, which is exact too.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/sim/stream_graph.h"
+
+namespace foldstream {
+
+struct SimOptions {
+  int64_t frames = 2;
+  // Stalls from outside. A source that offers no beat starts to offer its next one in a cycle where
+  // offer(source, cycle) holds, and keeps offering until it is taken; a sink is ready in the cycles
+  // where accept(sink, cycle) holds. Absent: always. Indices count sources and sinks.
+  std::function<bool(size_t source, int64_t cycle)> offer;
+  std::function<bool(size_t sink, int64_t cycle)> accept;
+  bool record = false;  // keep the cycle of every beat on every stream
+};
+
+// Cycles of one block from its first chance to issue to its last issue.
+struct Activity {
+  int64_t busy = 0;     // steps issued
+  int64_t starved = 0;  // a beat to take was missing
+  int64_t blocked = 0;  // every beat to take was there, room in a queue was missing
+};
+
+// Nothing can issue any more, though frames are unfinished.
+struct Deadlock {
+  struct Wait {
+    std::string block;
+    std::string waits_for;  // "a beat from 'fc1'", "room in its queue to 'add'"
+    int64_t since = 0;      // cycle from which it waits
+  };
+  std::vector<Wait> circle;  // each waits for the next, the last for the first
+  std::vector<size_t> full;  // links of the circle whose queue is full: one of them must grow
+  std::string message() const;
+};
+
+struct SimResult {
+  int64_t frames = 0;           // completed
+  int64_t cycles = 0;           // from cycle 0 to the last beat out, both included
+  int64_t latency_cycles = 0;   // of frame 0, from its first beat in to its last beat out
+  int64_t interval_cycles = 0;  // between the last beats of the last two frames; 0 for one frame
+  // Steady state, where it was reached: every `period_frames` frames take `period_cycles`.
+  int64_t period_frames = 0, period_cycles = 0;
+  std::vector<Activity> blocks;              // as StreamGraph::blocks
+  std::vector<int64_t> frame_in, frame_out;  // first beat in, last beat out, by frame
+  // When recorded, by link and beat: first cycle visible, and cycle taken.
+  std::vector<std::vector<int64_t>> visible, taken;
+  std::optional<Deadlock> deadlock;
+};
+
+SimResult simulate(const StreamGraph& graph, const SimOptions& options);
+
+}  // namespace foldstream
