@@ -28,6 +28,7 @@ POINTS = [
     ("fst_queue", {"Width": 8, "Depth": 2}, None),
     ("fst_credit", {"Depth": 2}, (6, 0)),
     ("fst_credit", {"Depth": 5}, (6, 0)),
+    ("fst_credit", {"Depth": 9}, None),
     ("fst_credit", {"Depth": 32}, None),
     ("fst_fifo", {"Width": 32, "Depth": 16}, (36, 0)),
     ("fst_fifo", {"Width": 32, "Depth": 32}, (37, 0)),

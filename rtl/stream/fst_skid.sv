@@ -3,20 +3,20 @@
 // Latency 1 (D = 1), interval 1, capacity 2.
 `include "fst_assert.svh"
 module fst_skid #(
-  parameter int unsigned Width = 8  // payload bits
+    parameter int unsigned Width = 8  // payload bits
 ) (
-  input  logic             clk_i,
-  input  logic             rst_i,
-  input  logic             s_valid_i,
-  output logic             s_ready_o,
-  input  logic [Width-1:0] s_data_i,
-  output logic             m_valid_o,
-  input  logic             m_ready_i,
-  output logic [Width-1:0] m_data_o
+    input  logic             clk_i,
+    input  logic             rst_i,
+    input  logic             s_valid_i,
+    output logic             s_ready_o,
+    input  logic [Width-1:0] s_data_i,
+    output logic             m_valid_o,
+    input  logic             m_ready_i,
+    output logic [Width-1:0] m_data_o
 );
-  logic             head_valid_q, spare_valid_q;
+  logic head_valid_q, spare_valid_q;
   logic [Width-1:0] head_data_q, spare_data_q;
-  logic             head_free;
+  logic head_free;
 
   assign head_free = !head_valid_q || m_ready_i;
   assign s_ready_o = !spare_valid_q;

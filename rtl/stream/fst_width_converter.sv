@@ -3,19 +3,19 @@
 // Latency 1 (D = 1), one step a cycle, capacity Depth beats of output.
 `include "fst_assert.svh"
 module fst_width_converter #(
-  parameter int unsigned LaneWidth = 8,
-  parameter int unsigned InLanes = 1,
-  parameter int unsigned OutLanes = 4,
-  parameter int unsigned Depth = 2      // beats in the output queue
+    parameter int unsigned LaneWidth = 8,
+    parameter int unsigned InLanes   = 1,
+    parameter int unsigned OutLanes  = 4,
+    parameter int unsigned Depth     = 2   // beats in the output queue
 ) (
-  input  logic                           clk_i,
-  input  logic                           rst_i,
-  input  logic                           s_valid_i,
-  output logic                           s_ready_o,
-  input  logic [InLanes*LaneWidth-1:0]   s_data_i,
-  output logic                          m_valid_o,
-  input  logic                           m_ready_i,
-  output logic [OutLanes*LaneWidth-1:0]  m_data_o
+    input  logic                          clk_i,
+    input  logic                          rst_i,
+    input  logic                          s_valid_i,
+    output logic                          s_ready_o,
+    input  logic [ InLanes*LaneWidth-1:0] s_data_i,
+    output logic                          m_valid_o,
+    input  logic                          m_ready_i,
+    output logic [OutLanes*LaneWidth-1:0] m_data_o
 );
   // Widening, every step takes a beat, and gives one when it completes one with the residue.
   // Narrowing, every step gives a beat, and takes one when the residue alone is too short.
@@ -33,14 +33,14 @@ module fst_width_converter #(
   localparam int unsigned Group = common_divisor(InLanes, OutLanes);
   localparam int unsigned InGroups = InLanes / Group;
   localparam int unsigned OutGroups = OutLanes / Group;
-  localparam bit          Widens = InLanes <= OutLanes;
+  localparam bit Widens = InLanes <= OutLanes;
   localparam int unsigned Phases = Widens ? OutGroups : InGroups;
   localparam int unsigned PhaseWidth = Phases > 1 ? $clog2(Phases) : 1;
   localparam int unsigned GroupWidth = Group * LaneWidth;
   localparam int unsigned OutWidth = OutLanes * LaneWidth;
 
   logic [OutWidth-1:0] give_data;
-  logic                takes, gives, available, issue, pop;
+  logic takes, gives, available, issue, pop;
 
   assign s_ready_o = takes && (!gives || available);
   assign issue     = (!takes || s_valid_i) && (!gives || available);
@@ -52,7 +52,7 @@ module fst_width_converter #(
   end else begin : g_differ
     // The last groups that came in, newest on top: taking is a shift, giving picks a window.
     localparam int unsigned HistoryGroups = Phases - 1;
-    logic [HistoryGroups*GroupWidth-1:0]            history_q;
+    logic [           HistoryGroups*GroupWidth-1:0] history_q;
     logic [(HistoryGroups+InGroups)*GroupWidth-1:0] recent;
 
     assign recent = {s_data_i, history_q};
@@ -85,27 +85,27 @@ module fst_width_converter #(
   end
 
   fst_credit #(
-    .Depth(Depth)
+      .Depth(Depth)
   ) u_credit (
-    .clk_i,
-    .rst_i,
-    .take_i(issue && gives),
-    .give_i(pop),
-    .available_o(available)
+      .clk_i,
+      .rst_i,
+      .take_i(issue && gives),
+      .give_i(pop),
+      .available_o(available)
   );
 
   fst_queue #(
-    .Width(OutWidth),
-    .Depth(Depth)
+      .Width(OutWidth),
+      .Depth(Depth)
   ) u_queue (
-    .clk_i,
-    .rst_i,
-    .push_i(issue && gives),
-    .push_data_i(give_data),
-    .m_valid_o,
-    .m_ready_i,
-    .m_data_o,
-    .pop_o(pop)
+      .clk_i,
+      .rst_i,
+      .push_i(issue && gives),
+      .push_data_i(give_data),
+      .m_valid_o,
+      .m_ready_i,
+      .m_data_o,
+      .pop_o(pop)
   );
 
   `FST_REQUIRE(lane_width, LaneWidth >= 1, "fst_width_converter: LaneWidth must be at least 1")

@@ -69,13 +69,16 @@ def converter(lanes_in, lanes_out, depth, *twins):
                  response=0 if widens or depth > 1 else 1), twins)
 
 
+EMPTY_TOO_LATE = ("fst_ring.sv", "assign last    = read_next == write_q", "assign last    = read_q == write_q")
+FULL_TOO_LATE = ("fst_ring.sv", "assign fills_o = write_next == read_q", "assign fills_o = write_q == read_q")
+READS_AHEAD = ("fst_ring.sv", "assign m_data_o  = slots[read_q];", "assign m_data_o  = slots[read_next];")
+WRONG_SLOT = ("fst_ring.sv", "data_q <= slots[read_d];", "data_q <= slots[read_q];")
+INVENTS = ("fst_ring.sv", "else valid_q <= filled_q && !(pop_o && last);", "else valid_q <= filled_q;")
+NOT_HELD = ("fst_ring.sv", "else if (push_i || m_ready_i) valid_q <= push_i;", "else valid_q <= push_i;")
+WRAPS_LATE = ("fst_ring.sv", "write_q == LastSlot ? '0", "write_q > LastSlot ? '0")
+STAYS_FULL = ("fst_fifo.sv", "if (rst_i || pop) ready_q", "if (rst_i || pop && !s_valid_i) ready_q")
 ONE_CREDIT_TOO_MANY = ("fst_credit.sv", "CountWidth'(Depth - 1)", "CountWidth'(Depth)")
-CREDIT_LOST = ("fst_credit.sv", "if (available_q) more_q <= more_q + 1'b1;", "")
-EMPTY_TOO_LATE = ("fst_queue.sv", "read_next == write_q", "read_q == write_q")
-READS_AHEAD = ("fst_queue.sv", "assign m_data_o  = slots[read_q];", "assign m_data_o  = slots[read_next];")
-WRONG_SLOT = ("fst_queue.sv", "data_q <= slots[pop_o ? read_next : read_q];", "data_q <= slots[read_q];")
-INVENTS = ("fst_queue.sv", "else valid_q <= filled_q && !(pop_o && last);", "else valid_q <= filled_q;")
-NOT_HELD = ("fst_queue.sv", "else if (push_i || m_ready_i) valid_q <= push_i;", "else valid_q <= push_i;")
+CREDIT_LOST = ("fst_credit.sv", "give_i && !take_i && available_q", "give_i && !take_i && more_q != '0")
 CONVERTER = "fst_width_converter.sv"
 GIVES_LATE = (CONVERTER, "phase_q >= PhaseWidth'(FirstGive)", "phase_q > PhaseWidth'(FirstGive)")
 GIVES_EARLY = (CONVERTER, "phase_q >= PhaseWidth'(FirstGive)", "phase_q >= PhaseWidth'(FirstGive - 1)")
@@ -98,17 +101,17 @@ PROOFS = [
       ("fst_skid.sv", "head_valid_q  <= spare_valid_q || s_valid_i;", "head_valid_q  <= s_valid_i;")]),
     fifo(1, False, NOT_HELD),
     fifo(2, False, EMPTY_TOO_LATE, READS_AHEAD),
-    fifo(3, False, ONE_CREDIT_TOO_MANY),
-    fifo(4, False, CREDIT_LOST, READS_AHEAD),
-    fifo(5, False, ONE_CREDIT_TOO_MANY),
+    fifo(3, False, WRAPS_LATE),
+    fifo(4, False, FULL_TOO_LATE, READS_AHEAD),
+    fifo(5, False, STAYS_FULL),
     fifo(3, True, INVENTS, WRONG_SLOT),
-    fifo(4, True, CREDIT_LOST, WRONG_SLOT),
+    fifo(4, True, FULL_TOO_LATE, WRONG_SLOT),
     ("fst_fork", dict(Width=LANE, Branches=2, Depth=2),
      dict(capacity=2, ready_up_to=1, ready_exact=True, branches=2),
-     [("fst_fork.sv", "s_ready_o = &available", "s_ready_o = |available")]),
+     [("fst_fork.sv", "s_ready_o = &available", "s_ready_o = |available"), ONE_CREDIT_TOO_MANY]),
     ("fst_fork", dict(Width=LANE, Branches=3, Depth=3),
      dict(capacity=3, ready_up_to=2, ready_exact=True, branches=3),
-     [("fst_fork.sv", "s_ready_o = &available", "s_ready_o = available[0]")]),
+     [("fst_fork.sv", "s_ready_o = &available", "s_ready_o = available[0]"), CREDIT_LOST]),
     converter(1, 1, 2, READS_AHEAD),
     converter(1, 4, 1, FORGETS),
     converter(4, 1, 2, WAITS_FOR_NOTHING),
@@ -121,12 +124,13 @@ PROOFS = [
 MOORE = [
     ("fst_skid", {}, [("fst_skid.sv", "s_ready_o = !spare_valid_q", "s_ready_o = !spare_valid_q || m_ready_i"),
                       ("fst_skid.sv", "m_valid_o = head_valid_q", "m_valid_o = head_valid_q || s_valid_i")]),
-    ("fst_fifo", dict(Depth=5), [("fst_queue.sv", "m_valid_o = filled_q", "m_valid_o = filled_q || push_i"),
-                                 ("fst_credit.sv", "available_o = available_q;\n  end\n",
-                                  "available_o = available_q || give_i;\n  end\n")]),
-    ("fst_fifo", dict(Depth=100), [("fst_queue.sv", "m_valid_o = valid_q;\n      ",
+    ("fst_fifo", dict(Depth=5), [("fst_ring.sv", "m_valid_o = filled_q", "m_valid_o = filled_q || push_i"),
+                                 ("fst_fifo.sv", "s_ready_o = ready_q", "s_ready_o = ready_q || m_ready_i")]),
+    ("fst_fifo", dict(Depth=100), [("fst_ring.sv", "m_valid_o = valid_q;\n      ",
                                     "m_valid_o = valid_q && m_ready_i;\n      ")]),
-    ("fst_fork", {}, [("fst_fork.sv", "s_ready_o = &available", "s_ready_o = &(available | m_ready_i)")]),
+    ("fst_fork", {}, [("fst_credit.sv", "available_o = available_q;\n  end\n\n",
+                       "available_o = available_q || give_i;\n  end\n\n"),
+                      ("fst_fork.sv", "s_ready_o = &available", "s_ready_o = &(available | m_ready_i)")]),
     ("fst_width_converter", dict(InLanes=1, OutLanes=4), [PASSES_READY]),
     ("fst_width_converter", dict(InLanes=3, OutLanes=2), [LEAKS_READY]),
 ]
