@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/backend/verilator.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "src/backend/tools.h"
+#include "src/rtl/beats.h"
+#include "src/util/embedded.h"
+#include "src/util/error.h"
+#include "src/util/files.h"
+#include "src/util/process.h"
+#include "src/util/progress.h"
+#include "src/util/sha256.h"
+
+namespace foldstream {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kCachedSimulations = 32;
+constexpr int64_t kSplitStatements = 20000;  // of a generated C++ file
+constexpr uintmax_t kUnitBytes = 400'000;    // of generated C++ compiled in one piece
+constexpr const char* kBench = "src/backend/embedded/simulation.cpp";
+constexpr const char* kProgram = "simulation";
+
+std::string streams_header(const Design& design, bool probe) {
+  const auto list = [](const std::vector<DesignPort>& ports) {
+    std::string text;
+    for (const DesignPort& port : ports) {
+      text += fmt::format(" X({}, {})", port.prefix, port.stream.width());
+    }
+    return text;
+  };
+  std::string edges;
+  for (size_t i = 0; probe && i < design.edges.size(); ++i) {
+    edges += fmt::format(" X(p{}, {})", i, design.edges[i].stream.width());
+  }
+  return fmt::format(
+      "#define FST_INPUTS(X){}\n#define FST_OUTPUTS(X){}\n#define FST_EDGES(X){}\n"
+      "#define FST_EDGE_COUNT {}\n",
+      list(design.inputs), list(design.outputs), edges, probe ? design.edges.size() : 0);
+}
+
+std::string compiler() {
+  const char* chosen = std::getenv("CXX");
+  return chosen != nullptr && *chosen != '\0' ? chosen : "c++";
+}
+
+void run_or_throw(const std::vector<std::string>& argv, const ProcessOptions& options,
+                  std::string_view what) {
+  const ProcessResult result = run_process(argv, options);
+  if (result.status == 0) return;
+  constexpr size_t kShown = 2000;
+  throw Error(fmt::format("{} failed (exit status {}): {}", what, result.status,
+                          result.output.substr(0, kShown)));
+}
+
+struct Unit {
+  fs::path source;
+  std::string level;  // of optimisation
+};
+
+// Compiles sources to objects, a few at a time.
+void compile(const std::vector<Unit>& sources, const std::vector<std::string>& flags,
+             const fs::path& folder, Progress& progress) {
+  std::atomic<size_t> next = 0;
+  std::mutex mutex;
+  std::exception_ptr failure;
+  const auto work = [&] {
+    for (size_t i; (i = next++) < sources.size();) {
+      try {
+        std::vector<std::string> argv = {compiler()};
+        argv.insert(argv.end(), flags.begin(), flags.end());
+        const fs::path& source = sources[i].source;
+        argv.insert(argv.end(), {sources[i].level, "-c", source.string(), "-o",
+                                 (folder / source.filename()).string() + ".o"});
+        run_or_throw(argv, {}, "compiling the simulation");
+        progress.note(source.filename().string());
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!failure) failure = std::current_exception();
+        next = sources.size();
+      }
+    }
+  };
+  const size_t workers =
+      std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), sources.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < workers; ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+// Collects the generated files, of which each reads the same large headers, into a few: what runs
+// once ("slow" files and symbol tables) apart from what runs in every cycle.
+struct Units {
+  std::vector<fs::path> once, often;
+};
+
+Units make_units(const fs::path& folder) {
+  std::vector<fs::path> once, often;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() != ".cpp") continue;
+    const std::string name = entry.path().filename().string();
+    const bool is_slow =
+        name.find("__Slow") != std::string::npos || name.find("__Syms") != std::string::npos;
+    (is_slow ? once : often).push_back(entry.path());
+  }
+  const auto collect = [&](std::vector<fs::path>& sources, std::string_view stem) {
+    std::sort(sources.begin(), sources.end());
+    std::vector<fs::path> units;
+    std::string text;
+    uintmax_t size = 0;
+    for (size_t i = 0; i < sources.size(); ++i) {
+      text += fmt::format("#include \"{}\"\n", sources[i].filename().string());
+      size += fs::file_size(sources[i]);
+      if (size < kUnitBytes && i + 1 < sources.size()) continue;
+      units.push_back(folder / fmt::format("{}_{}.cc", stem, units.size()));
+      write_file(units.back(), text);
+      text.clear();
+      size = 0;
+    }
+    return units;
+  };
+  return {collect(once, "once"), collect(often, "often")};
+}
+
+std::vector<std::string> compile_flags(const fs::path& verilator) {
+  return {"-std=c++20",
+          "-fno-stack-protector",
+          "-w",
+          "-DVM_COVERAGE=0",
+          "-DVM_SC=0",
+          "-DVM_TIMING=0",
+          "-DVM_TRACE=0",
+          "-DVL_TIME_CONTEXT",
+          "-I" + (verilator / "include").string(),
+          "-I" + (verilator / "include" / "vltstd").string()};
+}
+
+// Moves a finished folder into the cache; a rival that was faster is as good.
+void publish(const fs::path& made, const fs::path& folder) {
+  std::error_code error;
+  fs::rename(made, folder, error);
+  if (error && !fs::exists(folder)) {
+    throw Error(fmt::format("can't write '{}': {}", folder.string(), error.message()),
+                "set FOLDSTREAM_CACHE to a folder that you may write to");
+  }
+}
+
+// Verilator's own run-time library, compiled once for all designs.
+std::vector<fs::path> runtime_objects(const fs::path& verilator, Progress& progress) {
+  const std::vector<std::string> flags = compile_flags(verilator);
+  std::string key = tool_version("verilator") + compiler();
+  for (const std::string& flag : flags) key += " " + flag;
+  const fs::path folder = cache_folder() / "runtime" / sha256(key).substr(0, 32);
+  const std::vector<Unit> sources = {{verilator / "include" / "verilated.cpp", "-O2"},
+                                     {verilator / "include" / "verilated_threads.cpp", "-O2"}};
+  std::vector<fs::path> objects;
+  for (const Unit& unit : sources) {
+    objects.push_back(folder / (unit.source.filename().string() + ".o"));
+  }
+  if (!fs::exists(folder)) {
+    const TemporaryFolder made(fmt::format("{}.partial-{}", folder.string(), ::getpid()));
+    compile(sources, flags, made.path(), progress);
+    publish(made.path(), folder);
+  }
+  return objects;
+}
+
+// Keeps the cache from growing for ever: the simulations not used for longest go.
+void prune(const fs::path& cache) {
+  std::error_code ignored;
+  std::vector<std::pair<fs::file_time_type, fs::path>> entries;
+  for (const auto& entry : fs::directory_iterator(cache, ignored)) {
+    entries.emplace_back(fs::last_write_time(entry.path(), ignored), entry.path());
+  }
+  std::sort(entries.begin(), entries.end());
+  for (size_t i = 0; i + kCachedSimulations < entries.size(); ++i) {
+    fs::remove_all(entries[i].second, ignored);
+  }
+}
+
+class Reader {
+ public:
+  explicit Reader(std::string bytes) : bytes_(std::move(bytes)) {}
+  Simulation::Trace trace() {
+    Simulation::Trace trace;
+    read(trace.cycles);
+    read(trace.words);
+    return trace;
+  }
+
+ private:
+  template <typename Item>
+  void read(std::vector<Item>& items) {
+    int64_t count = 0;
+    take(&count, sizeof count);
+    FOLDSTREAM_CHECK(count >= 0 && count <= static_cast<int64_t>(bytes_.size() / sizeof(Item)));
+    items.resize(static_cast<size_t>(count));
+    take(items.data(), items.size() * sizeof(Item));
+  }
+  void take(void* to, size_t size) {
+    FOLDSTREAM_CHECK(at_ + size <= bytes_.size());
+    if (size > 0) std::memcpy(to, bytes_.data() + at_, size);
+    at_ += size;
+  }
+
+  std::string bytes_;
+  size_t at_ = 0;
+};
+
+}  // namespace
+
+Simulation::Simulation(const Design& design, const BuildOptions& options)
+    : design_(design), options_(options) {
+  const fs::path verilator = tool_package("verilator");
+  const std::string streams = streams_header(design_, options_.probe);
+  const std::string bench(embedded_file(kBench));
+  const std::vector<std::string> sources = design_.sources(Family::generic);
+
+  std::string key = fmt::format("{} {} {}{} {}\n", tool_version("verilator"), compiler(),
+                                options_.probe, options_.assertions, design_.name);
+  for (const auto& [path, text] : design_.files) key += path + "\n" + text;
+  key += streams + bench;
+  folder_ = cache_folder() / "simulations" / sha256(key).substr(0, 32);
+  was_cached_ = fs::exists(folder_ / kProgram);
+  if (was_cached_) {
+    std::error_code ignored;
+    fs::last_write_time(folder_, fs::file_time_type::clock::now(), ignored);
+    return;
+  }
+
+  Progress progress("building the simulation");
+  const TemporaryFolder work;
+  const fs::path rtl = work.path() / "rtl";
+  for (const auto& [path, text] : design_.files) write_file(rtl / path, text);
+  const std::string top = options_.probe ? design_.name + "_probe" : design_.name;
+  if (options_.probe) write_file(rtl / (top + ".sv"), design_.probe);
+  const fs::path code = work.path() / "code";
+
+  std::vector<std::string> argv = {(verilator / "bin" / "verilator_bin").string(),
+                                   "--cc",
+                                   "--top-module",
+                                   top,
+                                   "--prefix",
+                                   "Vsimulation",
+                                   "-Mdir",
+                                   code.string(),
+                                   "-O3",
+                                   "--x-assign",
+                                   "fast",
+                                   "--x-initial",
+                                   "fast",
+                                   "--no-timing",
+                                   "--output-split",
+                                   std::to_string(kSplitStatements),
+                                   "-Ilib"};
+  if (options_.assertions) argv.push_back("--assert");
+  for (const std::string& source : sources) {
+    if (options_.probe && source == design_.name + ".sv") continue;
+    if (source != design_.name + "_axis.sv") argv.push_back(source);
+  }
+  if (options_.probe) argv.push_back(top + ".sv");
+  progress.note("verilator");
+  run_or_throw(argv, {.folder = rtl, .environment = {{"VERILATOR_ROOT", verilator.string()}}},
+               "Verilator");
+
+  write_file(code / "streams.h", streams);
+  write_file(code / "simulation.cpp", bench);
+  const Units units = make_units(code);
+  std::vector<Unit> jobs;
+  for (const fs::path& source : units.often) jobs.push_back({source, "-O2"});
+  for (const fs::path& source : units.once) jobs.push_back({source, "-O0"});
+  std::vector<std::string> flags = compile_flags(verilator);
+  flags.push_back("-I" + code.string());
+  compile(jobs, flags, code, progress);
+
+  // Built beside its place in the cache, so that renaming it there is one step.
+  const TemporaryFolder made(fmt::format("{}.partial-{}", folder_.string(), ::getpid()));
+  std::vector<std::string> link = {compiler(), "-o", (made.path() / kProgram).string()};
+  for (const Unit& job : jobs) link.push_back(job.source.string() + ".o");
+  for (const fs::path& object : runtime_objects(verilator, progress)) link.push_back(object);
+  link.insert(link.end(), {"-pthread", "-latomic"});
+  run_or_throw(link, {}, "linking the simulation");
+  for (const auto& [path, text] : design_.files) {
+    if (path.find('/') == std::string::npos && !path.ends_with(".sv") && !path.ends_with(".f")) {
+      write_file(made.path() / path, text);  // memories are read when it starts
+    }
+  }
+  publish(made.path(), folder_);
+  prune(folder_.parent_path());
+}
+
+Simulation::Result Simulation::run(const std::vector<std::vector<Tensor>>& frames,
+                                   const Options& options) const {
+  const TemporaryFolder work;
+  std::string bytes;
+  std::vector<std::string> beats;
+  for (size_t input = 0; input < design_.inputs.size(); ++input) {
+    const Stream& stream = design_.inputs[input].stream;
+    std::vector<uint32_t> words;
+    for (const std::vector<Tensor>& operands : frames) {
+      FOLDSTREAM_CHECK(operands.size() == design_.inputs.size());
+      pack_beats(operands[input], stream, words);
+    }
+    bytes.append(reinterpret_cast<const char*>(words.data()), words.size() * sizeof words[0]);
+    beats.push_back(std::to_string(stream.beats * static_cast<int64_t>(frames.size())));
+  }
+  for (const DesignPort& output : design_.outputs) {
+    beats.push_back(std::to_string(output.stream.beats * static_cast<int64_t>(frames.size())));
+  }
+  write_file(work.path() / "in", bytes);
+  std::vector<std::string> argv = {
+      (folder_ / kProgram).string(),          (work.path() / "in").string(),
+      (work.path() / "out").string(),         std::to_string(options.seed),
+      fmt::format("{}", options.input_stall), fmt::format("{}", options.output_stall),
+      std::to_string(options.idle_limit)};
+  argv.insert(argv.end(), beats.begin(), beats.end());
+  const ProcessResult process = run_process(argv, {.folder = folder_});
+  if (process.status == 3) {
+    throw Error(fmt::format("the design '{}' is stuck: {}", design_.name, process.output));
+  }
+  if (process.status != 0) {
+    throw Error(fmt::format("the simulation of '{}' failed (exit status {}): {}", design_.name,
+                            process.status, process.output));
+  }
+  Reader reader(read_file(work.path() / "out"));
+  Result result;
+  for (size_t i = 0; i < design_.inputs.size(); ++i) result.inputs.push_back(reader.trace());
+  for (size_t i = 0; i < design_.outputs.size(); ++i) result.outputs.push_back(reader.trace());
+  for (size_t i = 0; options_.probe && i < design_.edges.size(); ++i) {
+    result.edges.push_back(reader.trace());
+  }
+  for (const Trace& trace : result.outputs) {
+    if (!trace.cycles.empty()) result.cycles = std::max(result.cycles, trace.cycles.back() + 1);
+  }
+  return result;
+}
+
+namespace {
+
+Tensor frame_of(const Simulation::Trace& trace, const Stream& stream, const Type& type,
+                int64_t frame) {
+  const size_t count = static_cast<size_t>(stream.beats * words_per_beat(stream));
+  const size_t begin = static_cast<size_t>(frame) * count;
+  FOLDSTREAM_CHECK(begin + count <= trace.words.size());
+  return unpack_beats(std::span(trace.words).subspan(begin, count), stream, type);
+}
+
+}  // namespace
+
+std::vector<Tensor> Simulation::outputs(const Result& result, int64_t frame) const {
+  std::vector<Tensor> tensors;
+  for (size_t i = 0; i < design_.outputs.size(); ++i) {
+    tensors.push_back(
+        frame_of(result.outputs[i], design_.outputs[i].stream, design_.outputs[i].type, frame));
+  }
+  return tensors;
+}
+
+Tensor Simulation::edge(const Result& result, size_t edge, int64_t frame) const {
+  return frame_of(result.edges.at(edge), design_.edges.at(edge).stream, design_.edges.at(edge).type,
+                  frame);
+}
+
+Timing timing(const Design& design, const Simulation::Result& result, int64_t frames) {
+  FOLDSTREAM_CHECK(frames >= 1);
+  Timing timing{.cycles = result.cycles};
+  int64_t first_in = result.cycles;
+  for (const Simulation::Trace& trace : result.inputs) {
+    if (!trace.cycles.empty()) first_in = std::min(first_in, trace.cycles.front());
+  }
+  for (size_t i = 0; i < design.outputs.size(); ++i) {
+    const auto last_of = [&](int64_t frame) {
+      return result.outputs[i].cycles.at(design.outputs[i].stream.beats * (frame + 1) - 1);
+    };
+    timing.latency = std::max(timing.latency, last_of(0) - first_in + 1);
+    if (frames > 1) {
+      timing.interval = std::max(timing.interval, last_of(frames - 1) - last_of(frames - 2));
+    }
+  }
+  return timing;
+}
+
+}  // namespace foldstream

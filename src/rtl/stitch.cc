@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/rtl/stitch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <functional>
+#include <set>
+
+#include "src/ir/op.h"
+#include "src/rtl/sv_module.h"
+#include "src/util/embedded.h"
+#include "src/util/error.h"
+
+namespace foldstream {
+namespace {
+
+constexpr std::string_view kLibrary = "rtl/";
+constexpr std::string_view kGeneric = "rtl/tech/generic/";
+constexpr std::string_view kXilinx = "rtl/tech/xilinx/";
+constexpr std::string_view kAssertions = "fst_assert.svh";
+
+// Reserved words of SystemVerilog.
+constexpr std::string_view kKeywords =
+    " alias always always_comb always_ff always_latch and assert assign assume automatic"
+    " begin bind bit break buf byte case cell checker class clocking config const cover"
+    " default design disable do edge else end enum event export final for force forever"
+    " fork function generate genvar global if import incdir include initial inout input"
+    " inside instance int integer join large let library local logic longint macromodule"
+    " matches medium modport module nand negedge new nor not null or output package packed"
+    " parameter posedge primitive priority program property protected pure rand real ref"
+    " reg release repeat restrict return scalared sequence signed small solve specify"
+    " static string strong struct super supply0 supply1 table tagged task this time tran"
+    " tri type typedef union unique unsigned until use var vectored virtual void wait weak"
+    " while wire with within xnor xor ";
+
+// Letters, digits and single underscores, none at the ends.
+std::string word_of(const std::string& text) {
+  std::string word;
+  for (const char c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c))) {
+      word += c;
+    } else if (!word.empty() && word.back() != '_') {
+      word += '_';
+    }
+  }
+  while (!word.empty() && word.back() == '_') word.pop_back();
+  return word;
+}
+
+std::string unique(const std::string& stem, std::set<std::string>& taken) {
+  std::string name = stem;
+  for (int i = 2; !taken.insert(name).second; ++i) name = fmt::format("{}_{}", stem, i);
+  return name;
+}
+
+// "s" alone, "s0", "s1" of several.
+std::string prefix_of(char side, size_t index, size_t count) {
+  return count == 1 ? std::string(1, side) : fmt::format("{}{}", side, index);
+}
+
+std::string describe(const Stream& stream) {
+  return fmt::format("{} lanes of {} bits, {} beats a frame", stream.lanes, stream.bits,
+                     stream.beats);
+}
+
+// Library modules by name, with the modules that each of them instantiates.
+class Library {
+ public:
+  Library() {
+    for (const EmbeddedFile& file : embedded_files()) {
+      if (!file.path.ends_with(".sv")) continue;
+      const std::string_view name = file.path.substr(file.path.rfind('/') + 1);
+      files_[std::string(name.substr(0, name.size() - 3))].push_back(&file);
+    }
+  }
+
+  bool has(const std::string& module) const { return files_.contains(module); }
+  const std::vector<const EmbeddedFile*>& files(const std::string& module) const {
+    return files_.at(module);
+  }
+  // Other library modules whose names stand in the module's text, outside comments.
+  std::set<std::string> uses(const std::string& module) const {
+    std::set<std::string> found;
+    for (const EmbeddedFile* file : files(module)) {
+      std::string_view text = file->text;
+      for (size_t at = 0; at < text.size();) {
+        if (text.substr(at, 2) == "//") {
+          at = std::min(text.find('\n', at), text.size());
+        } else if (std::isalpha(static_cast<unsigned char>(text[at])) || text[at] == '_') {
+          size_t end = at;
+          while (end < text.size() &&
+                 (std::isalnum(static_cast<unsigned char>(text[end])) || text[end] == '_')) {
+            ++end;
+          }
+          const std::string word(text.substr(at, end - at));
+          if (word != module && has(word)) found.insert(word);
+          at = end;
+        } else {
+          ++at;
+        }
+      }
+    }
+    return found;
+  }
+
+ private:
+  std::map<std::string, std::vector<const EmbeddedFile*>> files_;
+};
+
+// One stream in the top: its source and its taker, either of which may be the design's edge.
+struct Wire {
+  std::string stem;  // <stem>_valid, <stem>_ready, <stem>_data
+  Stream stream;
+  std::string from;  // for messages
+  int takers = 0;
+};
+
+class Stitcher {
+ public:
+  Stitcher(const Graph& core, Family family) : core_(core) {
+    design_.family = family;
+    design_.name = module_name(core.name);
+  }
+
+  Design run() {
+    name_nodes();
+    for (const Node& node : core_.nodes) {
+      if (node.op->kind == Op::Kind::hardware) connect_operands(node);
+    }
+    connect_outputs();
+    check_takers();
+    emit_nodes();
+    design_.files[design_.name + ".sv"] = top(false).text();
+    design_.probe = top(true).text();
+    add_library();
+    add_lists();
+    return std::move(design_);
+  }
+
+ private:
+  static Value through_views(Value value) {
+    while (value.node->op->kind == Op::Kind::view) value = value.node->in.at(0);
+    return value;
+  }
+
+  void name_nodes() {
+    std::set<std::string> taken, ports;
+    size_t inputs = 0;
+    for (const Node& node : core_.nodes) inputs += node.op->kind == Op::Kind::input ? 1 : 0;
+    for (const Node& node : core_.nodes) {
+      if (node.op->kind == Op::Kind::input) {
+        design_.inputs.push_back(
+            {prefix_of('s', design_.inputs.size(), inputs), node.name, {}, node.out[0]});
+        wires_[{const_cast<Node*>(&node), 0}] = {design_.inputs.back().prefix, {}, "the input", 0};
+      } else if (node.op->kind == Op::Kind::hardware) {
+        const std::string word = word_of(node.name);
+        stems_[&node] = unique(word.empty() ? std::string(node.op->name) : word, taken);
+        ports_.emplace(&node, node.op->ports(node));
+        const Ports& node_ports = ports_.at(&node);
+        for (size_t port = 0; port < node_ports.out.size(); ++port) {
+          const std::string stem = node_ports.out.size() == 1
+                                       ? stems_.at(&node)
+                                       : fmt::format("{}_{}", stems_.at(&node), port);
+          wires_[{const_cast<Node*>(&node), static_cast<int>(port)}] = {
+              stem, node_ports.out[port], foldstream::describe(node), 0};
+        }
+      } else if (node.op->kind != Op::Kind::view) {
+        throw Error(fmt::format("{} can't be hardware", foldstream::describe(node)),
+                    "only integer operators between the first and the last quantizer can");
+      }
+    }
+  }
+
+  void connect_operands(const Node& node) {
+    const Ports& ports = ports_.at(&node);
+    FOLDSTREAM_CHECK(ports.in.size() == node.in.size());
+    for (size_t port = 0; port < node.in.size(); ++port) {
+      const Value source = through_views(node.in[port]);
+      Wire& wire = wires_.at(source);
+      ++wire.takers;
+      if (source.node->op->kind == Op::Kind::input) {
+        wire.stream = ports.in[port];
+        for (DesignPort& input : design_.inputs) {
+          if (input.name == source.node->name) input.stream = ports.in[port];
+        }
+        continue;
+      }
+      if (wire.stream != ports.in[port]) {
+        throw Error(fmt::format("{} gives {}, but {} takes {}", wire.from, describe(wire.stream),
+                                foldstream::describe(node), describe(ports.in[port])),
+                    "put a width_converter between them");
+      }
+      design_.edges.push_back(
+          {wire.stem, source.node->name, source.port, node.name, wire.stream, source.type()});
+    }
+  }
+
+  void connect_outputs() {
+    for (const Output& output : core_.outputs) {
+      const Value source = through_views(output.value);
+      if (source.node->op->kind != Op::Kind::hardware) {
+        throw Error(fmt::format("output '{}' is not computed by a hardware node", output.name));
+      }
+      Wire& wire = wires_.at(source);
+      ++wire.takers;
+      design_.outputs.push_back({prefix_of('m', design_.outputs.size(), core_.outputs.size()),
+                                 output.name, wire.stream, output.value.type()});
+    }
+  }
+
+  void check_takers() const {
+    for (const auto& [value, wire] : wires_) {
+      if (wire.takers == 1) continue;
+      if (wire.takers > 1) {
+        throw Error(fmt::format("result {} of {} is used {} times, but a stream has one taker",
+                                value.port, foldstream::describe(*value.node), wire.takers),
+                    "put a fork behind it");
+      }
+      if (value.node->op->kind == Op::Kind::input) {
+        throw Error(fmt::format("input '{}' is used by no hardware node", value.node->name));
+      }
+    }
+  }
+
+  void emit_nodes() {
+    for (const Node& node : core_.nodes) {
+      if (node.op->kind != Op::Kind::hardware) continue;
+      const std::string module = fmt::format("{}_{}", design_.name, stems_.at(&node));
+      Hardware hardware = node.op->emit(node, design_.family, module);
+      for (TextFile& file : hardware.modules) {
+        add_file(file.name.ends_with(".sv") ? "nodes/" + file.name : "nodes/" + file.name + ".sv",
+                 std::move(file.text));
+      }
+      for (TextFile& file : hardware.memories) add_file(file.name, std::move(file.text));
+      cells_.insert(hardware.cells.begin(), hardware.cells.end());
+      if (library_.has(hardware.top)) cells_.insert(hardware.top);
+      design_.nodes.push_back({node.name, std::string(node.op->name), "u_" + stems_.at(&node),
+                               hardware.top, std::move(hardware.parameters)});
+    }
+  }
+
+  void add_file(const std::string& path, std::string text) {
+    const auto [it, added] = design_.files.try_emplace(path, text);
+    FOLDSTREAM_CHECK(added || it->second == text);
+  }
+
+  // Values in a fixed order: the graph's, not that of addresses.
+  void for_each_wire(const std::function<void(const Value&, const Wire&)>& see) const {
+    for (const Node& node : core_.nodes) {
+      for (size_t port = 0; port < node.out.size(); ++port) {
+        const Value value{const_cast<Node*>(&node), static_cast<int>(port)};
+        const auto it = wires_.find(value);
+        if (it != wires_.end()) see(value, it->second);
+      }
+    }
+  }
+
+  SvModule top(bool probe) const {
+    SvModule module(
+        probe ? design_.name + "_probe" : design_.name,
+        fmt::format("Network {}: {} nodes joined by streams.", design_.name, design_.nodes.size()),
+        "Every valid and every ready is a function of registers alone.");
+    module.input("clk_i");
+    module.input("rst_i");
+    for (const DesignPort& port : design_.inputs) {
+      module.input(port.prefix + "_valid_i");
+      module.output(port.prefix + "_ready_o");
+      module.input(port.prefix + "_data_i", static_cast<int>(port.stream.width()));
+    }
+    for (const DesignPort& port : design_.outputs) {
+      module.output(port.prefix + "_valid_o");
+      module.input(port.prefix + "_ready_i");
+      module.output(port.prefix + "_data_o", static_cast<int>(port.stream.width()));
+    }
+    for (size_t i = 0; probe && i < design_.edges.size(); ++i) {
+      module.output(fmt::format("p{}_valid_o", i));
+      module.output(fmt::format("p{}_ready_o", i));
+      module.output(fmt::format("p{}_data_o", i),
+                    static_cast<int>(design_.edges[i].stream.width()));
+    }
+    for_each_wire([&](const Value& value, const Wire& wire) {
+      if (value.node->op->kind == Op::Kind::input || is_output(value)) return;
+      module.wire(wire.stem + "_valid");
+      if (wire.takers > 0) module.wire(wire.stem + "_ready");
+      module.wire(wire.stem + "_data", static_cast<int>(wire.stream.width()));
+    });
+    size_t index = 0;
+    for (const Node& node : core_.nodes) {
+      if (node.op->kind != Op::Kind::hardware) continue;
+      instantiate(node, design_.nodes[index++], module);
+    }
+    for_each_wire([&](const Value& value, const Wire& wire) {
+      if (value.node->op->kind == Op::Kind::hardware && wire.takers == 0) {
+        // A result that nobody needs is taken and dropped.
+        module.raw(
+            fmt::format("logic unused_{0};\nassign unused_{0} = &{{1'b0, {0}_valid, "
+                        "{0}_data}};",
+                        wire.stem));
+      }
+    });
+    for (size_t i = 0; probe && i < design_.edges.size(); ++i) {
+      module.assign(fmt::format("p{}_valid_o", i), design_.edges[i].name + "_valid");
+      module.assign(fmt::format("p{}_ready_o", i), design_.edges[i].name + "_ready");
+      module.assign(fmt::format("p{}_data_o", i), design_.edges[i].name + "_data");
+    }
+    return module;
+  }
+
+  const DesignPort* output_of(const Value& value) const {
+    for (size_t i = 0; i < core_.outputs.size(); ++i) {
+      if (through_views(core_.outputs[i].value) == value) return &design_.outputs[i];
+    }
+    return nullptr;
+  }
+  bool is_output(const Value& value) const { return output_of(value) != nullptr; }
+
+  void instantiate(const Node& node, const DesignNode& entry, SvModule& module) const {
+    SvBindings parameters;
+    for (const auto& [key, value] : entry.parameters) {
+      parameters.emplace_back(key, std::to_string(value));
+    }
+    SvBindings connections = {{"clk_i", "clk_i"}, {"rst_i", "rst_i"}};
+    for (size_t port = 0; port < node.in.size(); ++port) {
+      const Value source = through_views(node.in[port]);
+      const std::string& stem = wires_.at(source).stem;
+      const bool outside = source.node->op->kind == Op::Kind::input;
+      const std::string formal = prefix_of('s', port, node.in.size());
+      connections.emplace_back(formal + "_valid_i", stem + (outside ? "_valid_i" : "_valid"));
+      connections.emplace_back(formal + "_ready_o", stem + (outside ? "_ready_o" : "_ready"));
+      connections.emplace_back(formal + "_data_i", stem + (outside ? "_data_i" : "_data"));
+    }
+    const size_t outputs = ports_.at(&node).out.size();
+    for (size_t port = 0; port < outputs; ++port) {
+      const Value value{const_cast<Node*>(&node), static_cast<int>(port)};
+      const DesignPort* outside = output_of(value);
+      const Wire& wire = wires_.at(value);
+      const std::string stem = outside != nullptr ? outside->prefix : wire.stem;
+      const std::string formal = prefix_of('m', port, outputs);
+      connections.emplace_back(formal + "_valid_o", stem + (outside ? "_valid_o" : "_valid"));
+      connections.emplace_back(formal + "_ready_i", wire.takers == 0 ? "1'b1"
+                                                    : outside        ? stem + "_ready_i"
+                                                                     : stem + "_ready");
+      connections.emplace_back(formal + "_data_o", stem + (outside ? "_data_o" : "_data"));
+    }
+    module.comment(fmt::format("{} ({})", entry.name, entry.op));
+    module.instance(entry.module, entry.instance, parameters, connections);
+  }
+
+  void add_library() {
+    std::vector<std::string> todo(cells_.begin(), cells_.end());
+    while (!todo.empty()) {
+      const std::string module = todo.back();
+      todo.pop_back();
+      FOLDSTREAM_CHECK(library_.has(module));
+      for (const std::string& used : library_.uses(module)) {
+        if (cells_.insert(used).second) todo.push_back(used);
+      }
+    }
+    for (const std::string& module : cells_) {
+      for (const EmbeddedFile* file : library_.files(module)) {
+        design_.files[library_path(file->path)] = std::string(file->text);
+      }
+    }
+    if (!cells_.empty()) {
+      design_.files[fmt::format("lib/{}", kAssertions)] =
+          std::string(embedded_file(fmt::format("{}{}", kLibrary, kAssertions)));
+    }
+  }
+
+  static std::string library_path(std::string_view path) {
+    if (path.starts_with("rtl/tech/")) return std::string(path.substr(kLibrary.size()));
+    return fmt::format("lib/{}", path.substr(path.rfind('/') + 1));
+  }
+
+  void add_lists() {
+    for (const auto& [name, family] :
+         {std::pair{"files.f", Family::generic}, std::pair{"files_xilinx.f", Family::xilinx}}) {
+      std::string list = "+incdir+lib\n";
+      for (const std::string& path : design_.sources(family)) list += path + "\n";
+      design_.files[name] = list;
+    }
+  }
+
+  const Graph& core_;
+  const Library library_;
+  Design design_;
+  std::map<const Node*, std::string> stems_;
+  std::map<const Node*, Ports> ports_;
+  std::map<Value, Wire> wires_;
+  std::set<std::string> cells_;
+};
+
+}  // namespace
+
+Design stitch(const Graph& core, Family family) { return Stitcher(core, family).run(); }
+
+std::string module_name(const std::string& text) {
+  std::string name = word_of(text);
+  const bool is_keyword = kKeywords.find(" " + name + " ") != std::string_view::npos;
+  if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])) || is_keyword ||
+      name.starts_with("fst_")) {
+    name = name.empty() ? "network" : "network_" + name;
+  }
+  return name;
+}
+
+std::vector<std::string> Design::sources(Family technology) const {
+  const std::string_view other = (technology == Family::generic ? kXilinx : kGeneric).substr(4);
+  std::vector<std::string> cells, generated;
+  for (const auto& [path, text] : files) {
+    if (!path.ends_with(".sv") || path.starts_with(other)) continue;
+    const bool is_generated = path.starts_with("nodes/");
+    if (path.find('/') != std::string::npos) (is_generated ? generated : cells).push_back(path);
+  }
+  std::vector<std::string> order = std::move(cells);
+  order.insert(order.end(), generated.begin(), generated.end());
+  order.push_back(name + ".sv");
+  if (files.contains(name + "_axis.sv")) order.push_back(name + "_axis.sv");
+  return order;
+}
+
+}  // namespace foldstream

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stitcher: from a folded graph of hardware nodes to a complete design in SystemVerilog. Nodes
+// become instances of their modules, values become streams; the top has plain streams, a second top
+// wraps it in AXI4-Stream.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "src/ir/graph.h"
+#include "src/ir/hardware.h"
+
+namespace foldstream {
+
+// A stream at the edge of the design.
+struct DesignPort {
+  std::string prefix;  // of the ports: "s" in s_valid_i; "s0", "s1" when there are several
+  std::string name;    // of the graph's input or output
+  Stream stream;
+  Type type;
+};
+
+struct DesignNode {
+  std::string name;                           // of the graph's node
+  std::string op;                             // its operator
+  std::string instance;                       // in the top
+  std::string module;                         // what is instantiated
+  std::map<std::string, int64_t> parameters;  // of `module`
+};
+
+// A stream between two nodes.
+struct DesignEdge {
+  std::string name;  // stem of its wires in the top
+  std::string from;  // the node that gives it, by name
+  int port = 0;      // of `from`
+  std::string to;    // the node that takes it, by name
+  Stream stream;
+  Type type;
+};
+
+struct Design {
+  std::string name;  // of the top module; the AXI4-Stream top is <name>_axis
+  Family family = Family::generic;
+  std::map<std::string, std::string> files;  // path below rtl/ -> text
+  std::vector<DesignPort> inputs, outputs;   // in the graph's order
+  std::vector<DesignNode> nodes;             // in the graph's order
+  std::vector<DesignEdge> edges;
+  // The top once more as module <name>_probe, with every edge brought out as p<i>_valid_o,
+  // p<i>_ready_o, p<i>_data_o. For simulation; not among `files`.
+  std::string probe;
+
+  // Source files: library cells with the twins of one technology, nodes, tops.
+  std::vector<std::string> sources(Family technology) const;
+};
+
+// `core` holds inputs, views and hardware nodes; converters and forks are already in it, so that
+// each stream has one taker and both ends agree on lanes, bits and beats. Throws Error, naming both
+// nodes, where they don't. Equal graphs give equal text.
+Design stitch(const Graph& core, Family family);
+
+// A name that SystemVerilog takes for a module, from any text.
+std::string module_name(const std::string& text);
+
+}  // namespace foldstream
