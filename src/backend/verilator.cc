@@ -385,7 +385,7 @@ Timing timing(const Design& design, const Simulation::Result& result, int64_t fr
     const auto last_of = [&](int64_t frame) {
       return result.outputs[i].cycles.at(design.outputs[i].stream.beats * (frame + 1) - 1);
     };
-    timing.latency = std::max(timing.latency, last_of(0) - first_in + 1);
+    timing.latency = std::max(timing.latency, last_of(0) - first_in);
     if (frames > 1) {
       timing.interval = std::max(timing.interval, last_of(frames - 1) - last_of(frames - 2));
     }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "src/backend/tools.h"
@@ -52,9 +53,12 @@ Graph relays(int bits, int64_t first_lanes, int64_t second_lanes) {
 TEST(Stitch, NamesModulesAndListsCells) {
   const Design design = stitch(relays(4, 2, 2), Family::generic);
   EXPECT_EQ(design.name, "two_relays");
-  EXPECT_EQ(design.sources(Family::xilinx),
-            (std::vector<std::string>{"lib/fst_credit.sv", "lib/fst_fifo.sv", "lib/fst_queue.sv",
-                                      "two_relays.sv"}));
+  const std::vector<std::string> sources = design.sources(Family::xilinx);
+  EXPECT_EQ(sources.back(), "two_relays.sv");
+  // What the FIFO is made of comes with it.
+  for (const char* cell : {"lib/fst_fifo.sv", "lib/fst_queue.sv", "lib/fst_credit.sv"}) {
+    EXPECT_EQ(std::count(sources.begin(), sources.end(), cell), 1) << cell;
+  }
   EXPECT_EQ(design.edges.size(), 1u);
   EXPECT_EQ(design.edges[0].from, "a/b");
   EXPECT_EQ(design.nodes[1].instance, "u_a_b_2");
@@ -120,7 +124,7 @@ TEST_F(VerilatorTest, CarriesEveryWidthThroughAndCountsCycles) {
     }
     const int64_t beats = 24 / lanes;
     const Timing found = timing(simulation.design(), result, 3);
-    EXPECT_EQ(found.latency, beats + 2);
+    EXPECT_EQ(found.latency, beats + 1);
     EXPECT_EQ(found.interval, beats);
     EXPECT_EQ(result.edges[0].cycles.front(), 1);
   }
