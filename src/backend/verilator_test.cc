@@ -56,7 +56,7 @@ TEST(Stitch, NamesModulesAndListsCells) {
   const std::vector<std::string> sources = design.sources(Family::xilinx);
   EXPECT_EQ(sources.back(), "two_relays.sv");
   // What the FIFO is made of comes with it.
-  for (const char* cell : {"lib/fst_fifo.sv", "lib/fst_queue.sv", "lib/fst_credit.sv"}) {
+  for (const char* cell : {"lib/fst_fifo.sv", "lib/fst_ring.sv"}) {
     EXPECT_EQ(std::count(sources.begin(), sources.end(), cell), 1) << cell;
   }
   EXPECT_EQ(design.edges.size(), 1u);
