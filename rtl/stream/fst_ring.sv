@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ring of slots with registered valid, the memory inside fst_queue and fst_fifo; the user keeps it from overflow.
+// Ring of slots with registered valid, inside fst_queue and fst_fifo; its user prevents overflow.
 // Latency 1 (2 with BlockRam), interval 1, capacity Slots.
 `include "fst_assert.svh"
 module fst_ring #(
@@ -96,7 +96,7 @@ module fst_ring #(
       assign m_valid_o = valid_q;
       assign m_data_o  = data_q;
     end else begin : g_lut
-      // With a start value Yosys leaves the read pointer out of the memory cell, where it would copy it.
+      // With a start value Yosys leaves the read pointer out of the memory cell; it would copy it.
       initial read_q = '0;
 
       assign m_valid_o = filled_q;

@@ -12,7 +12,7 @@ import tempfile
 import prove
 
 HERE = pathlib.Path(__file__).resolve().parent
-CELLS = sorted((prove.RTL / "stream").glob("*.sv"))
+CELLS = sorted([*(prove.RTL / "stream").glob("*.sv"), *(prove.RTL / "axi").glob("*.sv")])
 LANE = 2
 
 
@@ -136,6 +136,46 @@ MOORE = [
 ]
 
 # The operator form of the proofs, data path free, on a cell whose schedule is a list of steps like an operator's.
+# The AXI4-Stream shell around a FIFO: padding and tlast, counted in frames of `beats` beats.
+AXIS = """
+module harness (
+  input logic clk_i, tvalid, tlast, tready, mark_i,
+  input logic [7:0] lane_i, tdata
+);
+  logic started_q, tready_in, tvalid_out, tlast_out, core_valid, core_ready, shell_valid, shell_ready, held_q, last_q;
+  logic [2:0] core_data, shell_data;
+  logic [7:0] tdata_out, beats_q;
+  initial started_q = 1'b0;
+  always_ff @(posedge clk_i) begin
+    started_q <= 1'b1;
+    held_q    <= started_q && tvalid_out && !tready;
+    last_q    <= tlast_out;
+    if (!started_q) beats_q <= '0;
+    else begin
+      if (tvalid_out && tready) beats_q <= beats_q == 8'(BEATS - 1) ? '0 : beats_q + 1'b1;
+      last_beat_alone: assert (tlast_out == (beats_q == 8'(BEATS - 1)));
+      padding_is_zero: assert (tdata_out[7:3] == '0);
+      if (held_q) last_held: assert (tlast_out == last_q);
+    end
+  end
+  fst_axis_in #(.Width(3)) into (.s_axis_tvalid_i(tvalid), .s_axis_tready_o(tready_in), .s_axis_tdata_i(tdata),
+    .s_axis_tlast_i(tlast), .m_valid_o(core_valid), .m_ready_i(core_ready), .m_data_o(core_data));
+  fst_skid #(.Width(3)) core (.clk_i, .rst_i(!started_q), .s_valid_i(core_valid), .s_ready_o(core_ready),
+    .s_data_i(core_data), .m_valid_o(shell_valid), .m_ready_i(shell_ready), .m_data_o(shell_data));
+  fst_axis_out #(.Width(3), .BeatsPerFrame(BEATS)) out (.clk_i, .rst_i(!started_q), .s_valid_i(shell_valid),
+    .s_ready_o(shell_ready), .s_data_i(shell_data), .m_axis_tvalid_o(tvalid_out), .m_axis_tready_i(tready),
+    .m_axis_tdata_o(tdata_out), .m_axis_tlast_o(tlast_out));
+  stream_checker #(.LaneWidth(3), .Capacity(2)) checker_0 (.clk_i, .rst_i(!started_q), .s_valid_i(tvalid),
+    .s_ready_i(tready_in), .s_data_i(tdata[2:0]), .m_valid_i(tvalid_out), .m_ready_i(tready), .m_data_i(tdata_out[2:0]),
+    .mark_i, .lane_i, .inside_o());
+endmodule
+"""
+AXIS_PROOFS = [
+    (1, [("fst_axis_out.sv", "m_axis_tlast_o = 1'b1", "m_axis_tlast_o = m_axis_tready_i")]),
+    (3, [("fst_axis_out.sv", "CountWidth'(BeatsPerFrame - 1)", "CountWidth'(BeatsPerFrame)"),
+         ("fst_axis_out.sv", "else if (s_valid_i && m_axis_tready_i)", "else if (s_valid_i)")]),
+    (4, [("fst_axis_in.sv", "s_axis_tdata_i[Width-1:0]", "s_axis_tdata_i[Width:1]")]),
+]
 TAKE, GIVE = 1, 1
 OPERATORS = [
     ((1, 4), [((TAKE,), 0)] * 3 + [((TAKE,), GIVE)], [GIVES_EARLY, LOSES_A_BEAT]),
@@ -157,6 +197,16 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "harness.sv"
             path.write_text(harness(cell, parameters, **shape))
+            extra = [HERE / "stream_checker.sv", path]
+            total += 1
+            bad += not prove.report(name, lambda files: prove.prove([*files, *extra], "harness"), CELLS, twins)
+    for beats, twins in AXIS_PROOFS:
+        name = f"fst_axis_in, fst_axis_out BeatsPerFrame={beats}"
+        if words and not any(word in name for word in words):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "harness.sv"
+            path.write_text(AXIS.replace("BEATS", str(beats)))
             extra = [HERE / "stream_checker.sv", path]
             total += 1
             bad += not prove.report(name, lambda files: prove.prove([*files, *extra], "harness"), CELLS, twins)
