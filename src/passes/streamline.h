@@ -15,8 +15,9 @@
 
 namespace foldstream {
 
-// How a float graph input is made: code / divisor + offset, the code an integer of this type. Pixels
-// presented as p / 255 are {8, false, 255, 0}, inputs that are -1 or +1 are {1, false, 0.5, -1}.
+// How a float graph input is made: code / divisor + offset, the code an integer of this type.
+// Pixels presented as p / 255 are {8, false, 255, 0}, inputs that are -1 or +1 are {1, false, 0.5,
+// -1}.
 struct InputFormat {
   int bits = 8;
   bool is_signed = false;
