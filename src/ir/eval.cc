@@ -25,10 +25,39 @@ std::vector<Tensor> evaluate_node(const Node& node, std::span<const Tensor* cons
   return out;
 }
 
+bool fold_constant(Node& node) {
+  const bool computes = node.op->kind == Op::Kind::source || node.op->kind == Op::Kind::view;
+  if (!computes || node.op->takes_floats || node.op->eval == nullptr) return false;
+  if (node.out.size() != 1 || node.in.empty()) return false;
+  std::vector<const Tensor*> in;
+  for (const Value& value : node.in) {
+    if (value.node->op->kind != Op::Kind::constant) return false;
+    in.push_back(value.node->tensor("value"));
+  }
+  Tensor value = evaluate_node(node, in).front();
+  node.op = &require_op("constant");
+  node.in.clear();
+  node.attr.clear();
+  node.data.clear();
+  node.data["value"] = std::move(value);
+  infer_node(node);
+  return true;
+}
+
 Evaluator::Evaluator(const Graph& graph) : graph_(graph) {
   for (const Node& node : graph.nodes) {
-    if (node.op->kind == Op::Kind::input) inputs_.push_back(&node);
-    if (node.op->kind == Op::Kind::constant) constants_[&node] = evaluate_node(node, {});
+    if (node.op->kind == Op::Kind::input) {
+      inputs_.push_back(&node);
+      continue;
+    }
+    // What depends on constants alone (quantized weights) is computed once, not in every frame.
+    std::vector<const Tensor*> in;
+    for (const Value& value : node.in) {
+      const auto it = constants_.find(value.node);
+      if (it == constants_.end()) break;
+      in.push_back(&it->second[value.port]);
+    }
+    if (in.size() == node.in.size()) constants_[&node] = evaluate_node(node, in);
   }
 }
 
@@ -59,7 +88,7 @@ std::vector<Tensor> Evaluator::run(
                                         : values.at(value.node)[value.port];
   };
   for (const Node& node : graph_.nodes) {
-    if (node.op->kind == Op::Kind::input || node.op->kind == Op::Kind::constant) continue;
+    if (node.op->kind == Op::Kind::input || constants_.contains(&node)) continue;
     std::vector<const Tensor*> in;
     for (const Value& value : node.in) in.push_back(&result(value));
     auto& out = values[&node] = evaluate_node(node, in);

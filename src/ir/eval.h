@@ -15,6 +15,10 @@ namespace foldstream {
 // One node, checked against the types that infer gave.
 std::vector<Tensor> evaluate_node(const Node& node, std::span<const Tensor* const> in);
 
+// Replaces a source node all of whose operands are constants by its value; true if it did.
+// Quantizers stay: their codes are what hardware stores, and streamlining reads them from the node.
+bool fold_constant(Node& node);
+
 class Evaluator {
  public:
   explicit Evaluator(const Graph& graph);

@@ -67,7 +67,13 @@ const Tensor* Node::tensor(std::string_view key) const {
 
 void infer_node(Node& node) {
   try {
-    node.out = node.op->infer(node);
+    std::vector<Type> out = node.op->infer(node);
+    for (const Type& type : out) {
+      if (!checked_element_count(type.shape)) {
+        throw Error(fmt::format("its result {} has too many elements", to_string(type)));
+      }
+    }
+    node.out = std::move(out);
   } catch (const Error& error) {
     throw Error(fmt::format("{}: {}", describe(node), error.what()), error.help());
   }

@@ -21,11 +21,13 @@ struct OnnxNode {
   std::string name;
   std::vector<Value> in;  // a missing optional input is an empty Value
   int outputs = 1;
+  std::vector<bool> used;  // by output: does anything depend on it
   std::map<std::string, Attr, std::less<>> attr;
   std::map<std::string, Tensor, std::less<>> tensors;
 
   // The value of a constant input, or null.
   const Tensor* constant(size_t port) const;
+  bool uses(size_t output) const { return output < used.size() && used[output]; }
   bool has(size_t port) const { return port < in.size() && in[port]; }
 };
 
@@ -40,7 +42,9 @@ class OnnxSink {
                                std::string_view hint) = 0;  // ints become float tensors
   virtual std::string index_constant(const Tensor& value,
                                      std::string_view hint) = 0;  // ints stay int64
-  virtual std::string temporary(std::string_view hint) = 0;       // a fresh tensor name
+  // A fresh tensor name; of the shape of the node's result 0 in float, or of `type`.
+  virtual std::string temporary(std::string_view hint) = 0;
+  virtual std::string temporary(std::string_view hint, const Type& type) = 0;
   virtual void node(std::string_view domain, std::string_view type, std::vector<std::string> inputs,
                     std::vector<std::string> outputs,
                     std::map<std::string, Attr, std::less<>> attributes = {}) = 0;

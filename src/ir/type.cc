@@ -17,6 +17,16 @@ int64_t element_count(const Shape& shape) {
   return count;
 }
 
+std::optional<int64_t> checked_element_count(const Shape& shape) {
+  constexpr int64_t kMost = int64_t{1} << 33;
+  int64_t count = 1;
+  for (int64_t dim : shape) {
+    if (dim < 0 || dim > kMost / std::max<int64_t>(1, count)) return std::nullopt;
+    count *= std::max<int64_t>(1, dim);
+  }
+  return element_count(shape);
+}
+
 std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ",")); }
 
 int64_t Type::min() const {

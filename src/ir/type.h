@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,9 @@ namespace foldstream {
 using Shape = std::vector<int64_t>;
 
 int64_t element_count(const Shape& shape);
+// The same for shapes of unknown origin: nothing when a dimension is negative or the count is out
+// of reach (more than 2^33).
+std::optional<int64_t> checked_element_count(const Shape& shape);
 std::string to_string(const Shape& shape);
 
 // The type of a value: `u2[1,64]`, `s11[1,10]`, `f32[1,784]`. Integers are two's complement; `f64`

@@ -16,6 +16,7 @@ ROOM_ORDER = [
     "rtl",
     "arith",
     "boards",
+    "source",
     "ops",
     "passes",
     "onnx",

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/ir/op.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "src/ir/lowering.h"
+#include "src/ir/onnx_node.h"
+#include "src/source/import.h"
+#include "src/util/error.h"
+
+namespace foldstream {
+namespace {
+
+constexpr std::string_view kOnnx[] = {"MatMul", "Gemm"};
+
+Value add_constant(Graph& graph, const std::string& name, Tensor value) {
+  return {&graph.add(require_op("constant"), {}, name, {}, {{"value", std::move(value)}}), 0};
+}
+
+Value transposed(const OnnxNode& source, Graph& graph, size_t port, std::string_view suffix) {
+  if (source.in[port].type().shape.size() != 2) {
+    throw Error(fmt::format("operand {} is {}, expected a matrix", port,
+                            to_string(source.in[port].type())));
+  }
+  return {
+      &graph.add(require_op("transpose"), {source.in[port]},
+                 fmt::format("{}_{}", source.name, suffix), {{"perm", std::vector<int64_t>{1, 0}}}),
+      0};
+}
+
+// alpha * A' * B' + beta * C, each factor left out where it is one.
+std::vector<Value> import_gemm(const OnnxNode& source, Graph& graph) {
+  expect_operands(source, 2, 3);
+  Value a = source.in[0], b = source.in[1];
+  if (integer_attr(source, "transA", 0) != 0) a = transposed(source, graph, 0, "transposed_a");
+  if (integer_attr(source, "transB", 0) != 0) b = transposed(source, graph, 1, "transposed_b");
+  const bool has_addend = source.has(2);
+  const auto scaled = [&](Value value, std::string_view key, std::string_view suffix) -> Value {
+    const double factor = real_attr(source, key, 1);
+    if (factor == 1) return value;
+    const std::string name = fmt::format("{}_{}", source.name, suffix);
+    const Value constant = add_constant(graph, name + "_factor", make_floats({}, {factor}));
+    return {&graph.add(require_op("mul"), {value, constant}, name), 0};
+  };
+  Value result{&graph.add(require_op("matmul"), {a, b}, source.name), 0};
+  if (result.type().shape.size() != 2) throw Error("its operands are not matrices");
+  result = scaled(result, "alpha", "alpha");
+  if (has_addend) {
+    const Value addend = scaled(source.in[2], "beta", "beta");
+    result = {&graph.add(require_op("add"), {result, addend}, source.name + "_bias"), 0};
+  }
+  return {result};
+}
+
+std::vector<Value> import(const OnnxNode& source, Graph& graph) {
+  if (source.type == "Gemm") return import_gemm(source, graph);
+  return import_as("matmul", source, graph, 2);
+}
+
+// Both operands as stacks of matrices; a vector is a matrix of one row or one column.
+struct Product {
+  Shape stack_a, stack_b, stack;  // leading dimensions
+  int64_t rows = 1, inner = 1, columns = 1;
+  Shape result;
+};
+
+Product product_of(const Node& node) {
+  if (node.in.size() != 2) throw Error(fmt::format("has {} operands, expected 2", node.in.size()));
+  Shape a = node.in_type(0).shape, b = node.in_type(1).shape;
+  if (a.empty() || b.empty()) throw Error("a scalar is not a matrix");
+  const bool row = a.size() == 1, column = b.size() == 1;
+  if (row) a.insert(a.begin(), 1);
+  if (column) b.push_back(1);
+  Product product;
+  product.rows = a[a.size() - 2], product.inner = a.back(), product.columns = b.back();
+  if (b[b.size() - 2] != product.inner) {
+    throw Error(fmt::format("operand 0 is {} and operand 1 is {}: {} columns meet {} rows",
+                            to_string(node.in_type(0)), to_string(node.in_type(1)), product.inner,
+                            b[b.size() - 2]));
+  }
+  product.stack_a.assign(a.begin(), a.end() - 2);
+  product.stack_b.assign(b.begin(), b.end() - 2);
+  product.stack = broadcast_shape(product.stack_a, product.stack_b);
+  product.result = product.stack;
+  if (!row) product.result.push_back(product.rows);
+  if (!column) product.result.push_back(product.columns);
+  return product;
+}
+
+std::vector<Type> infer(const Node& node) {
+  Product product = product_of(node);
+  for (size_t port = 0; port < 2; ++port) {
+    if (!node.in_type(port).is_float) {
+      throw Error(
+          fmt::format("operand {} is {}, expected floats", port, to_string(node.in_type(port))));
+    }
+  }
+  return {float_type(std::move(product.result))};
+}
+
+// y[j] += sum over k of x[k] * w[k][j], four rows of w at a time so that y is read and written once
+// for four.
+void multiply_row(const double* x, const double* w, int64_t inner, int64_t columns, double* y) {
+  int64_t k = 0;
+  for (; k + 4 <= inner; k += 4) {
+    const double x0 = x[k], x1 = x[k + 1], x2 = x[k + 2], x3 = x[k + 3];
+    const double* w0 = w + k * columns;
+    const double *w1 = w0 + columns, *w2 = w1 + columns, *w3 = w2 + columns;
+    for (int64_t j = 0; j < columns; ++j) {
+      y[j] += (x0 * w0[j] + x1 * w1[j]) + (x2 * w2[j] + x3 * w3[j]);
+    }
+  }
+  for (; k < inner; ++k) {
+    for (int64_t j = 0; j < columns; ++j) y[j] += x[k] * w[k * columns + j];
+  }
+}
+
+// Sums in double and rounds once: exact wherever the products and sums fit 53 bits, where the
+// reference's float32 sums are exact too.
+std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
+  const Product product = product_of(node);
+  Tensor out = make_zero(node.out[0]);
+  const std::vector<int64_t> stack_a = broadcast_offsets(product.stack_a, product.stack);
+  const std::vector<int64_t> stack_b = broadcast_offsets(product.stack_b, product.stack);
+  const int64_t size_a = product.rows * product.inner, size_b = product.inner * product.columns;
+  double* y = out.reals.data();
+  for (size_t s = 0; s < stack_a.size(); ++s) {
+    for (int64_t i = 0; i < product.rows; ++i, y += product.columns) {
+      multiply_row(in[0]->reals.data() + stack_a[s] * size_a + i * product.inner,
+                   in[1]->reals.data() + stack_b[s] * size_b, product.inner, product.columns, y);
+    }
+  }
+  for (double& v : out.reals) v = static_cast<float>(v);
+  return {std::move(out)};
+}
+
+void to_onnx(const Node&, OnnxSink& sink) {
+  sink.node("", "MatMul", {sink.input(0), sink.input(1)}, {sink.output(0)});
+}
+
+template <class T>
+const T& at(const std::vector<T>& values, int64_t channel) {
+  return values.size() == 1 ? values[0] : values.at(channel);
+}
+
+// A unit of which every scale is a small integer multiple, and the multiples.
+std::optional<std::pair<double, std::vector<int64_t>>> common_unit(const std::vector<double>& s) {
+  double least = 0;
+  for (const double v : s) {
+    if (!std::isfinite(v)) return std::nullopt;
+    if (v != 0 && (least == 0 || std::abs(v) < least)) least = std::abs(v);
+  }
+  if (least == 0) return {{1.0, std::vector<int64_t>(s.size(), 0)}};
+  constexpr int kMostParts = 16;
+  constexpr double kMostMultiple = 127;
+  for (int parts = 1; parts <= kMostParts; ++parts) {
+    const double unit = least / parts;
+    std::vector<int64_t> multiples;
+    for (const double v : s) {
+      const double multiple = std::nearbyint(v / unit);
+      if (std::abs(multiple) > kMostMultiple || multiple * unit != v) break;
+      multiples.push_back(static_cast<int64_t>(multiple));
+    }
+    if (multiples.size() == s.size()) return {{unit, std::move(multiples)}};
+  }
+  return std::nullopt;
+}
+
+void lower(const Node& node, Lowering& lowering) {
+  if (lowering.in(0).is_constant()) {
+    return lowering.keep("its first operand is constant", "put the weights into operand 1");
+  }
+  if (!lowering.in(1).is_constant()) {
+    return lowering.keep("it multiplies two computed values",
+                         "products of two activations are not mapped to hardware yet");
+  }
+  const std::optional<Traced> x = lowering.affine(0);
+  if (!x) {
+    return lowering.keep("a step before it that is not affine is not followed by a quantizer",
+                         "quantize the activation before this layer");
+  }
+  const std::optional<Traced> w = lowering.weights(1);
+  if (!w) {
+    return lowering.keep("its weights are not integers times a scale", "quantize the weights");
+  }
+  const Shape& shape = w->codes->type.shape;
+  const int last = static_cast<int>(x->shape.size()) - 1;
+  if (shape.size() != 2 || last < 1) {
+    return lowering.keep("its weights are not one matrix",
+                         "use a matrix of weights and a batch dimension");
+  }
+  if (x->axis >= 0 && x->axis != last) {
+    return lowering.keep(fmt::format("the scales of its operand vary along axis {}", x->axis),
+                         "scale along the channel axis");
+  }
+  const int64_t inner = shape[0], columns = shape[1];
+  std::vector<double> scales(inner);
+  for (int64_t k = 0; k < inner; ++k) {
+    scales[k] = at(x->scale, k) * (w->axis == 0 ? at(w->scale, k) : 1.0);
+  }
+  const auto unit = common_unit(scales);
+  if (!unit) {
+    return lowering.keep("its operand has another scale in each channel",
+                         "use one scale for the whole tensor in front of a layer");
+  }
+  std::vector<int64_t> codes(inner * columns);
+  std::vector<double> scale(columns), bias(columns, 0.0), least(columns, 0.0), most(columns, 0.0);
+  std::vector<int64_t> lo(columns, 0), hi(columns, 0);
+  for (int64_t k = 0; k < inner; ++k) {
+    const double offset = at(x->bias, k) * (w->axis == 0 ? at(w->scale, k) : 1.0);
+    const int64_t low = at(x->lo, k), high = at(x->hi, k);
+    for (int64_t n = 0; n < columns; ++n) {
+      const int64_t code = w->codes->ints[k * columns + n];
+      const int64_t product = code * unit->second[k];
+      codes[n * inner + k] = product;
+      bias[n] += offset * static_cast<double>(code);
+      const auto real = static_cast<double>(product);
+      least[n] += real * static_cast<double>(product < 0 ? high : low);
+      most[n] += real * static_cast<double>(product < 0 ? low : high);
+    }
+  }
+  constexpr double kExact = 0x1p52;
+  for (int64_t n = 0; n < columns; ++n) {
+    if (least[n] < -kExact || most[n] > kExact) {
+      return lowering.keep("its sums need more than 52 bits", "use fewer bits");
+    }
+    lo[n] = static_cast<int64_t>(least[n]);
+    hi[n] = static_cast<int64_t>(most[n]);
+    const double column_scale = w->axis == 0 ? 1.0 : at(w->scale, n);
+    scale[n] = unit->first * column_scale;
+    bias[n] *= column_scale;
+  }
+  Node& mvau = lowering.target().add(require_op("mvau"), {x->q}, node.name, {},
+                                     {{"w", make_ints(Shape{columns, inner}, std::move(codes))}});
+  Traced result;
+  result.q = {&mvau, 0};
+  result.axis = last;
+  result.scale = std::move(scale);
+  result.bias = std::move(bias);
+  result.lo = std::move(lo);
+  result.hi = std::move(hi);
+  lowering.set(0, std::move(result));
+}
+
+}  // namespace
+
+extern const Op op_matmul;
+const Op op_matmul{.name = "matmul",
+                   .doc = "matrix product, summed in double and rounded once",
+                   .onnx = kOnnx,
+                   .import = import,
+                   .to_onnx = to_onnx,
+                   .infer = infer,
+                   .eval = eval,
+                   .lower = lower};
+
+}  // namespace foldstream
