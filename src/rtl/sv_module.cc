@@ -162,7 +162,7 @@ void SvModule::assign(std::string_view target, std::string_view expression) {
 void SvModule::instance(std::string_view module, const std::string& name,
                         const SvBindings& parameters, const SvBindings& connections) {
   close_registers();
-  take(name);
+  if (!taken(name)) take(name);
   const auto bound = [](const std::pair<std::string, std::string>& b) {
     return fmt::format(".{}({})", b.first, b.second);
   };

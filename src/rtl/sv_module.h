@@ -29,6 +29,8 @@ class SvModule {
   // the header's two lines.
   SvModule(std::string name, std::string summary, std::string timing);
 
+  void set_timing(std::string timing) { timing_ = std::move(timing); }  // when it is known last
+
   // Declarations of the header. A port of width 1 is a scalar. `width` may be an expression of
   // parameters.
   void parameter(std::string_view type, std::string_view name, std::string_view value,
@@ -38,7 +40,7 @@ class SvModule {
   void input(const std::string& name, const std::string& width);
   void output(const std::string& name, const std::string& width);
 
-  // Items of the body.
+  // Items of the body. A name declared here is new, or was taken by fresh().
   void comment(std::string_view text);  // a section's heading, after an empty line
   void localparam(std::string_view type, const std::string& name, std::string_view value);
   void wire(const std::string& name, int width = 1);  // declares `logic [width-1:0] name;`
