@@ -5,18 +5,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
-#include <exception>
-#include <mutex>
 #include <system_error>
-#include <thread>
 
 #include "src/backend/tools.h"
 #include "src/rtl/beats.h"
 #include "src/util/embedded.h"
 #include "src/util/error.h"
 #include "src/util/files.h"
+#include "src/util/parallel.h"
 #include "src/util/process.h"
 #include "src/util/progress.h"
 #include "src/util/sha256.h"
@@ -72,33 +69,15 @@ struct Unit {
 // Compiles sources to objects, a few at a time.
 void compile(const std::vector<Unit>& sources, const std::vector<std::string>& flags,
              const fs::path& folder, Progress& progress) {
-  std::atomic<size_t> next = 0;
-  std::mutex mutex;
-  std::exception_ptr failure;
-  const auto work = [&] {
-    for (size_t i; (i = next++) < sources.size();) {
-      try {
-        std::vector<std::string> argv = {compiler()};
-        argv.insert(argv.end(), flags.begin(), flags.end());
-        const fs::path& source = sources[i].source;
-        argv.insert(argv.end(), {sources[i].level, "-c", source.string(), "-o",
-                                 (folder / source.filename()).string() + ".o"});
-        run_or_throw(argv, {}, "compiling the simulation");
-        progress.note(source.filename().string());
-      } catch (...) {
-        const std::lock_guard lock(mutex);
-        if (!failure) failure = std::current_exception();
-        next = sources.size();
-      }
-    }
-  };
-  const size_t workers =
-      std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), sources.size());
-  std::vector<std::thread> threads;
-  for (size_t i = 1; i < workers; ++i) threads.emplace_back(work);
-  work();
-  for (std::thread& thread : threads) thread.join();
-  if (failure) std::rethrow_exception(failure);
+  parallel_for(sources.size(), [&](size_t i) {
+    const fs::path& source = sources[i].source;
+    std::vector<std::string> argv = {compiler()};
+    argv.insert(argv.end(), flags.begin(), flags.end());
+    argv.insert(argv.end(), {sources[i].level, "-c", source.string(), "-o",
+                             (folder / source.filename()).string() + ".o"});
+    run_or_throw(argv, {}, "compiling the simulation");
+    progress.note(source.filename().string());
+  });
 }
 
 // Collects the generated files, of which each reads the same large headers, into a few: what runs

@@ -54,7 +54,7 @@ TEST(Stitch, NamesModulesAndListsCells) {
   const Design design = stitch(relays(4, 2, 2), Family::generic);
   EXPECT_EQ(design.name, "two_relays");
   const std::vector<std::string> sources = design.sources(Family::xilinx);
-  EXPECT_EQ(sources.back(), "two_relays.sv");
+  EXPECT_EQ(sources.back(), "two_relays_axis.sv");
   // What the FIFO is made of comes with it.
   for (const char* cell : {"lib/fst_fifo.sv", "lib/fst_ring.sv"}) {
     EXPECT_EQ(std::count(sources.begin(), sources.end(), cell), 1) << cell;

@@ -134,6 +134,7 @@ class Stitcher {
     emit_nodes();
     design_.files[design_.name + ".sv"] = top(false).text();
     design_.probe = top(true).text();
+    design_.files[design_.name + "_axis.sv"] = axi_top().text();
     add_library();
     add_lists();
     return std::move(design_);
@@ -308,6 +309,76 @@ class Stitcher {
     return module;
   }
 
+  // The names of the AXI4-Stream standard, so that vendors' tools recognise the ports.
+  SvModule axi_top() {
+    SvModule module(design_.name + "_axis",
+                    fmt::format("Network {} behind AXI4-Stream.", design_.name),
+                    "tdata is padded to whole bytes; tlast marks the last beat of a frame.");
+    module.input("aclk");
+    module.input("aresetn");
+    SvBindings connections = {{"clk_i", "aclk"}, {"rst_i", "rst"}};
+    const auto bytes = [](const DesignPort& port) {
+      return static_cast<int>((port.stream.width() + 7) / 8 * 8);
+    };
+    for (const DesignPort& port : design_.inputs) {
+      module.input(port.prefix + "_axis_tvalid");
+      module.output(port.prefix + "_axis_tready");
+      module.input(port.prefix + "_axis_tdata", bytes(port));
+      module.input(port.prefix + "_axis_tlast");
+    }
+    for (const DesignPort& port : design_.outputs) {
+      module.output(port.prefix + "_axis_tvalid");
+      module.input(port.prefix + "_axis_tready");
+      module.output(port.prefix + "_axis_tdata", bytes(port));
+      module.output(port.prefix + "_axis_tlast");
+    }
+    module.wire("rst");
+    module.assign("rst", "!aresetn");
+    const auto wires = [&](const DesignPort& port) {
+      module.wire(port.prefix + "_valid");
+      module.wire(port.prefix + "_ready");
+      module.wire(port.prefix + "_data", static_cast<int>(port.stream.width()));
+    };
+    for (const DesignPort& port : design_.inputs) {
+      wires(port);
+      module.instance("fst_axis_in", "u_" + port.prefix,
+                      {{"Width", std::to_string(port.stream.width())}},
+                      {{"s_axis_tvalid_i", port.prefix + "_axis_tvalid"},
+                       {"s_axis_tready_o", port.prefix + "_axis_tready"},
+                       {"s_axis_tdata_i", port.prefix + "_axis_tdata"},
+                       {"s_axis_tlast_i", port.prefix + "_axis_tlast"},
+                       {"m_valid_o", port.prefix + "_valid"},
+                       {"m_ready_i", port.prefix + "_ready"},
+                       {"m_data_o", port.prefix + "_data"}});
+      connections.emplace_back(port.prefix + "_valid_i", port.prefix + "_valid");
+      connections.emplace_back(port.prefix + "_ready_o", port.prefix + "_ready");
+      connections.emplace_back(port.prefix + "_data_i", port.prefix + "_data");
+    }
+    for (const DesignPort& port : design_.outputs) {
+      wires(port);
+      connections.emplace_back(port.prefix + "_valid_o", port.prefix + "_valid");
+      connections.emplace_back(port.prefix + "_ready_i", port.prefix + "_ready");
+      connections.emplace_back(port.prefix + "_data_o", port.prefix + "_data");
+    }
+    module.instance(design_.name, "u_core", {}, connections);
+    for (const DesignPort& port : design_.outputs) {
+      module.instance("fst_axis_out", "u_" + port.prefix,
+                      {{"Width", std::to_string(port.stream.width())},
+                       {"BeatsPerFrame", std::to_string(port.stream.beats)}},
+                      {{"clk_i", "aclk"},
+                       {"rst_i", "rst"},
+                       {"s_valid_i", port.prefix + "_valid"},
+                       {"s_ready_o", port.prefix + "_ready"},
+                       {"s_data_i", port.prefix + "_data"},
+                       {"m_axis_tvalid_o", port.prefix + "_axis_tvalid"},
+                       {"m_axis_tready_i", port.prefix + "_axis_tready"},
+                       {"m_axis_tdata_o", port.prefix + "_axis_tdata"},
+                       {"m_axis_tlast_o", port.prefix + "_axis_tlast"}});
+    }
+    cells_.insert({"fst_axis_in", "fst_axis_out"});
+    return module;
+  }
+
   const DesignPort* output_of(const Value& value) const {
     for (size_t i = 0; i < core_.outputs.size(); ++i) {
       if (through_views(core_.outputs[i].value) == value) return &design_.outputs[i];
@@ -417,7 +488,7 @@ std::vector<std::string> Design::sources(Family technology) const {
   std::vector<std::string> order = std::move(cells);
   order.insert(order.end(), generated.begin(), generated.end());
   order.push_back(name + ".sv");
-  if (files.contains(name + "_axis.sv")) order.push_back(name + "_axis.sv");
+  order.push_back(name + "_axis.sv");
   return order;
 }
 

@@ -25,6 +25,7 @@ ROOM_ORDER = [
     "fold",
     "flow",
     "exec",
+    "data",
     "backend",
     "train",
     "cli",

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command `foldstream`. Exit status: 0 done, 1 the answer is no, 2 wrong use or wrong input.
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <new>
+
+#include "src/cli/command.h"
+#include "src/util/error.h"
+#include "src/util/interrupt.h"
+
+namespace foldstream {
+
+CLI::App& add_command(Program& program, const std::string& name, const std::string& doc,
+                      const std::string& example, std::function<int()> run) {
+  CLI::App* command = program.app.add_subcommand(name, doc);
+  command->footer("Example:\n  " + example);
+  command->add_flag("--json", program.json, "one JSON object on standard output");
+  command->callback([&program, run = std::move(run)] { program.chosen = run; });
+  return *command;
+}
+
+namespace {
+
+int report(const std::string& message, const std::string& help) {
+  std::cerr << "error: " << message << "\n";
+  if (!help.empty()) std::cerr << "  help: " << help << "\n";
+  return kWrongUse;
+}
+
+int run(int argc, char** argv) {
+  Program program;
+  program.app.description(
+      "Turns a quantized neural network (QONNX) into a streaming dataflow accelerator that "
+      "computes "
+      "the same integers.");
+  program.app.name("foldstream");
+  program.app.set_version_flag("--version", "foldstream " FOLDSTREAM_VERSION);
+  program.app.require_subcommand(1);
+  add_inspect(program);
+  add_run(program);
+  add_eval(program);
+  add_opt(program);
+  try {
+    program.app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return program.app.exit(error);  // --help, --version
+    const auto chosen = program.app.get_subcommands();
+    return report(error.what(), chosen.empty()
+                                    ? "see foldstream --help"
+                                    : "see foldstream " + chosen[0]->get_name() + " --help");
+  }
+  const int status = program.chosen();
+  std::cout.flush();
+  if (!std::cout) return report("can't write to standard output", "");
+  return status;
+}
+
+}  // namespace
+}  // namespace foldstream
+
+int main(int argc, char** argv) {
+  using namespace foldstream;
+  catch_interrupts();
+  try {
+    return run(argc, argv);
+  } catch (const Error& error) {
+    return report(error.what(), error.help());
+  } catch (const Interrupted& interrupted) {
+    // Everything begun has been cleaned up; end as whoever sent the signal expects.
+    std::signal(interrupted.signal, SIG_DFL);
+    std::raise(interrupted.signal);
+    return kWrongUse;
+  } catch (const std::bad_alloc&) {
+    return report("not enough memory for this model",
+                  "close other programs or use a larger machine");
+  } catch (const std::exception& error) {
+    return report(std::string("unexpected: ") + error.what(),
+                  "this is a mistake in Foldstream; please report it with the model");
+  }
+}

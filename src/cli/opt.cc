@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// foldstream opt: passes on the text form.
+#include <fmt/format.h>
+
+#include <iostream>
+#include <memory>
+
+#include "src/cli/command.h"
+#include "src/cli/network.h"
+#include "src/ir/pass.h"
+#include "src/ir/text.h"
+#include "src/util/error.h"
+#include "src/util/suggest.h"
+
+namespace foldstream {
+namespace {
+
+struct Options {
+  std::string file;
+  std::vector<std::string> passes;
+  DesignOptions design;
+};
+
+// Streamlining makes a new graph and reports findings, so it is no pass; here it is offered as one.
+constexpr std::string_view kStreamline = "streamline";
+
+std::vector<std::string> pass_names() {
+  std::vector<std::string> names = {std::string(kStreamline)};
+  for (const Pass* pass : passes()) names.emplace_back(pass->name);
+  return names;
+}
+
+bool run_named(const std::string& name, const DesignOptions& options, Graph& graph) {
+  if (name == kStreamline) {
+    graph = streamline(graph, compile_options(options).streamline).graph;
+    return true;
+  }
+  const Pass* pass = find_pass(name);
+  if (pass == nullptr) {
+    throw Error(fmt::format("there is no pass '{}'", name), did_you_mean(name, pass_names()));
+  }
+  return run_pass(*pass, graph);
+}
+
+int run(const Program& program, const Options& options) {
+  Graph graph = load_model(options.file);
+  Json changes = Json::object();
+  for (const std::string& name : options.passes) {
+    changes[name] = run_named(name, options.design, graph);
+  }
+  if (program.json) {
+    std::cout << Json{{"changed", changes}, {"graph", print(graph)}}.dump(2) << "\n";
+  } else {
+    std::cout << print(graph);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void add_opt(Program& program) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& command =
+      add_command(program, "opt", "Runs passes on a graph and prints its text form.",
+                  "foldstream opt model.onnx --pass fold_constants --pass streamline",
+                  [&program, options] { return run(program, *options); });
+  command
+      .add_option("file", options->file, "ONNX, text form (.fst), or - for text on standard input")
+      ->required();
+  std::string names;
+  for (const std::string& name : pass_names()) names += (names.empty() ? "" : ", ") + name;
+  command.add_option("--pass", options->passes, "a pass to run, in the order given: " + names)
+      ->allow_extra_args(false);
+  add_input_options(command, options->design);
+}
+
+}  // namespace foldstream

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/data/data_set.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "src/data/gzip.h"
+#include "src/util/error.h"
+#include "src/util/npy.h"
+#include "src/util/suggest.h"
+
+namespace foldstream {
+namespace {
+
+namespace fs = std::filesystem;
+
+int64_t samples_wanted(int64_t there, int64_t limit) {
+  return limit > 0 ? std::min(there, limit) : there;
+}
+
+uint32_t big_endian(const std::string& text, size_t at) {
+  uint32_t value = 0;
+  for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(text[at + i]);
+  return value;
+}
+
+// One IDX file: the magic number, the sizes, the bytes. Keeps at most `limit` entries.
+std::string read_idx(const fs::path& path, size_t dimensions, int64_t limit, Shape& shape) {
+  std::string text = read_maybe_gzip(path, std::numeric_limits<int32_t>::max());
+  const size_t header = 4 + 4 * dimensions;
+  const uint32_t magic = 0x0800 + static_cast<uint32_t>(dimensions);
+  if (text.size() < header || big_endian(text, 0) != magic) {
+    throw Error(fmt::format("'{}' is not an IDX file of {} dimensions of bytes", path.string(),
+                            dimensions));
+  }
+  shape.clear();
+  uint64_t count = 1;
+  for (size_t i = 0; i < dimensions; ++i) {
+    shape.push_back(big_endian(text, 4 + 4 * i));
+    count *= static_cast<uint64_t>(shape.back());
+    if (shape.back() == 0 || count > text.size()) break;
+  }
+  if (shape.size() != dimensions || count != text.size() - header) {
+    throw Error(fmt::format("'{}' holds {} bytes of data, but its header says {}", path.string(),
+                            text.size() - header, to_string(shape)),
+                "fetch the file again");
+  }
+  const int64_t kept = samples_wanted(shape[0], limit);
+  text.resize(header + count / shape[0] * kept);
+  shape[0] = kept;
+  return text.substr(header);
+}
+
+DataSet load_mnist(const fs::path& folder, int64_t limit) {
+  Shape images, labels;
+  const std::string pixels = read_idx(folder / "t10k-images-idx3-ubyte", 3, limit, images);
+  const std::string classes = read_idx(folder / "t10k-labels-idx1-ubyte", 1, limit, labels);
+  if (images[0] != labels[0]) {
+    throw Error(
+        fmt::format("'{}' holds {} images but {} labels", folder.string(), images[0], labels[0]));
+  }
+  DataSet set{.name = "mnist",
+              .count = images[0],
+              .shape = {1, images[1], images[2]},
+              .bytes = {},
+              .floats = {},
+              .labels = {}};
+  set.bytes.assign(pixels.begin(), pixels.end());
+  for (const char label : classes) set.labels.push_back(static_cast<unsigned char>(label));
+  return set;
+}
+
+DataSet load_cifar10(const fs::path& folder, int64_t limit) {
+  constexpr size_t kPixels = 3 * 32 * 32, kRecord = 1 + kPixels;
+  const size_t most = limit > 0 ? static_cast<size_t>(limit) * kRecord
+                                : static_cast<size_t>(std::numeric_limits<int32_t>::max());
+  const fs::path path = folder / "test_batch.bin";
+  const std::string text = read_maybe_gzip(path, most);
+  if (text.empty() || text.size() % kRecord != 0) {
+    throw Error(fmt::format("'{}' holds {} bytes, which is not a number of records of {} bytes",
+                            path.string(), text.size(), kRecord),
+                "use the binary version of CIFAR-10");
+  }
+  DataSet set{.name = "cifar10",
+              .count = static_cast<int64_t>(text.size() / kRecord),
+              .shape = {3, 32, 32},
+              .bytes = {},
+              .floats = {},
+              .labels = {}};
+  for (size_t at = 0; at < text.size(); at += kRecord) {
+    set.labels.push_back(static_cast<unsigned char>(text[at]));
+    set.bytes.insert(set.bytes.end(), text.begin() + static_cast<std::ptrdiff_t>(at + 1),
+                     text.begin() + static_cast<std::ptrdiff_t>(at + kRecord));
+  }
+  return set;
+}
+
+DataSet load_npy(const fs::path& folder, int64_t limit) {
+  const NpyArray x = read_npy(folder / "X.npy"), y = read_npy(folder / "Y.npy");
+  if (x.shape.empty() || y.kind == NpyArray::Kind::floats || element_count(y.shape) != x.shape[0]) {
+    throw Error(
+        fmt::format("'{}': X has shape {} and Y has shape {}, but Y must hold one integer "
+                    "label for each sample of X",
+                    folder.string(), to_string(x.shape), to_string(y.shape)));
+  }
+  DataSet set{.name = "npy",
+              .count = samples_wanted(x.shape[0], limit),
+              .shape = Shape(x.shape.begin() + 1, x.shape.end()),
+              .bytes = {},
+              .floats = {},
+              .labels = {}};
+  const int64_t elements = set.count * element_count(set.shape);
+  for (int64_t i = 0; i < elements; ++i) {
+    set.floats.push_back(x.kind == NpyArray::Kind::floats ? static_cast<float>(x.reals[i])
+                                                          : static_cast<float>(x.ints[i]));
+  }
+  set.labels.assign(y.ints.begin(), y.ints.begin() + set.count);
+  return set;
+}
+
+}  // namespace
+
+Tensor DataSet::sample(int64_t index, const Shape& as, double scale) const {
+  const int64_t elements = element_count(shape);
+  if (element_count(as) != elements) {
+    throw Error(fmt::format("a sample of '{}' is {}, but the model takes {}", name,
+                            to_string(shape), to_string(as)),
+                "evaluate the model on the data set it was trained for");
+  }
+  FOLDSTREAM_CHECK(index >= 0 && index < count);
+  Tensor tensor = make_zero(float_type(as));
+  for (int64_t i = 0; i < elements; ++i) {
+    const float value = bytes.empty() ? floats[index * elements + i]
+                                      : static_cast<float>(bytes[index * elements + i]);
+    tensor.reals[i] = value / static_cast<float>(scale);
+  }
+  return tensor;
+}
+
+std::vector<std::string> data_set_names() { return {"cifar10", "mnist", "npy"}; }
+
+DataSet load_data_set(const std::string& name, const fs::path& folder, int64_t limit) {
+  if (name == "mnist") return load_mnist(folder, limit);
+  if (name == "cifar10") return load_cifar10(folder, limit);
+  if (name == "npy") return load_npy(folder, limit);
+  throw Error(fmt::format("there is no data set '{}'", name), did_you_mean(name, data_set_names()));
+}
+
+}  // namespace foldstream
