@@ -36,7 +36,7 @@ POINTS = [
     ("fst_fifo", {"Width": 32, "Depth": 256}, (17, 1)),
     ("fst_fifo", {"Width": 32, "Depth": 512}, (18, 1)),
     ("fst_fork", {"Width": 8, "Branches": 2, "Depth": 2}, None),
-    ("fst_width_converter", {"LaneWidth": 8, "InLanes": 1, "OutLanes": 4, "Depth": 1}, (5, 0)),
+    ("fst_width_converter", {"LaneWidth": 8, "InLanes": 1, "OutLanes": 4, "Depth": 1}, None),
     ("fst_width_converter", {"LaneWidth": 8, "InLanes": 1, "OutLanes": 4, "Depth": 2}, None),
     ("fst_width_converter", {"LaneWidth": 8, "InLanes": 4, "OutLanes": 1, "Depth": 2}, (29, 0)),
     ("fst_width_converter", {"LaneWidth": 2, "InLanes": 3, "OutLanes": 4, "Depth": 2}, None),

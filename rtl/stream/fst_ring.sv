@@ -25,7 +25,7 @@ module fst_ring #(
 
     always_ff @(posedge clk_i) begin
       if (rst_i) valid_q <= 1'b0;
-      else if (push_i || m_ready_i) valid_q <= push_i;
+      else valid_q <= push_i || (valid_q && !m_ready_i);
     end
 
     always_ff @(posedge clk_i) begin

@@ -84,15 +84,23 @@ module fst_width_converter #(
     end
   end
 
-  fst_credit #(
-      .Depth(Depth)
-  ) u_credit (
-      .clk_i,
-      .rst_i,
-      .take_i(issue && gives),
-      .give_i(pop),
-      .available_o(available)
-  );
+  if (Depth == 1) begin : g_one_place
+    // With D = 1 and one place the credit is that place, empty.
+    logic unused_pop;
+
+    assign available  = !m_valid_o;
+    assign unused_pop = pop;
+  end else begin : g_places
+    fst_credit #(
+        .Depth(Depth)
+    ) u_credit (
+        .clk_i,
+        .rst_i,
+        .take_i(issue && gives),
+        .give_i(pop),
+        .available_o(available)
+    );
+  end
 
   fst_queue #(
       .Width(OutWidth),

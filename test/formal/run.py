@@ -74,7 +74,7 @@ FULL_TOO_LATE = ("fst_ring.sv", "assign fills_o = write_next == read_q", "assign
 READS_AHEAD = ("fst_ring.sv", "assign m_data_o  = slots[read_q];", "assign m_data_o  = slots[read_next];")
 WRONG_SLOT = ("fst_ring.sv", "data_q <= slots[read_d];", "data_q <= slots[read_q];")
 INVENTS = ("fst_ring.sv", "else valid_q <= filled_q && !(pop_o && last);", "else valid_q <= filled_q;")
-NOT_HELD = ("fst_ring.sv", "else if (push_i || m_ready_i) valid_q <= push_i;", "else valid_q <= push_i;")
+NOT_HELD = ("fst_ring.sv", "else valid_q <= push_i || (valid_q && !m_ready_i);", "else valid_q <= push_i;")
 WRAPS_LATE = ("fst_ring.sv", "write_q == LastSlot ? '0", "write_q > LastSlot ? '0")
 STAYS_FULL = ("fst_fifo.sv", "if (rst_i || pop) ready_q", "if (rst_i || pop && !s_valid_i) ready_q")
 ONE_CREDIT_TOO_MANY = ("fst_credit.sv", "CountWidth'(Depth - 1)", "CountWidth'(Depth)")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Reads every SystemVerilog module with three front ends: Verilator -Wall, Verible's lint, Yosys read_slang with synthesis.
+"""Reads every SystemVerilog module with three front ends: Verilator -Wall, Verible, Yosys read_slang and synthesis.
 
 usage: run.py [WORD...]     only the files whose path contains a word
 
@@ -37,7 +37,7 @@ def execute(command, **more):
 def library(path):
     """Folders in which the modules below `path` are found: the rest of rtl/, and one family's cells."""
     family = "xilinx" if "tech/xilinx" in path.as_posix() else "generic"
-    folders = [ROOT / "rtl/stream", ROOT / "rtl/axi", ROOT / "rtl/tech" / family, path.parent]
+    folders = [ROOT / "rtl/stream", ROOT / "rtl/axi", ROOT / "rtl/arith", ROOT / "rtl/tech" / family, path.parent]
     return family, list(dict.fromkeys(folder for folder in folders if folder.is_dir()))
 
 
@@ -61,7 +61,15 @@ def lint_verilator(path, folder):
         foreign = folder / "foreign.vlt"
         foreign.write_text(f'`verilator_config\nlint_off -file "{primitives(folder)}"\n')
         command += [str(foreign), "-v", str(primitives(folder))]
-    return execute([*command, "--top-module", path.stem, str(path)], env=dict(os.environ, VERILATOR_ROOT=str(root)))
+    top, sources = path.stem, [str(path)]
+    if re.search(rf"^ +{path.stem} +#?\(", path.read_text(), re.M):
+        # Verilator mistakes the outputs of a top's instances of itself for undriven, so such a module gets a parent.
+        parent = folder / f"parent_of_{path.stem}.sv"
+        parent.write_text("// verilator lint_off PINMISSING\n// verilator lint_off DECLFILENAME\n"
+                          f"module parent;\n  {path.stem} child ();\nendmodule\n// verilator lint_on PINMISSING\n"
+                          "// verilator lint_on DECLFILENAME\n")
+        top, sources = "parent", [str(parent), str(path)]
+    return execute([*command, "--top-module", top, *sources], env=dict(os.environ, VERILATOR_ROOT=str(root)))
 
 
 def lint_verible(path, folder):
