@@ -69,7 +69,9 @@ class Parser {
     const auto value = [&]() -> Value {
       expect("%");
       const int64_t index = integer();
-      const int64_t port = accept(":") ? integer() : 0;
+      // Directly behind the index; after a space a colon opens the types.
+      const bool has_port = at_ < text_.size() && text_[at_] == ':';
+      const int64_t port = has_port && accept(":") ? integer() : 0;
       if (index < 0 || index >= static_cast<int64_t>(nodes.size()))
         fail(fmt::format("%{} is not defined above", index));
       if (port < 0 || port >= static_cast<int64_t>(nodes[index]->out.size())) {

@@ -5,6 +5,7 @@
 
 #include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
+#include "src/rtl/block.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -47,6 +48,45 @@ Rhythm rhythm(const Node& node, Family) {
   return rhythm;
 }
 
+Hardware emit(const Node& node, Family family, const std::string& instance) {
+  const Stream stream = ports(node).in[0];
+  const Rhythm steps = rhythm(node, family);
+  const auto width = static_cast<int>(stream.width());
+  const auto count = static_cast<int>(branches(node));
+  SvModule module(instance, fmt::format("Fork: {} copies of a stream.", count),
+                  fmt::format("Latency 1, interval 1, queues of {}.", steps.queue));
+  for (const char* port : {"clk_i", "rst_i", "s_valid_i"}) module.input(port);
+  module.output("s_ready_o");
+  module.input("s_data_i", width);
+  SvBindings connections{{"clk_i", "clk_i"},
+                         {"rst_i", "rst_i"},
+                         {"s_valid_i", "s_valid_i"},
+                         {"s_ready_o", "s_ready_o"},
+                         {"s_data_i", "s_data_i"}};
+  std::vector<std::string> valid, ready, data;  // most significant first
+  for (int branch = count; branch-- > 0;) {
+    valid.push_back(fmt::format("m{}_valid_o", branch));
+    ready.push_back(fmt::format("m{}_ready_i", branch));
+    data.push_back(fmt::format("m{}_data_o", branch));
+  }
+  for (int branch = count; branch-- > 0;) {
+    module.output(valid[branch]);
+    module.input(ready[branch]);
+    module.output(data[branch], width);
+  }
+  connections.emplace_back("m_valid_o", SvModule::concat(valid));
+  connections.emplace_back("m_ready_i", SvModule::concat(ready));
+  connections.emplace_back("m_data_o", SvModule::concat(data));
+  module.instance("fst_fork", "u_fork",
+                  {{"Width", std::to_string(width)},
+                   {"Branches", std::to_string(count)},
+                   {"Depth", std::to_string(steps.queue)}},
+                  connections);
+  Hardware hardware;
+  add_top(module, hardware);
+  return hardware;
+}
+
 }  // namespace
 
 extern const Op op_fork;
@@ -59,6 +99,7 @@ const Op op_fork{.name = "fork",
                  .folds = folds,
                  .ports = ports,
                  .rhythm = rhythm,
+                 .emit = emit,
                  .finn_name = "DuplicateStreams"};
 
 }  // namespace foldstream

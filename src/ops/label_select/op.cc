@@ -8,6 +8,7 @@
 
 #include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
+#include "src/rtl/block.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -68,6 +69,47 @@ Rhythm rhythm(const Node& node, Family) {
   return rhythm;
 }
 
+Hardware emit(const Node& node, Family family, const std::string& instance) {
+  const Stream in = ports(node).in[0], out = ports(node).out[0];
+  const Rhythm steps = rhythm(node, family);
+  const int64_t beats = classes(node) / in.lanes;
+  SvModule module(
+      instance,
+      fmt::format("Label select: the {} largest of {}, {} at once.", out.lanes, classes(node),
+                  in.lanes),
+      fmt::format("Latency {}, {} steps a vector, queue of {}.", steps.depth, beats, steps.queue));
+  add_block_ports(module, in.width(), out.width());
+  module.comment("Issue: the last beat of a vector gives one");
+  for (const char* wire : {"available", "issue", "last", "give"}) module.wire(wire);
+  const int beat_width = add_fold_counter(module, "beat_q", beats, "issue");
+  module.assign("last",
+                beat_width == 0 ? "1'b1" : fmt::format("beat_q == {}'d{}", beat_width, beats - 1));
+  module.assign("s_ready_o", "!last || available");
+  module.assign("issue", "s_valid_i && s_ready_o");
+  module.assign("give", "issue && last");
+  module.comment("Largest so far");
+  const std::string value = delayed_data(module, "s_data_i", in.width(), 1);
+  const std::string valid = delayed_control(module, "issue", 1);
+  module.wire("labels", static_cast<int>(out.width()));
+  module.instance("fst_label_select", "u_select",
+                  {{"Width", std::to_string(in.bits)},
+                   {"Signed", node.in_type(0).is_signed ? "1'b1" : "1'b0"},
+                   {"Lanes", std::to_string(in.lanes)},
+                   {"Beats", std::to_string(beats)},
+                   {"Count", std::to_string(out.lanes)},
+                   {"LabelWidth", std::to_string(out.bits)}},
+                  {{"clk_i", "clk_i"},
+                   {"rst_i", "rst_i"},
+                   {"valid_i", valid},
+                   {"data_i", value},
+                   {"labels_o", "labels"}});
+  const std::string push = delayed_control(module, "give", 2);
+  add_output_queue(module, steps, out.width(), "give", push, "labels");
+  Hardware hardware;
+  add_top(module, hardware);
+  return hardware;
+}
+
 }  // namespace
 
 extern const Op op_label_select;
@@ -80,6 +122,7 @@ const Op op_label_select{.name = "label_select",
                          .folds = folds,
                          .ports = ports,
                          .rhythm = rhythm,
+                         .emit = emit,
                          .finn_name = "LabelSelect"};
 
 }  // namespace foldstream

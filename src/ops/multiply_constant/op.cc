@@ -7,6 +7,7 @@
 
 #include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
+#include "src/rtl/block.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -30,7 +31,7 @@ std::vector<Type> infer(const Node& node) {
   }
   int64_t lo = INT64_MAX, hi = INT64_MIN;
   for (int64_t value : c->ints) {
-    const auto [least, most] = std::minmax(in.min() * value, in.max() * value);
+    const auto [least, most] = std::minmax({in.min() * value, in.max() * value});
     lo = std::min(lo, least), hi = std::max(hi, most);
   }
   return {type_for_range(lo, hi, in.shape)};
@@ -59,8 +60,67 @@ Ports ports(const Node& node) {
 Rhythm rhythm(const Node& node, Family) {
   const int64_t pe = folding(node, "pe", channels(node), "channels");
   Rhythm rhythm{.frame = {{1, {{node.in_type(0).count() / pe, 1, 1}}}}};
-  finish_rhythm(node, 1, 1, rhythm);
+  finish_rhythm(node, 2, 1, rhythm);
   return rhythm;
+}
+
+// One lane: its constants by fold, and the value with enough bits for the result.
+void add_lane(SvModule& module, const Node& node, const std::string& value, int64_t lane,
+              int64_t folds) {
+  const Stream in = ports(node).in[0], out = ports(node).out[0];
+  const Tensor& c = *node.tensor("c");
+  const auto bits = static_cast<int>(out.bits);
+  const auto constant = [&](int64_t fold) {
+    const int64_t number = c.ints[c.count() == 1 ? 0 : fold * in.lanes + lane];
+    std::vector<bool> word;
+    for (int b = 0; b < bits; ++b) word.push_back((number >> b & 1) != 0);
+    return word;
+  };
+  std::string by = SvModule::constant(constant(0));
+  if (folds > 1) {
+    std::vector<bool> table;
+    for (int64_t fold = 0; fold < folds; ++fold) {
+      const std::vector<bool> word = constant(fold);
+      table.insert(table.end(), word.begin(), word.end());
+    }
+    const std::string name = fmt::format("Constants{}", lane);
+    module.localparam(fmt::format("bit [{}:0]", table.size() - 1), name, SvModule::constant(table));
+    by = fmt::format("{}[{}*fold_q+:{}]", name, bits, bits);
+  }
+  const std::string element =
+      SvModule::slice(value, static_cast<int>(in.width()), static_cast<int>(lane * in.bits),
+                      static_cast<int>(in.bits));
+  // Modulo 2**bits neither operand's sign matters once it has that many bits.
+  const std::string wide = node.in_type(0).is_signed && in.bits < bits
+                               ? fmt::format("{}'($signed({}))", bits, element)
+                               : fmt::format("{}'({})", bits, element);
+  const std::string target =
+      SvModule::slice("result", static_cast<int>(out.width()), static_cast<int>(lane) * bits, bits);
+  module.assign(target, fmt::format("{} * {}", wide, by));
+}
+
+Hardware emit(const Node& node, Family family, const std::string& instance) {
+  const Stream in = ports(node).in[0], out = ports(node).out[0];
+  const int64_t folds = node.tensor("c")->count() == 1 ? 1 : channels(node) / in.lanes;
+  const Rhythm steps = rhythm(node, family);
+  SvModule module(instance,
+                  fmt::format("Multiplication by constants: {} channels, {} at once.",
+                              channels(node), in.lanes),
+                  fmt::format("Latency {}, interval 1, queue of {}.", steps.depth, steps.queue));
+  add_block_ports(module, in.width(), out.width());
+  add_beat_issue(module);
+  module.comment("Product");
+  const std::string value = delayed_data(module, "s_data_i", in.width(), 1);
+  const std::string given = delayed_control(module, "issue", 1);
+  add_fold_counter(module, "fold_q", folds, given);
+  module.wire("result", static_cast<int>(out.width()));
+  for (int64_t lane = 0; lane < in.lanes; ++lane) add_lane(module, node, value, lane, folds);
+  const std::string product = delayed_data(module, "result", out.width(), 1);
+  const std::string push = delayed_control(module, given, 1);
+  add_output_queue(module, steps, out.width(), "issue", push, product);
+  Hardware hardware;
+  add_top(module, hardware);
+  return hardware;
 }
 
 std::map<std::string, int64_t> counts(const Node& node) {
@@ -80,6 +140,7 @@ const Op op_multiply_constant{.name = "multiply_constant",
                               .folds = folds,
                               .ports = ports,
                               .rhythm = rhythm,
+                              .emit = emit,
                               .counts = counts,
                               .finn_name = "ChannelwiseOp"};
 

@@ -44,24 +44,30 @@ bool fits_words(const Type& type) { return type.min() >= INT16_MIN && type.max()
 }  // namespace
 
 WeightFormat weight_format(const Tensor& w) {
-  int64_t lo = INT64_MAX, hi = INT64_MIN, odd = 0;
-  for (int64_t value : w.ints) {
-    lo = std::min(lo, value), hi = std::max(hi, value);
-    odd += value & 1;
-  }
-  if (lo >= -1 && hi <= 1 && lo < 0 && odd == w.count()) return {true, false, 1};
-  const Type type = type_for_range(std::min<int64_t>(lo, 0), std::max<int64_t>(hi, 0), {});
+  int64_t even = 0;
+  for (int64_t value : w.ints) even += ~value & 1;
+  const auto [lo, hi] = std::minmax_element(w.ints.begin(), w.ints.end());
+  if (even == 0 && *lo == -1 && *hi <= 1) return {true, false, 1};
+  const Type type = type_for_range(std::min<int64_t>(*lo, 0), std::max<int64_t>(*hi, 0), {});
   return {false, type.is_signed, type.bits};
 }
 
 Range row_range(const Tensor& w, int64_t row, const Type& in) {
+  // Weights have at most 16 bits; sums of so few stay in 32, which vectorises well.
+  constexpr int64_t kChunk = 16384;
   const int64_t columns = w.type.shape[1];
   const int64_t* first = w.ints.data() + row * columns;
-  int64_t positive = 0, negative = 0;
-  for (int64_t i = 0; i < columns; ++i) {
-    positive += std::max<int64_t>(first[i], 0);
-    negative += std::min<int64_t>(first[i], 0);
+  int64_t total = 0, magnitude = 0;
+  for (int64_t begin = 0; begin < columns; begin += kChunk) {
+    int32_t sum = 0, absolute = 0;
+    for (int64_t i = begin; i < std::min(begin + kChunk, columns); ++i) {
+      const auto value = static_cast<int32_t>(first[i]);
+      sum += value;
+      absolute += value < 0 ? -value : value;
+    }
+    total += sum, magnitude += absolute;
   }
+  const int64_t positive = (magnitude + total) / 2, negative = (total - magnitude) / 2;
   return {positive * in.min() + negative * in.max(), positive * in.max() + negative * in.min()};
 }
 

@@ -43,9 +43,11 @@ struct WeightFormat {
 WeightFormat weight_format(const Tensor& w);
 
 // Registers from the issue of a step to the output queue.
-int64_t pipeline_stages(const Node& node, const Folding& folding);
+int64_t pipeline_stages(const Node& node, const Folding& folding, Family family);
 
 Range row_range(const Tensor& w, int64_t row, const Type& in);
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in);
+
+Hardware emit(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance);
 
 }  // namespace foldstream::mvau

@@ -27,7 +27,7 @@ Ports ports(const Node& node) {
 }
 
 // Rows outside, columns inside: the vector is taken with the first rows and kept for the others.
-Rhythm rhythm(const Node& node, Family) {
+Rhythm rhythm(const Node& node, Family family) {
   const Folding folding(node);
   const int64_t vectors = node.in_type(0).count() / node.in_type(0).shape.back();
   const int64_t row_folds = folding.row_folds, column_folds = folding.column_folds;
@@ -50,15 +50,19 @@ Rhythm rhythm(const Node& node, Family) {
     }
     rhythm.frame = {{vectors, phases}};
   }
-  finish_rhythm(node, pipeline_stages(node, folding), column_folds, rhythm);
+  finish_rhythm(node, pipeline_stages(node, folding, family), column_folds, rhythm);
   return rhythm;
+}
+
+Hardware emit_modules(const Node& node, Family family, const std::string& instance) {
+  return emit(node, rhythm(node, family), family, instance);
 }
 
 // FINN counts weights by their stored width (a bipolar weight is one bit) and thresholds by rows.
 std::map<std::string, int64_t> counts(const Node& node) {
   const Shape shape(node);
   const int64_t weights = shape.rows * shape.columns, w_bits = weight_format(*shape.w).bits;
-  const auto [low, high] = std::minmax<int64_t>(w_bits, shape.in.bits);
+  const auto [low, high] = std::minmax<int64_t>({w_bits, shape.in.bits});
   std::map<std::string, int64_t> counts{
       {fmt::format("op_mac_{}bx{}b", low, high), weights * shape.vectors},
       {fmt::format("param_weight_{}b", w_bits), weights}};
@@ -101,6 +105,7 @@ const Op op_mvau{.name = "mvau",
                  .folds = mvau::folds,
                  .ports = mvau::ports,
                  .rhythm = mvau::rhythm,
+                 .emit = mvau::emit_modules,
                  .counts = mvau::counts,
                  .finn_name = "MVAU"};
 

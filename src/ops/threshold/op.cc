@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include "src/arith/thresholding.h"
 #include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
 #include "src/ir/thresholds.h"
+#include "src/rtl/block.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -70,10 +72,56 @@ Ports ports(const Node& node) {
   return {.in = {{pe, in.bits, in.count() / pe}}, .out = {{pe, out.bits, out.count() / pe}}};
 }
 
-Rhythm rhythm(const Node& node, Family) {
+// Beats after which the channels, and so the thresholds, come again.
+int64_t channel_folds(const Node& node) {
+  return node.tensor("t")->type.shape[0] == 1 ? 1 : channels(node) / lanes(node);
+}
+
+Rhythm rhythm(const Node& node, Family family) {
   Rhythm rhythm{.frame = {{1, {{node.in_type(0).count() / lanes(node), 1, 1}}}}};
-  finish_rhythm(node, 1, 1, rhythm);
+  const int64_t levels = node.tensor("t")->type.shape[1];
+  finish_rhythm(node, 1 + arith::thresholding_latency(levels, channel_folds(node), family), 1,
+                rhythm);
   return rhythm;
+}
+
+Hardware emit(const Node& node, Family family, const std::string& instance) {
+  const Stream in = ports(node).in[0], out = ports(node).out[0];
+  const int64_t folds = channel_folds(node);
+  const Rhythm steps = rhythm(node, family);
+  const Thresholds thresholds(node, channels(node));
+  arith::CompareSpec spec =
+      arith::thresholding_spec(thresholds, in.lanes, folds, node.in_type(0), {}, family);
+  spec.name = instance + "_compare";
+  const arith::Generated compare = arith::compare(spec);
+
+  SvModule module(instance,
+                  fmt::format("Thresholding: {} channels, {} at once, {} thresholds each.",
+                              channels(node), in.lanes, thresholds.levels()),
+                  fmt::format("Latency {}, interval 1, queue of {}.", steps.depth, steps.queue));
+  add_block_ports(module, in.width(), out.width());
+  add_beat_issue(module);
+  module.comment("Thresholds of the beat's channels");
+  const std::string value = delayed_data(module, "s_data_i", in.width(), 1);
+  const std::string given = delayed_control(module, "issue", 1);
+  SvBindings connections;
+  if (compare.latency > 0) connections.emplace_back("clk_i", "clk_i");
+  connections.emplace_back("value_i", value);
+  if (add_fold_counter(module, "fold_q", folds, given) > 0) {
+    connections.emplace_back("fold_i", "fold_q");
+  }
+  module.wire("result", static_cast<int>(out.width()));
+  connections.emplace_back("result_o", "result");
+  module.instance(compare.name, "u_compare", {}, connections);
+  const std::string push = delayed_control(module, given, compare.latency);
+  add_output_queue(module, steps, out.width(), "issue", push, "result");
+
+  Hardware hardware;
+  for (const arith::SvSource& source : compare.sources) {
+    hardware.modules.push_back({source.name + ".sv", source.text});
+  }
+  add_top(module, hardware);
+  return hardware;
 }
 
 std::map<std::string, int64_t> counts(const Node& node) {
@@ -93,6 +141,7 @@ const Op op_threshold{.name = "threshold",
                       .folds = folds,
                       .ports = ports,
                       .rhythm = rhythm,
+                      .emit = emit,
                       .counts = counts,
                       .finn_name = "Thresholding"};
 

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Constant words in look-up tables, for few words.
+// Latency 1, interval 1.
+`include "fst_assert.svh"
+module fst_mvau_table #(
+  parameter int unsigned Width = 8,
+  parameter int unsigned Depth = 4,  // words, at most 64
+  // Bit b of word a is entry 64*b + a.
+  parameter bit [64*Width-1:0] Table = '0,
+  localparam int unsigned AddressWidth = Depth > 1 ? $clog2(Depth) : 1
+) (
+  input  logic                    clk_i,
+  input  logic [AddressWidth-1:0] address_i,
+  output logic [Width-1:0]        data_o
+);
+  logic [Width-1:0] data, data_q;
+
+  if (Depth > 32) begin : g_six
+    for (genvar b = 0; b < Width; b++) begin : g_bit
+      fst_table #(
+        .Table(Table[64*b+:64])
+      ) u_table (
+        .address_i(6'(address_i)),
+        .data_o(data[b])
+      );
+    end
+  end else begin : g_five
+    for (genvar b = 0; b < Width; b += 2) begin : g_pair
+      localparam int unsigned Second = b + 1 < Width ? b + 1 : b;
+      logic [1:0] pair;
+
+      fst_table_pair #(
+        .Table0(Table[64*b+:32]),
+        .Table1(Table[64*Second+:32])
+      ) u_table (
+        .address_i(5'(address_i)),
+        .data_o(pair)
+      );
+
+      assign data[b] = pair[0];
+      if (b + 1 < Width) begin : g_second
+        assign data[b+1] = pair[1];
+      end else begin : g_no_second
+        logic unused;
+        assign unused = pair[1];
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) data_q <= data;
+  assign data_o = data_q;
+
+  `FST_REQUIRE(depth, Depth >= 1 && Depth <= 64, "fst_mvau_table: Depth must be 1 to 64")
+endmodule

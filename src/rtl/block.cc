@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/rtl/block.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <set>
+#include <vector>
+
+#include "src/ir/folding.h"
+
+namespace foldstream {
+
+void add_block_ports(SvModule& module, int64_t width_in, int64_t width_out) {
+  module.input("clk_i");
+  module.input("rst_i");
+  module.input("s_valid_i");
+  module.output("s_ready_o");
+  module.input("s_data_i", static_cast<int>(width_in));
+  module.output("m_valid_o");
+  module.input("m_ready_i");
+  module.output("m_data_o", static_cast<int>(width_out));
+}
+
+namespace {
+
+std::vector<std::string> delay_line(SvModule& module, const std::string& signal, int64_t width,
+                                    int64_t stages) {
+  std::vector<std::string> names{signal};
+  for (int64_t stage = 1; stage <= stages; ++stage) {
+    names.push_back(module.fresh(fmt::format("{}_{}_q", signal, stage)));
+    module.wire(names.back(), static_cast<int>(width));
+  }
+  return names;
+}
+
+}  // namespace
+
+std::string delayed_control(SvModule& module, const std::string& signal, int64_t stages) {
+  const auto names = delay_line(module, signal, 1, stages);
+  for (size_t i = 1; i < names.size(); ++i) {
+    module.register_control(names[i], names[i - 1], "1'b0");
+  }
+  return names.back();
+}
+
+std::string delayed_data(SvModule& module, const std::string& signal, int64_t width,
+                         int64_t stages) {
+  const auto names = delay_line(module, signal, width, stages);
+  for (size_t i = 1; i < names.size(); ++i) module.register_data(names[i], names[i - 1]);
+  return names.back();
+}
+
+int add_fold_counter(SvModule& module, const std::string& name, int64_t count,
+                     const std::string& advance) {
+  if (count == 1) return 0;
+  const int width = std::bit_width(static_cast<uint64_t>(count - 1));
+  module.wire(module.fresh(name), width);
+  const std::string next =
+      (count & (count - 1)) == 0
+          ? fmt::format("{} + 1'b1", name)
+          : fmt::format("{} == {}'d{} ? {}'d0 : {} + 1'b1", name, width, count - 1, width, name);
+  module.register_control(name, fmt::format("{} ? ({}) : {}", advance, next, name),
+                          fmt::format("{}'d0", width));
+  return width;
+}
+
+void add_beat_issue(SvModule& module) {
+  module.comment("Issue: one beat in, one beat out");
+  module.wire("available");
+  module.wire("issue");
+  module.assign("s_ready_o", "available");
+  module.assign("issue", "s_valid_i && available");
+}
+
+void add_output_queue(SvModule& module, const Rhythm& rhythm, int64_t width,
+                      const std::string& give, const std::string& push, const std::string& data) {
+  module.comment("Output queue");
+  module.wire(module.fresh("pop"));
+  const std::string depth = std::to_string(rhythm.queue);
+  module.instance("fst_credit", "u_credit", {{"Depth", depth}},
+                  {{"clk_i", "clk_i"},
+                   {"rst_i", "rst_i"},
+                   {"take_i", give},
+                   {"give_i", "pop"},
+                   {"available_o", "available"}});
+  SvBindings parameters{{"Width", std::to_string(width)}, {"Depth", depth}};
+  if (rhythm.queue > kLutQueueDepth) parameters.emplace_back("BlockRam", "1'b1");
+  module.instance("fst_queue", "u_queue", parameters,
+                  {{"clk_i", "clk_i"},
+                   {"rst_i", "rst_i"},
+                   {"push_i", push},
+                   {"push_data_i", data},
+                   {"m_valid_o", "m_valid_o"},
+                   {"m_ready_i", "m_ready_i"},
+                   {"m_data_o", "m_data_o"},
+                   {"pop_o", "pop"}});
+}
+
+void add_top(const SvModule& module, Hardware& hardware) {
+  hardware.top = module.name();
+  hardware.modules.push_back({module.name() + ".sv", module.text()});
+  // An instance stands at the beginning of its line, and the library has a prefix of its own.
+  std::set<std::string> cells;
+  for (const TextFile& file : hardware.modules) {
+    for (size_t begin = 0; begin < file.text.size();) {
+      const size_t end = std::min(file.text.find('\n', begin), file.text.size());
+      const size_t word = std::min(file.text.find_first_not_of(' ', begin), end);
+      if (file.text.compare(word, 4, "fst_") == 0) {
+        cells.insert(file.text.substr(word, std::min(file.text.find(' ', word), end) - word));
+      }
+      begin = end + 1;
+    }
+  }
+  for (const TextFile& file : hardware.modules) {
+    cells.erase(file.name.substr(0, file.name.rfind('.')));
+  }
+  hardware.cells.assign(cells.begin(), cells.end());
+}
+
+}  // namespace foldstream

