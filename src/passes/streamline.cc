@@ -448,7 +448,7 @@ class Streamliner : public Lowering {
             "what it quantizes neither only rises nor only falls with the integers before it",
             "use a monotone activation, or quantize before it as well", quantizer);
       }
-      const auto [a, b] = std::minmax(level(lo), level(hi));
+      const auto [a, b] = std::minmax({level(lo), level(hi)});
       least[c] = a, most[c] = b;
       base = std::min(base, a), top = std::max(top, b);
     }
