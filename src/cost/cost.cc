@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/cost/cost.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "src/ir/op.h"
+
+namespace foldstream {
+
+Cost node_cost(const Node& node, Family family) {
+  if (node.op->kind != Op::Kind::hardware || node.op->cost == nullptr) return {};
+  return node.op->cost(node, family);
+}
+
+Cost total_cost(const Graph& graph, Family family) {
+  Cost total;
+  for (const Node& node : graph.nodes) total += node_cost(node, family);
+  return total;
+}
+
+std::vector<Use> use_of(const Cost& cost, const Part& part, double share) {
+  const auto of = [&](int64_t whole) { return std::floor(static_cast<double>(whole) * share); };
+  return {{"LUT", cost.lut, of(part.lut)},
+          {"FF", cost.ff, of(part.ff)},
+          {"BRAM_18K", cost.bram18, of(part.bram18)},
+          {"URAM", cost.uram, of(part.uram)},
+          {"DSP", cost.dsp, of(part.dsp)}};
+}
+
+bool fits(const Cost& cost, const Part& part, double share) {
+  const std::vector<Use> uses = use_of(cost, part, share);
+  return std::all_of(uses.begin(), uses.end(), [](const Use& use) { return use.fits(); });
+}
+
+std::string exceeded(const Cost& cost, const Part& part, double share) {
+  std::string text;
+  for (const Use& use : use_of(cost, part, share)) {
+    if (use.fits()) continue;
+    text += fmt::format("{}{} {:.0f} of {:.0f}", text.empty() ? "" : ", ", use.resource,
+                        std::ceil(use.used), use.available);
+  }
+  return text;
+}
+
+double Price::of(const Cost& cost) const {
+  double sum = 0;
+  const auto add = [&](double amount, double unit) {
+    if (amount > 0) sum += amount * unit;  // nothing of what isn't there costs nothing
+  };
+  add(cost.lut, lut), add(cost.ff, ff), add(cost.bram18, bram18), add(cost.uram, uram);
+  add(cost.dsp, dsp);
+  return sum;
+}
+
+Price price_on(const Part& part) {
+  const auto unit = [](int64_t whole) {
+    return whole > 0 ? 1.0 / static_cast<double>(whole) : std::numeric_limits<double>::infinity();
+  };
+  return {unit(part.lut), unit(part.ff), unit(part.bram18), unit(part.uram), unit(part.dsp)};
+}
+
+}  // namespace foldstream

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Resources of a graph, and whether a part holds them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "src/boards/boards.h"
+#include "src/ir/graph.h"
+#include "src/ir/hardware.h"
+
+namespace foldstream {
+
+// Zero for nodes that are no hardware.
+Cost node_cost(const Node& node, Family family);
+Cost total_cost(const Graph& graph, Family family);
+
+// One resource of a design on a part.
+struct Use {
+  std::string resource;  // "LUT", "FF", "BRAM_18K", "URAM", "DSP"
+  double used = 0;
+  double available = 0;  // of the share of the part that may be used
+  bool fits() const { return used <= available; }
+};
+
+// Every resource, in this order; `share` is the part of the device that may be used, 0 to 1.
+std::vector<Use> use_of(const Cost& cost, const Part& part, double share = 1);
+bool fits(const Cost& cost, const Part& part, double share = 1);
+// "LUT 61000 of 53200, DSP 240 of 220"; empty when everything fits.
+std::string exceeded(const Cost& cost, const Part& part, double share = 1);
+
+// What a unit of each resource is worth, to compare designs that trade one for another.
+struct Price {
+  double lut = 0, ff = 0, bram18 = 0, uram = 0, dsp = 0;
+  double of(const Cost& cost) const;
+};
+
+// The share of the part that a unit takes; infinite for what the part doesn't have.
+Price price_on(const Part& part);
+
+}  // namespace foldstream

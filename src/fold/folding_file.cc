@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/fold/folding_file.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "src/fold/finn_names.h"
+#include "src/ir/op.h"
+#include "src/util/error.h"
+#include "src/util/suggest.h"
+
+namespace foldstream {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// FINN's hardware operators, so that an entry for one that this graph doesn't need is told from a
+// slip of the pen.
+constexpr std::string_view kFinnTypes[] = {"MVAU",
+                                           "VVAU",
+                                           "Thresholding",
+                                           "ConvolutionInputGenerator",
+                                           "FMPadding",
+                                           "FMPadding_Pixel",
+                                           "Pool",
+                                           "GlobalAccPool",
+                                           "LabelSelect",
+                                           "Lookup",
+                                           "DuplicateStreams",
+                                           "StreamingConcat",
+                                           "StreamingSplit",
+                                           "AddStreams",
+                                           "ChannelwiseOp",
+                                           "ElementwiseAdd",
+                                           "ElementwiseSub",
+                                           "ElementwiseMul",
+                                           "ElementwiseDiv",
+                                           "ElementwiseMax",
+                                           "Upsample",
+                                           "UpsampleNearestNeighbour",
+                                           "Crop",
+                                           "Requant",
+                                           "InnerShuffle",
+                                           "OuterShuffle",
+                                           "Shuffle",
+                                           "LayerNorm",
+                                           "HWSoftmax",
+                                           "StreamingDataWidthConverter",
+                                           "StreamingFIFO",
+                                           "IODMA",
+                                           "TLastMarker",
+                                           "CheckSum",
+                                           "StreamingMaxPool",
+                                           "DownSampler",
+                                           "FINNLoop"};
+
+// Of these the compiler makes its own between the nodes of the graph.
+constexpr std::string_view kStreamTypes[] = {"StreamingDataWidthConverter", "StreamingFIFO",
+                                             "DuplicateStreams"};
+
+// FINN's attributes that steer no folding here: the values FINN knows (none: any number), and what
+// becomes of them.
+struct FinnAttribute {
+  std::string_view name;
+  std::vector<std::string_view> values;
+  std::string_view meaning;
+};
+const FinnAttribute kFinnAttributes[] = {
+    {"ram_style",
+     {"auto", "block", "distributed", "ultra"},
+     "weights and buffers are placed by the operator"},
+    {"ram_style_thresholds",
+     {"auto", "block", "distributed"},
+     "thresholds are part of the unit that compares"},
+    {"resType", {"auto", "lut", "dsp"}, "the operator chooses between LUT and DSP"},
+    {"mem_mode",
+     {"internal_embedded", "internal_decoupled", "external", "const", "decoupled"},
+     "weights are embedded"},
+    {"preferred_impl_style", {"", "hls", "rtl"}, "everything is RTL"},
+    {"impl_style", {"rtl", "vivado", "hls"}, "queues choose their memory by depth"},
+    {"mem_port", {}, "memory ports belong to the shell"},
+    {"runtime_writeable_weights", {}, "weights are constants"},
+    {"pumpedMemory", {}, "there is one clock"},
+    {"pumpedCompute", {}, "there is one clock"},
+    {"dynamic_input", {}, "the second operand is constant"},
+    {"depth_trigger_uram", {}, "thresholds are placed by the operator"},
+    {"depth_trigger_bram", {}, "thresholds are placed by the operator"},
+    {"uniform_thres", {}, "thresholds are compared as they are"},
+    {"deep_pipeline", {}, "every pipeline has the depth its rhythm says"},
+    {"slr", {}, "placement is left to the vendor's tool"},
+    {"partition_id", {}, "the graph is one design"},
+    {"device_id", {}, "the graph is one design"},
+    {"depth", {}, "queues are sized by the cycle model"},
+    {"M", {}, "one pixel a beat"},
+    {"parallel_window", {}, "the window is as wide as its folding says"},
+};
+
+const FinnAttribute* find_attribute(std::string_view name) {
+  for (const FinnAttribute& attribute : kFinnAttributes) {
+    if (attribute.name == name) return &attribute;
+  }
+  return nullptr;
+}
+
+std::string upper(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return result;
+}
+
+bool contains(std::span<const std::string_view> names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::vector<Fold> folds_of(const Node& node) {
+  return node.op->folds == nullptr ? std::vector<Fold>{} : node.op->folds(node);
+}
+
+// "MVAU_hls_0" is number 0 of type "MVAU" in style "hls"; without a number it is no such name.
+struct FinnName {
+  std::string type, style;
+  size_t number = 0;
+};
+std::optional<FinnName> split_name(const std::string& name) {
+  const size_t underscore = name.rfind('_');
+  if (underscore == std::string::npos || underscore + 1 == name.size()) return std::nullopt;
+  const std::string digits = name.substr(underscore + 1);
+  if (digits.size() > 9 || !std::all_of(digits.begin(), digits.end(),
+                                        [](unsigned char c) { return std::isdigit(c) != 0; }))
+    return std::nullopt;
+  FinnName result{name.substr(0, underscore), "", std::stoul(digits)};
+  for (const char* style : {"_hls", "_rtl"}) {
+    if (result.type.ends_with(style)) {
+      result.style = style + 1;
+      result.type.resize(result.type.size() - 4);
+    }
+  }
+  return result;
+}
+
+class Applier {
+ public:
+  Applier(Graph& core, const Json& file) : core_(core), file_(file) {
+    for (Node& node : core.nodes) {
+      if (node.op->kind != Op::Kind::hardware) continue;
+      nodes_.push_back(&node);
+      by_type_[finn_type(node)].push_back(&node);
+    }
+  }
+
+  FoldingRemarks run() {
+    if (!file_.is_object())
+      throw Error("folding file: found no JSON object", "expected { \"<node>\": { \"PE\": 4 } }");
+    for (Node* node : nodes_) reset(*node);
+    if (const auto defaults = file_.find("Defaults"); defaults != file_.end())
+      apply_defaults(*defaults);
+    find_mixed_styles();
+    std::set<const Node*> named;
+    for (const auto& [key, attributes] : file_.items()) {
+      if (key == "Defaults") continue;
+      if (!attributes.is_object())
+        throw Error(fmt::format("folding file: entry '{}' is not an object", key));
+      Node* node = resolve(key);
+      if (node == nullptr) continue;
+      if (!named.insert(node).second)
+        throw Error(fmt::format("folding file: '{}' names {} a second time", key, describe(*node)));
+      for (const auto& [name, value] : attributes.items()) apply(*node, key, name, value, false);
+    }
+    for (const auto& [name, node] : finn_names(core_)) {
+      if (!named.contains(node) && !folds_of(*node).empty())
+        remarks_.warnings.push_back(fmt::format("no entry for '{}', {}: it keeps {}", name,
+                                                describe(*node), folding(*node)));
+    }
+    if (!made_again_.empty()) {
+      remarks_.notes.push_back(
+          fmt::format("forks, width converters and queues are made by the compiler again ({})",
+                      fmt::join(made_again_, ", ")));
+    }
+    for (const auto& [name, uses] : ignored_) {
+      remarks_.notes.push_back(fmt::format("{} has no effect here ({}): {}", name,
+                                           find_attribute(name)->meaning, fmt::join(uses, ", ")));
+    }
+    return std::move(remarks_);
+  }
+
+ private:
+  static void reset(Node& node) {
+    const size_t count = folds_of(node).size();
+    for (size_t i = 0; i < count; ++i) {  // legal values may depend on those before
+      const Fold fold = folds_of(node)[i];
+      node.attr[fold.attr] = fold.legal.front();
+    }
+  }
+
+  static std::string folding(const Node& node) {
+    std::vector<std::string> parts;
+    for (const Fold& fold : folds_of(node))
+      parts.push_back(fmt::format("{} = {}", upper(fold.attr), node.integer(fold.attr)));
+    return fmt::format("{}", fmt::join(parts, ", "));
+  }
+
+  // { "<attribute>": [value, "all" or ["<type>", ...], value, ...] }
+  void apply_defaults(const Json& defaults) {
+    if (!defaults.is_object()) throw Error("folding file: 'Defaults' is not an object");
+    for (const auto& [name, list] : defaults.items()) {
+      if (!list.is_array() || list.size() % 2 != 0) {
+        throw Error(
+            fmt::format("folding file: default '{}' is not a list of values and types", name),
+            "expected [value, [\"all\"]] or [value, [\"MVAU\"]]");
+      }
+      for (size_t i = 0; i < list.size(); i += 2) {
+        std::vector<std::string> types;
+        const auto add = [&](const Json& type) {
+          if (!type.is_string())
+            throw Error(fmt::format("folding file: default '{}': a type is not a string", name));
+          types.push_back(type.get<std::string>());
+        };
+        if (list[i + 1].is_array()) {
+          for (const Json& type : list[i + 1]) add(type);
+        } else {
+          add(list[i + 1]);
+        }
+        for (Node* node : nodes_) {
+          const std::string own = finn_type(*node);
+          const bool meant = std::any_of(types.begin(), types.end(), [&](const std::string& type) {
+            return type == "all" || type == own || type == own + "_hls" || type == own + "_rtl";
+          });
+          if (meant) apply(*node, "Defaults", name, list[i], true);
+        }
+      }
+    }
+  }
+
+  // FINN counts the HLS and the RTL nodes of a type apart. Where a file has both, the order of its
+  // entries, which is that of the graph, says which is which.
+  void find_mixed_styles() {
+    std::map<std::string, std::set<std::string>> styles;
+    std::map<std::string, std::vector<std::string>> entries;
+    for (const auto& [key, attributes] : file_.items()) {
+      const auto name = split_name(key);
+      if (!name || name->style.empty() || !by_type_.contains(name->type)) continue;
+      styles[name->type].insert(name->style);
+      entries[name->type].push_back(key);
+    }
+    for (const auto& [type, used] : styles) {
+      if (used.size() < 2) continue;
+      const std::vector<Node*>& nodes = by_type_.at(type);
+      if (entries.at(type).size() != nodes.size()) {
+        throw Error(fmt::format("folding file: {} HLS and RTL entries of {} for {} nodes: which is "
+                                "which can't be told",
+                                entries.at(type).size(), type, nodes.size()),
+                    fmt::format("name every node, or call them {}_0 to {}_{}", type, type,
+                                nodes.size() - 1));
+      }
+      for (size_t i = 0; i < nodes.size(); ++i) mixed_[entries.at(type)[i]] = nodes[i];
+      remarks_.notes.push_back(
+          fmt::format("HLS and RTL entries of {} are taken in the order of the file", type));
+    }
+  }
+
+  // Null for an entry that means nothing to this graph, with a remark.
+  Node* resolve(const std::string& key) {
+    for (Node* node : nodes_) {
+      if (node->name == key) return node;
+    }
+    if (const auto it = mixed_.find(key); it != mixed_.end()) return it->second;
+    const auto name = split_name(key);
+    if (name && contains(kStreamTypes, name->type)) {
+      made_again_.push_back(key);
+      return nullptr;
+    }
+    if (name) {
+      if (const auto it = by_type_.find(name->type); it != by_type_.end()) {
+        if (name->number < it->second.size()) return it->second[name->number];
+        throw Error(fmt::format("folding file: '{}', but the graph has {} {} node{}", key,
+                                it->second.size(), name->type, it->second.size() == 1 ? "" : "s"),
+                    "its nodes are " + known_names());
+      }
+      if (contains(kFinnTypes, name->type)) {
+        remarks_.warnings.push_back(
+            fmt::format("'{}' has no effect: the graph has no {} node; its nodes are {}", key,
+                        name->type, known_names()));
+        return nullptr;
+      }
+    }
+    std::vector<std::string> names;
+    for (const auto& [known, node] : finn_names(core_)) names.push_back(known);
+    for (const Node* node : nodes_) names.push_back(node->name);
+    throw Error(fmt::format("folding file: no node is called '{}'", key), did_you_mean(key, names));
+  }
+
+  std::string known_names() const {
+    std::vector<std::string> names;
+    for (const auto& [name, node] : finn_names(core_)) names.push_back(name);
+    return fmt::format("{}", fmt::join(names, ", "));
+  }
+
+  void apply(Node& node, const std::string& key, const std::string& name, const Json& value,
+             bool is_default) {
+    const auto where = [&] { return fmt::format("folding file: '{}', {}", key, describe(node)); };
+    std::vector<std::string> valid;
+    for (const Fold& fold : folds_of(node)) {
+      valid.push_back(upper(fold.attr));
+      if (upper(fold.attr) != upper(name)) continue;
+      if (!value.is_number_integer() || std::find(fold.legal.begin(), fold.legal.end(),
+                                                  value.get<int64_t>()) == fold.legal.end()) {
+        throw Error(fmt::format("{}: {} = {} is not legal", where(), name, value.dump()),
+                    fmt::format("legal values are {}", fmt::join(fold.legal, ", ")));
+      }
+      node.attr[fold.attr] = value.get<int64_t>();
+      return;
+    }
+    if (name == "outFIFODepths" || name == "inFIFODepths") {
+      apply_depths(node, where(), name, value);
+      return;
+    }
+    const FinnAttribute* attribute = find_attribute(name);
+    // A default for all types speaks to those that have the attribute.
+    if (attribute == nullptr && is_default && (upper(name) == "PE" || upper(name) == "SIMD"))
+      return;
+    if (attribute == nullptr) {
+      for (const char* depths : {"outFIFODepths", "inFIFODepths"}) valid.emplace_back(depths);
+      for (const FinnAttribute& known : kFinnAttributes) valid.emplace_back(known.name);
+      throw Error(fmt::format("{}: there is no attribute '{}'", where(), name),
+                  did_you_mean(name, valid));
+    }
+    const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    if (!attribute->values.empty() && !contains(attribute->values, text)) {
+      throw Error(fmt::format("{}: {} = {} is not legal", where(), name, value.dump()),
+                  fmt::format("legal values are '{}'", fmt::join(attribute->values, "', '")));
+    }
+    ignored_[name].insert(key);
+  }
+
+  // A stream has one queue, behind its producer. FINN's depth of it is the larger of what both ends
+  // ask for; here it is the least that the queue may be made.
+  void apply_depths(Node& node, const std::string& where, const std::string& name,
+                    const Json& value) {
+    const bool is_out = name == "outFIFODepths";
+    const size_t ports = is_out ? node.out.size() : node.in.size();
+    if (!value.is_array() || value.size() > ports ||
+        !std::all_of(value.begin(), value.end(), [](const Json& depth) {
+          return depth.is_number_integer() && depth.get<int64_t>() >= 0 &&
+                 depth.get<int64_t>() <= int64_t{1} << 30;
+        })) {
+      throw Error(
+          fmt::format("{}: {} = {} is not legal", where, name, value.dump()),
+          fmt::format("expected a list of at most {} depth{}", ports, ports == 1 ? "" : "s"));
+    }
+    for (size_t port = 0; port < value.size(); ++port) {
+      Node* producer = is_out ? &node : node.in[port].node;
+      while (producer->op->kind == Op::Kind::view) producer = producer->in[0].node;
+      if (producer->op->kind != Op::Kind::hardware)
+        continue;  // the host's side of the first stream
+      const int64_t depth = std::max<int64_t>(value[port].get<int64_t>(), 1);
+      producer->attr["queue"] = std::max(producer->integer("queue", 1), depth);
+    }
+  }
+
+  Graph& core_;
+  const Json& file_;
+  std::vector<Node*> nodes_;
+  std::map<std::string, std::vector<Node*>> by_type_;
+  std::map<std::string, Node*> mixed_;
+  std::vector<std::string> made_again_;                   // entries
+  std::map<std::string, std::set<std::string>> ignored_;  // attribute -> entries
+  FoldingRemarks remarks_;
+};
+
+}  // namespace
+
+FoldingRemarks apply_folding(Graph& core, const Json& file) { return Applier(core, file).run(); }
+
+Json parse_json(const std::string& text, const std::string& name) {
+  try {
+    return Json::parse(text);
+  } catch (const nlohmann::json::parse_error& error) {
+    const auto at = std::min(error.byte, text.size());
+    const auto line =
+        1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
+    throw Error(fmt::format("{}: not JSON at line {}", name, line),
+                "a comma, quote or bracket is missing there or is one too many");
+  }
+}
+
+Json final_hw_config(const Graph& core) {
+  Json file;
+  file["Defaults"] = Json::object();
+  for (const auto& [name, node] : finn_names(core)) {
+    Json& entry = file[name] = Json::object();
+    for (const Fold& fold : folds_of(*node)) {
+      const auto it = node->attr.find(fold.attr);
+      if (it != node->attr.end()) entry[upper(fold.attr)] = std::get<int64_t>(it->second);
+    }
+    if (node->attr.contains("queue"))
+      entry["outFIFODepths"] = std::vector<int64_t>(node->out.size(), node->integer("queue"));
+  }
+  return file;
+}
+
+}  // namespace foldstream
