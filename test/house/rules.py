@@ -23,6 +23,7 @@ ROOM_ORDER = [
     "sim",
     "cost",
     "fold",
+    "report",
     "flow",
     "exec",
     "data",
@@ -32,7 +33,7 @@ ROOM_ORDER = [
 ]
 
 # These work for any operator and so name none. (The graph's own two operators, input and constant, are not meant.)
-ROOMS_WITHOUT_OPERATOR_NAMES = ["ir", "rtl", "arith", "onnx", "sim", "cost", "fold", "flow", "exec", "backend"]
+ROOMS_WITHOUT_OPERATOR_NAMES = ["ir", "rtl", "arith", "onnx", "sim", "cost", "fold", "report", "flow", "exec", "backend"]
 STRUCTURAL_OPERATORS = {"input", "constant"}
 
 # Cells of vendors' libraries, and where SystemVerilog is written that could instantiate one.
