@@ -6,7 +6,8 @@ module fst_mvau_control #(
   parameter int unsigned ColumnFolds = 4,
   parameter int unsigned RowFolds = 2,
   localparam int unsigned ColumnWidth = ColumnFolds > 1 ? $clog2(ColumnFolds) : 1,
-  localparam int unsigned WordWidth = ColumnFolds * RowFolds > 1 ? $clog2(ColumnFolds * RowFolds) : 1
+  localparam int unsigned WordWidth =
+    ColumnFolds * RowFolds > 1 ? $clog2(ColumnFolds * RowFolds) : 1
 ) (
   input  logic                   clk_i,
   input  logic                   rst_i,
