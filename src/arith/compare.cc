@@ -3,358 +3,62 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <bit>
 
+#include "src/arith/threshold_search.h"
 #include "src/util/error.h"
 
 namespace foldstream::arith {
-namespace {
 
-// Tables have five inputs in pairs; six at most; what needs more inputs becomes a memory.
-constexpr int kPairInputs = 5;
-constexpr int kTableInputs = 6;
-
-int bits_for(std::int64_t maximum) { return std::bit_width(static_cast<std::uint64_t>(maximum)); }
-
-class Comparator {
- public:
-  explicit Comparator(const CompareSpec& spec)
-      : spec_(spec),
-        count_(static_cast<int>(spec.thresholds.at(0).size())),
-        levels_(bits_for(count_)),
-        fold_bits_(bits_for(spec.folds - 1)),
-        module_(
-            spec.name,
-            fmt::format("Counts the thresholds reached: {} lanes, {} channels, {} thresholds each.",
-                        spec.lanes, spec.lanes * spec.folds, count_),
-            ""),
-        circuit_(module_, spec.family) {
-    FOLDSTREAM_CHECK(count_ >= 1 && spec.value_bits >= 1 && spec.value_bits <= 60);
-    FOLDSTREAM_CHECK(static_cast<int>(spec.thresholds.size()) == spec.lanes * spec.folds);
-    FOLDSTREAM_CHECK(spec.inverted.empty() || spec.inverted.size() == spec.thresholds.size());
-    for (const auto& channel : spec.thresholds) {
-      FOLDSTREAM_CHECK(static_cast<int>(channel.size()) == count_);
-      FOLDSTREAM_CHECK(std::is_sorted(channel.begin(), channel.end()));
-    }
-  }
-
-  Generated generate() {
-    for (int lane = 0; lane < spec_.lanes; ++lane) search(lane);
-    std::vector<Net> result;
-    for (const Net& bit : results_) result.push_back(circuit_.delayed(bit, stage_));
-    circuit_.finish();
-    module_.assign("result_o", Circuit::concat(result));
-    if (stage_ > 0) module_.input("clk_i");
-    module_.input("value_i", spec_.lanes * spec_.value_bits);
-    if (fold_bits_ > 0) module_.input("fold_i", fold_bits_);
-    module_.output("result_o", spec_.lanes * levels_);
-    module_.set_timing(fmt::format("Latency {}, interval 1.", stage_));
-    Generated generated;
-    generated.name = spec_.name;
-    generated.sources = {{spec_.name, module_.text()}};
-    generated.ports = module_.ports();
-    generated.latency = stage_;
-    generated.cost = circuit_.cost();
-    return generated;
-  }
-
- private:
-  // A threshold as a distance from the smallest value: 0 or less is always reached, 2**value_bits
-  // or more never.
-  struct Threshold {
-    std::int64_t distance;
-    bool inverted;
-  };
-
-  // The one that level `level` compares with, where the bits found so far are `found`.
-  Threshold threshold(int lane, int fold, int level, int found) const {
-    const int channel = fold * spec_.lanes + lane;
-    const bool inverted = !spec_.inverted.empty() && spec_.inverted[channel];
-    const std::int64_t never = std::int64_t{1} << spec_.value_bits;
-    // The bits found are those of the result, so an inverted channel's are complements.
-    const int reached = inverted ? found ^ ((1 << level) - 1) : found;
-    const int padding = (1 << levels_) - 1 - count_;
-    int index = (reached << (levels_ - level)) + (1 << (levels_ - level - 1)) - 1;
-    // Thresholds that fill up to a power of two go where the result does not show them.
-    if (inverted) {
-      if (index < padding) return {0, true};
-      index -= padding;
-    } else if (index >= count_) {
-      return {never, false};
-    }
-    const std::int64_t minimum =
-        spec_.value_signed ? -(std::int64_t{1} << (spec_.value_bits - 1)) : 0;
-    const std::int64_t value = spec_.thresholds[channel][index];
-    if (value <= minimum) return {0, inverted};
-    if (value - minimum > never) return {never, inverted};
-    return {value - minimum, inverted};
-  }
-
-  void search(int lane) {
-    std::vector<Net> found;  // most significant first
-    int stage = 0;
-    for (int level = 0; level < levels_; ++level) {
-      const int address_bits = fold_bits_ + level;
-      module_.comment(fmt::format("lane {}, bit {} of the result", lane, levels_ - 1 - level));
-      Net verdict;
-      if (spec_.family == Family::kXilinx && address_bits < kPairInputs) {
-        verdict = embedded(lane, level, found, stage);
-      } else {
-        const bool memory = address_bits > kTableInputs;
-        verdict = looked_up(lane, level, found, stage, memory);
-        if (memory) ++stage;
-      }
-      found.push_back(verdict);
-      const int n = spec_.levels_per_register;
-      if (n > 0 && ((level + 1) % n == 0 || level + 1 == levels_)) ++stage;
-    }
-    for (auto bit = found.rbegin(); bit != found.rend(); ++bit) results_.push_back(*bit);
-    stage_ = stage;
-  }
-
-  std::string value(int stage) {
-    return circuit_.delayed("value_i", spec_.lanes * spec_.value_bits, 0, stage);
-  }
-  std::string fold(int stage) { return circuit_.delayed("fold_i", fold_bits_, 0, stage); }
-
-  // The bits that choose a threshold, most significant first: the result's bits so far, then the
-  // fold.
-  std::vector<std::string> address(const std::vector<Net>& found, int stage) {
-    std::vector<std::string> bits;
-    for (auto bit = found.rbegin(); bit != found.rend(); ++bit)
-      bits.push_back(circuit_.delayed(*bit, stage).name);
-    if (fold_bits_ > 0) bits.push_back(fold(stage));
-    return bits;
-  }
-
-  // The threshold for a value of those bits; fold codes beyond the last one never come.
-  Threshold at(int lane, int level, std::uint64_t code) const {
-    const int fold = static_cast<int>(code & ((std::uint64_t{1} << fold_bits_) - 1));
-    if (fold >= spec_.folds) return {0, false};
-    int found = 0;
-    for (int i = 0; i < level; ++i)
-      found = found << 1 | static_cast<int>(code >> (fold_bits_ + i) & 1);
-    return threshold(lane, fold, level, found);
-  }
-
-  std::string verdict_stem(int lane, int level) const {
-    return fmt::format("reached_{}_b{}", lane, levels_ - 1 - level);
-  }
-
-  // Thresholds inside the comparator's tables: what the address leaves of five inputs looks at the
-  // value.
-  Net embedded(int lane, int level, const std::vector<Net>& found, int stage) {
-    const int address_bits = fold_bits_ + level;
-    const int digit = kPairInputs - address_bits;
-    const int stages = (spec_.value_bits + digit - 1) / digit;
-    std::vector<bool> pass(32 * stages), verdict(32 * stages);
-    std::vector<std::string> inputs;  // most significant first
-    const std::vector<std::string> select = address(found, stage);
-    const std::string values = value(stage);
-    for (int s = stages - 1; s >= 0; --s) {
-      const int low = s * digit;
-      const int width = std::min(digit, spec_.value_bits - low);
-      const bool top = s == stages - 1;
-      for (int a = 0; a < 32; ++a) {
-        std::int64_t data = a & ((1 << width) - 1);
-        if (top && spec_.value_signed) data ^= std::int64_t{1} << (width - 1);
-        const Threshold t = at(lane, level, static_cast<std::uint64_t>(a) >> digit);
-        const std::int64_t never = std::int64_t{1} << spec_.value_bits;
-        bool equal = false;
-        bool above = false;
-        if (t.distance <= 0 || t.distance >= never) {
-          above = (t.distance <= 0) != t.inverted;
-        } else {
-          // Not reached: value <= distance - 1. Both forms hold where all digits are equal.
-          const std::int64_t bound = t.inverted ? t.distance - 1 : t.distance;
-          const std::int64_t wanted = bound >> low & ((1 << width) - 1);
-          equal = data == wanted;
-          above = t.inverted ? data < wanted : data > wanted;
-        }
-        pass[32 * s + a] = equal;
-        verdict[32 * s + a] = above;
-      }
-      const int unused = kPairInputs - address_bits - digit;
-      if (unused > 0) inputs.push_back(fmt::format("{}'d0", unused));
-      inputs.insert(inputs.end(), select.begin(), select.end());
-      if (width < digit) inputs.push_back(fmt::format("{}'d0", digit - width));
-      inputs.push_back(SvModule::slice(values, spec_.lanes * spec_.value_bits,
-                                       lane * spec_.value_bits + low, width));
-    }
-    const Net net = circuit_.wire(verdict_stem(lane, level), stage);
-    module_.instance("fst_compare_chain", module_.fresh("compare_" + net.name),
-                     {{"Stages", std::to_string(stages)},
-                      {"Pass", SvModule::constant(pass)},
-                      {"Verdict", SvModule::constant(verdict)}},
-                     {{"address_i", SvModule::concat(inputs)}, {"verdict_o", net.name}});
-    circuit_.cost().luts += stages;
-    circuit_.cost().carries += (stages + 3) / 4;
-    return net;
-  }
-
-  // Thresholds from a table, or from a memory that takes one stage more, and a comparator of two
-  // words.
-  Net looked_up(int lane, int level, const std::vector<Net>& found, int stage, bool memory) {
-    const int address_bits = fold_bits_ + level;
-    const std::int64_t never = std::int64_t{1} << spec_.value_bits;
-    const std::uint64_t codes = std::uint64_t{1} << address_bits;
-    std::vector<std::int64_t> words;
-    bool any_never = false;
-    for (std::uint64_t code = 0; code < codes; ++code) {
-      words.push_back(at(lane, level, code).distance);
-      any_never = any_never || words.back() >= never;
-    }
-    const int width = spec_.value_bits + (any_never ? 1 : 0);
-    const std::string stem = fmt::format("threshold_{}_b{}", lane, levels_ - 1 - level);
-    const std::string word = module_.fresh(stem + (memory ? "_q" : ""));
-    module_.wire(word, width);
-    const std::vector<std::string> select = address(found, stage);
-    if (memory) {
-      std::string text =
-          fmt::format("always_ff @(posedge clk_i) begin\n  case ({})\n", SvModule::concat(select));
-      for (std::uint64_t code = 0; code < codes; ++code) {
-        text += fmt::format("    {}'d{}: {} <= {}'d{};\n", address_bits, code, word, width,
-                            words[code]);
-      }
-      text += fmt::format("    default: {} <= {}'d0;\n  endcase\nend\n", word, width);
-      module_.raw(text);
-      circuit_.cost().memory_bits += static_cast<double>(codes) * width;
-      ++stage;
-    } else if (address_bits == 0) {
-      module_.assign(word, fmt::format("{}'d{}", width, words[0]));
-    } else {
-      table(lane, level, word, width, words, select);
-    }
-
-    // The value as a distance from the smallest one.
-    std::string distance = SvModule::slice(value(stage), spec_.lanes * spec_.value_bits,
-                                           lane * spec_.value_bits, spec_.value_bits);
-    if (spec_.value_signed) {
-      const int top = (lane + 1) * spec_.value_bits - 1;
-      std::vector<std::string> parts = {
-          "!" + SvModule::bit(value(stage), spec_.lanes * spec_.value_bits, top)};
-      if (spec_.value_bits > 1) {
-        parts.push_back(SvModule::slice(value(stage), spec_.lanes * spec_.value_bits,
-                                        lane * spec_.value_bits, spec_.value_bits - 1));
-      }
-      distance = SvModule::concat(parts);
-    }
-    if (any_never) distance = fmt::format("{}'({})", width, distance);
-    Net reached = circuit_.wire(verdict_stem(lane, level) + "_raw", stage);
-    if (spec_.family == Family::kXilinx) {
-      const int stages = (width + 1) / 2;
-      std::vector<bool> pass(32 * stages), verdict(32 * stages);
-      for (int s = 0; s < stages; ++s) {
-        for (int a = 0; a < 32; ++a) {
-          pass[32 * s + a] = (a & 3) == (a >> 2 & 3);
-          verdict[32 * s + a] = (a & 3) > (a >> 2 & 3);
-        }
-      }
-      const std::string data =
-          module_.fresh(fmt::format("distance_{}_b{}", lane, levels_ - 1 - level));
-      module_.wire(data, 2 * stages);
-      module_.assign(data,
-                     2 * stages > width ? fmt::format("{}'({})", 2 * stages, distance) : distance);
-      std::vector<std::string> inputs;
-      for (int s = stages - 1; s >= 0; --s) {
-        inputs.push_back("1'b0");
-        if (2 * s + 1 < width) {
-          inputs.push_back(SvModule::slice(word, width, 2 * s, 2));
-        } else {
-          inputs.push_back("1'b0");
-          inputs.push_back(SvModule::bit(word, width, 2 * s));
-        }
-        inputs.push_back(fmt::format("{}[{}:{}]", data, 2 * s + 1, 2 * s));
-      }
-      module_.instance("fst_compare_chain", module_.fresh("compare_" + reached.name),
-                       {{"Stages", std::to_string(stages)},
-                        {"Pass", SvModule::constant(pass)},
-                        {"Verdict", SvModule::constant(verdict)}},
-                       {{"address_i", SvModule::concat(inputs)}, {"verdict_o", reached.name}});
-      circuit_.cost().luts += stages;
-      circuit_.cost().carries += (stages + 3) / 4;
-    } else {
-      module_.assign(reached.name, fmt::format("{} >= {}", distance, word));
-      circuit_.cost().luts += width;
-    }
-    std::vector<bool> inverted;
-    for (int f = 0; f < spec_.folds; ++f)
-      inverted.push_back(!spec_.inverted.empty() && spec_.inverted[f * spec_.lanes + lane]);
-    const bool any = std::find(inverted.begin(), inverted.end(), true) != inverted.end();
-    const bool all = std::find(inverted.begin(), inverted.end(), false) == inverted.end();
-    if (!any) return reached;
-    const Net net = circuit_.wire(verdict_stem(lane, level), stage);
-    if (all) {
-      module_.assign(net.name, "!" + reached.name);
-    } else {
-      inverted.resize(std::size_t{1} << fold_bits_);
-      const std::string flags =
-          module_.fresh(fmt::format("Inverted{}B{}", lane, levels_ - 1 - level));
-      module_.raw(fmt::format("localparam bit [{}:0] {} = {};", inverted.size() - 1, flags,
-                              SvModule::constant(inverted)));
-      module_.assign(net.name, fmt::format("{} ^ {}[{}]", reached.name, flags, fold(stage)));
-    }
-    circuit_.cost().luts += 1;
-    return net;
-  }
-
-  void table(int lane, int level, const std::string& word, int width,
-             const std::vector<std::int64_t>& words, const std::vector<std::string>& select) {
-    const int address_bits = fold_bits_ + level;
-    const auto column = [&](int bit, std::size_t size) {
-      std::vector<bool> entries(size);
-      for (std::size_t i = 0; i < size; ++i) entries[i] = (words[i % words.size()] >> bit & 1) != 0;
-      return SvModule::constant(entries);
+Generated compare(const CompareSpec& spec) {
+  FOLDSTREAM_CHECK(static_cast<int>(spec.thresholds.size()) == spec.lanes * spec.folds);
+  FOLDSTREAM_CHECK(spec.inverted.empty() || spec.inverted.size() == spec.thresholds.size());
+  SvModule module(
+      spec.name,
+      fmt::format("Counts the thresholds reached: {} lanes, {} channels, {} thresholds each.",
+                  spec.lanes, spec.lanes * spec.folds, spec.thresholds.at(0).size()),
+      "");
+  Circuit circuit(module, spec.family);
+  const int width = spec.lanes * spec.value_bits;
+  const int fold_bits = std::bit_width(static_cast<unsigned>(spec.folds - 1));
+  std::vector<Net> result;
+  for (int lane = 0; lane < spec.lanes; ++lane) {
+    ThresholdSearch search;
+    search.stem = fmt::format("reached_{}", lane);
+    search.value = [&circuit, &spec, width, lane](int low, int count, int stage) {
+      return SvModule::slice(circuit.delayed("value_i", width, 0, stage), width,
+                             lane * spec.value_bits + low, count);
     };
-    if (spec_.family == Family::kGeneric || address_bits < kPairInputs) {
-      const std::string all =
-          module_.fresh(fmt::format("Thresholds{}B{}", lane, levels_ - 1 - level));
-      std::vector<bool> entries;
-      for (const std::int64_t w : words) {
-        for (int i = 0; i < width; ++i) entries.push_back((w >> i & 1) != 0);
-      }
-      module_.raw(fmt::format("localparam bit [{}:0] {} = {};", entries.size() - 1, all,
-                              SvModule::constant(entries)));
-      module_.assign(word,
-                     fmt::format("{}[{}*{}+:{}]", all, width, SvModule::concat(select), width));
-      circuit_.cost().luts += width * std::max(1.0, static_cast<double>(words.size()) / 16);
-    } else if (address_bits == kPairInputs) {
-      for (int i = 0; i < width; i += 2) {
-        const bool pair = i + 1 < width;
-        std::string target = SvModule::slice(word, width, i, pair ? 2 : 1);
-        if (!pair) {
-          const std::string unused = module_.fresh("unused_" + word);
-          module_.wire(unused);
-          target = SvModule::concat({unused, target});
-        }
-        module_.instance(
-            "fst_table_pair", module_.fresh("look_up_" + word),
-            {{"Table0", column(i, 32)}, {"Table1", pair ? column(i + 1, 32) : "32'd0"}},
-            {{"address_i", SvModule::concat(select)}, {"data_o", target}});
-        circuit_.cost().luts += 1;
-      }
-    } else {
-      for (int i = 0; i < width; ++i) {
-        module_.instance(
-            "fst_table", module_.fresh("look_up_" + word), {{"Table", column(i, 64)}},
-            {{"address_i", SvModule::concat(select)}, {"data_o", SvModule::bit(word, width, i)}});
-        circuit_.cost().luts += 1;
-      }
+    search.value_bits = spec.value_bits;
+    search.value_signed = spec.value_signed;
+    search.fold = [&circuit, fold_bits](int stage) {
+      return circuit.delayed("fold_i", fold_bits, 0, stage);
+    };
+    for (int fold = 0; fold < spec.folds; ++fold) {
+      const int channel = fold * spec.lanes + lane;
+      search.thresholds.push_back(spec.thresholds[channel]);
+      search.inverted.push_back(!spec.inverted.empty() && spec.inverted[channel]);
     }
+    search.levels_per_register = spec.levels_per_register;
+    module.comment(fmt::format("lane {}", lane));
+    for (const Net& bit : search_thresholds(circuit, search)) result.push_back(bit);
   }
-
-  const CompareSpec& spec_;
-  int count_, levels_, fold_bits_;
-  SvModule module_;
-  Circuit circuit_;
-  std::vector<Net> results_;
-  int stage_ = 0;
-};
-
-}  // namespace
-
-Generated compare(const CompareSpec& spec) { return Comparator(spec).generate(); }
+  const int latency = result.at(0).stage;
+  circuit.finish();
+  module.assign("result_o", Circuit::concat(result));
+  if (latency > 0) module.input("clk_i");
+  module.input("value_i", width);
+  if (fold_bits > 0) module.input("fold_i", fold_bits);
+  module.output("result_o", static_cast<int>(result.size()));
+  module.set_timing(fmt::format("Latency {}, interval 1.", latency));
+  Generated generated;
+  generated.name = spec.name;
+  generated.sources = {{spec.name, module.text()}};
+  generated.ports = module.ports();
+  generated.latency = latency;
+  generated.cost = circuit.cost();
+  return generated;
+}
 
 int compare_reference(const CompareSpec& spec, int channel, std::int64_t value) {
   int reached = 0;

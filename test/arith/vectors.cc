@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "src/arith/compare.h"
+#include "src/arith/constant_matrix.h"
 #include "src/arith/dot.h"
 #include "src/util/error.h"
 
@@ -266,6 +268,77 @@ void compare_cases(Writer& writer, std::mt19937_64& random) {
   }
 }
 
+void matrix_cases(Writer& writer, std::mt19937_64& random) {
+  struct Shape {
+    int rows, columns;
+    std::int64_t low, high;
+    double density;
+    Type activation;
+    int count;  // thresholds
+    int registers;
+    bool bipolar;
+  };
+  const auto u = [](int bits) { return Type{Coding::kUnsigned, bits}; };
+  const auto s = [](int bits) { return Type{Coding::kSigned, bits}; };
+  const Type bipolar{Coding::kBipolar, 1};
+  const std::vector<Shape> shapes = {
+      {16, 64, -1, 1, 1, bipolar, 1, 0, true},   {16, 50, -1, 1, 1, u(1), 0, 2, true},
+      {9, 30, -2, 1, 1, u(2), 3, 2, false},      {12, 40, -1, 1, 0.6, s(2), 3, 1, false},
+      {6, 20, -8, 7, 0.8, u(4), 0, 2, false},    {5, 9, -128, 127, 1, s(8), 15, 3, false},
+      {20, 64, -2, 1, 0.1, u(2), 3, 1, false},   {20, 24, -1, 1, 0.15, u(1), 1, 0, false},
+      {7, 12, -3, 3, 0.3, bipolar, 2, 1, false}, {1, 1, -2, 1, 1, u(2), 0, 0, false},
+      {4, 5, 0, 0, 1, u(2), 3, 0, false},        {10, 33, -1, 1, 1, u(2), 3, 2, true},
+      {3, 100, 0, 1, 0.5, u(1), 0, 1, false},
+  };
+  for (const Family family : {Family::kXilinx, Family::kGeneric}) {
+    int number = 0;
+    for (const Shape& shape : shapes) {
+      ConstantMatrixSpec spec;
+      spec.name = fmt::format("matrix_{}_{}", number++, family == Family::kXilinx ? "x" : "g");
+      spec.activation = shape.activation;
+      spec.family = family;
+      spec.levels_per_register = shape.registers;
+      spec.register_sums = shape.registers == 2;
+      spec.register_result = shape.registers > 0;
+      for (int r = 0; r < shape.rows; ++r) {
+        std::vector<std::int64_t> row(shape.columns);
+        for (std::int64_t& w : row) {
+          w = std::uniform_int_distribution<std::int64_t>(shape.low, shape.high)(random);
+          if (shape.bipolar) w = random() % 2 == 0 ? 1 : -1;
+          if (std::uniform_real_distribution<>(0, 1)(random) >= shape.density) w = 0;
+        }
+        if (r == 2) row = spec.weights[0];  // rows that are equal
+        spec.weights.push_back(row);
+        spec.bias.push_back(static_cast<std::int64_t>(random() % 21) - 10);
+        if (shape.count == 0) continue;
+        // Around where the sums fall, a few out of reach.
+        std::vector<std::int64_t> thresholds(shape.count);
+        const double deviation = 2 + std::sqrt(shape.columns) *
+                                         static_cast<double>(shape.high - shape.low) *
+                                         static_cast<double>(shape.activation.maximum()) / 3;
+        for (std::int64_t& t : thresholds)
+          t = static_cast<std::int64_t>(std::normal_distribution<>(0, deviation)(random));
+        if (r % 7 == 3) thresholds.front() = -1000000;
+        if (r % 7 == 4) thresholds.back() = 1000000;
+        std::sort(thresholds.begin(), thresholds.end());
+        spec.thresholds.push_back(thresholds);
+        spec.inverted.push_back(random() % 3 == 0);
+      }
+      const ConstantMatrix matrix = constant_matrix(spec);
+      const int out_bits =
+          shape.count == 0 ? matrix.sum_width : matrix.module.port("result_o").width / shape.rows;
+      writer.add(matrix.module, 500, [&](Bits& in, Bits& out) {
+        std::vector<std::int64_t> x(shape.columns);
+        for (std::int64_t& value : x) value = draw(random, shape.activation);
+        for (const std::int64_t value : x)
+          append(in, shape.activation.encode(value), shape.activation.bits);
+        for (int r = 0; r < shape.rows; ++r)
+          append(out, static_cast<std::uint64_t>(constant_matrix_reference(spec, r, x)), out_bits);
+      });
+    }
+  }
+}
+
 }  // namespace
 }  // namespace foldstream::arith
 
@@ -279,6 +352,7 @@ int main(int argc, char** argv) {
   foldstream::arith::Writer writer(argv[1]);
   foldstream::arith::dot_cases(writer, random);
   foldstream::arith::compare_cases(writer, random);
+  foldstream::arith::matrix_cases(writer, random);
   writer.finish();
   return 0;
 }

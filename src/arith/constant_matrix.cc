@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/arith/constant_matrix.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <map>
+#include <optional>
+#include <set>
+#include <tuple>
+
+#include "src/arith/bit_heap.h"
+#include "src/arith/threshold_search.h"
+#include "src/util/error.h"
+
+namespace foldstream::arith {
+namespace {
+
+constexpr int kShareRounds =
+    3;  // parities of 27 bits at most: deeper ones cost levels and save little
+constexpr int kShareMinimum = 6;  // rows that pay for a group's tables at half a LUT each
+constexpr int kTableBits = 8;     // live input bits of a row that may be looked up whole
+
+int bits_for(std::int64_t maximum) { return std::bit_width(static_cast<std::uint64_t>(maximum)); }
+
+// What a row adds: bits, or their complements, at weights; and a constant. The row is the negative
+// of what was asked for where that needs fewer complements.
+struct Row {
+  std::vector<std::map<int, bool>> columns;  // [weight]: net -> complement
+  std::int64_t constant = 0;
+  bool negated = false;
+};
+
+// value * bit, in signed digits so that few bits are added: -b is the complement of b, less one.
+void add_digits(Row& row, std::int64_t value, int net) {
+  for (int weight = 0; value != 0; ++weight, value /= 2) {
+    if (value % 2 == 0) continue;
+    const std::int64_t digit = (value & 3) == 1 ? 1 : -1;  // the non-adjacent form
+    value -= digit;
+    if (static_cast<int>(row.columns.size()) <= weight) row.columns.resize(weight + 1);
+    row.columns[weight].emplace(net, digit < 0);
+    if (digit < 0) row.constant -= std::int64_t{1} << weight;
+  }
+}
+
+class Matrix {
+ public:
+  explicit Matrix(const ConstantMatrixSpec& spec)
+      : spec_(spec),
+        rows_(static_cast<int>(spec.weights.size())),
+        columns_(static_cast<int>(spec.weights.at(0).size())),
+        module_(spec.name,
+                fmt::format("{} by {} constant weights times activations of {}{}.", rows_, columns_,
+                            spec.activation.text(),
+                            spec.thresholds.empty()
+                                ? ""
+                                : fmt::format(", {} thresholds a row", spec.thresholds[0].size())),
+                ""),
+        circuit_(module_, spec.family) {
+    FOLDSTREAM_CHECK(columns_ >= 1 && spec.activation.coding != Coding::kTernary);
+    for (const auto& row : spec.weights) FOLDSTREAM_CHECK(static_cast<int>(row.size()) == columns_);
+    FOLDSTREAM_CHECK(spec.bias.empty() || static_cast<int>(spec.bias.size()) == rows_);
+    FOLDSTREAM_CHECK(spec.thresholds.empty() || static_cast<int>(spec.thresholds.size()) == rows_);
+    FOLDSTREAM_CHECK(spec.inverted.empty() || static_cast<int>(spec.inverted.size()) == rows_);
+  }
+
+  ConstantMatrix generate() {
+    for (int i = 0; i < columns_ * spec_.activation.bits; ++i) {
+      nets_.push_back({SvModule::bit("activations_i", columns_ * spec_.activation.bits, i), 0});
+    }
+    used_.assign(nets_.size(), false);
+    if (spec_.thresholds.empty()) {
+      std::int64_t low = 0, high = 0;
+      for (int r = 0; r < rows_; ++r) {
+        const auto [row_low, row_high] = range(r);
+        low = std::min(low, row_low);
+        high = std::max(high, row_high);
+      }
+      sum_width_ = 1 + std::max(bits_for(high), bits_for(-low - (low < 0 ? 1 : 0)));
+    }
+    std::vector<Row> rows;
+    for (int r = 0; r < rows_; ++r) rows.push_back(constant(r) ? Row() : row_of(r));
+    share(rows);
+    std::vector<std::vector<Net>> results;
+    std::map<std::tuple<std::vector<std::int64_t>, std::int64_t, std::vector<std::int64_t>, bool>,
+             int>
+        known;
+    for (int r = 0; r < rows_; ++r) {
+      // Equal rows are made once.
+      const auto [same, is_new] =
+          known.try_emplace({spec_.weights[r], bias(r), thresholds(r), inverted(r)}, r);
+      results.push_back(is_new ? build(rows[r], r) : results[same->second]);
+    }
+    int stage = 0;
+    for (const auto& result : results) {
+      for (const Net& bit : result) stage = std::max(stage, bit.stage);
+    }
+    if (spec_.register_result) ++stage;
+    std::vector<Net> out;
+    for (const auto& result : results) {
+      for (const Net& bit : result) out.push_back(circuit_.delayed(bit, stage));
+    }
+    circuit_.finish();
+    const std::string port = spec_.thresholds.empty() ? "sums_o" : "result_o";
+    module_.assign(port, Circuit::concat(out));
+    std::vector<std::string> unused;
+    for (std::size_t i = used_.size(); i-- > 0;) {
+      if (!used_[i])
+        unused.push_back(
+            SvModule::bit("activations_i", static_cast<int>(used_.size()), static_cast<int>(i)));
+    }
+    if (!unused.empty()) {
+      module_.comment("activations that every row multiplies by zero");
+      module_.wire("unused_activations");
+      module_.assign("unused_activations", "^" + SvModule::concat(unused));
+    }
+    if (stage > 0) {
+      module_.input("clk_i");
+      if (circuit_.cost().flip_flops == 0) {
+        module_.wire("unused_clock");
+        module_.assign("unused_clock", "clk_i");
+      }
+    }
+    module_.input("activations_i", columns_ * spec_.activation.bits);
+    module_.output(port, static_cast<int>(out.size()));
+    module_.set_timing(fmt::format("Latency {}, interval 1.", stage));
+    ConstantMatrix matrix;
+    matrix.module.name = spec_.name;
+    matrix.module.sources = {{spec_.name, module_.text()}};
+    matrix.module.ports = module_.ports();
+    matrix.module.latency = stage;
+    matrix.module.cost = circuit_.cost();
+    matrix.sum_width = sum_width_;
+    matrix.report = report_;
+    return matrix;
+  }
+
+ private:
+  std::int64_t bias(int r) const { return spec_.bias.empty() ? 0 : spec_.bias[r]; }
+  bool inverted(int r) const { return !spec_.inverted.empty() && spec_.inverted[r]; }
+  std::vector<std::int64_t> thresholds(int r) const {
+    return spec_.thresholds.empty() ? std::vector<std::int64_t>() : spec_.thresholds[r];
+  }
+
+  std::pair<std::int64_t, std::int64_t> range(int r) const {
+    std::int64_t low = bias(r), high = bias(r);
+    for (const std::int64_t w : spec_.weights[r]) {
+      const std::int64_t a = w * spec_.activation.minimum(), b = w * spec_.activation.maximum();
+      low += std::min(a, b);
+      high += std::max(a, b);
+    }
+    return {low, high};
+  }
+
+  // Whether the activations can not change the result.
+  bool constant(int r) const {
+    const auto [low, high] = range(r);
+    if (spec_.thresholds.empty()) return low == high;
+    const auto& limits = spec_.thresholds[r];
+    return std::all_of(limits.begin(), limits.end(),
+                       [low = low, high = high](std::int64_t t) { return t <= low || t > high; });
+  }
+
+  Row row_of(int r) const {
+    const auto made = [&](std::int64_t sign) {
+      Row row;
+      row.negated = sign < 0;
+      row.constant = sign * bias(r);
+      for (int c = 0; c < columns_; ++c) {
+        const std::int64_t w = sign * spec_.weights[r][c];
+        for (int j = 0; j < spec_.activation.bits; ++j) {
+          std::int64_t value = w << j;
+          if (spec_.activation.coding == Coding::kSigned && j == spec_.activation.bits - 1)
+            value = -value;
+          if (spec_.activation.coding == Coding::kBipolar) value = 2 * w;
+          add_digits(row, value, c * spec_.activation.bits + j);
+        }
+        if (spec_.activation.coding == Coding::kBipolar) row.constant -= w;
+      }
+      return row;
+    };
+    const auto complements = [](const Row& row) {
+      int plain = 0, complemented = 0;
+      for (const auto& column : row.columns) {
+        for (const auto& [net, complement] : column) (complement ? complemented : plain) += 1;
+      }
+      return complemented - plain;
+    };
+    Row row = made(1);
+    // Only a comparison can undo the sign for nothing.
+    if (!spec_.thresholds.empty()) {
+      Row negative = made(-1);
+      if (complements(negative) < complements(row)) return negative;
+    }
+    return row;
+  }
+
+  // Where rows add the same three nets at the same weight, with whatever complements, the count of
+  // the three is made once for each pattern: its parity (the same for all, up to complement) and
+  // its majority (one of four, up to complement).
+  void share(std::vector<Row>& rows) {
+    for (int round = 0; round < kShareRounds; ++round) {
+      const int levels = spec_.levels_per_register;
+      const int stage = levels > 0 ? round / levels : 0;
+      int weights = 0;
+      for (const Row& row : rows) weights = std::max(weights, static_cast<int>(row.columns.size()));
+      std::map<std::array<int, 3>, int> parity_of, made;
+      bool any = false;
+      const int fresh = static_cast<int>(nets_.size());
+      for (int w = 0; w < weights; ++w) {
+        // The nets by how many rows add them here; only nets older than this round.
+        std::map<int, int> uses;
+        for (const Row& row : rows) {
+          if (w >= static_cast<int>(row.columns.size())) continue;
+          for (const auto& entry : row.columns[w]) {
+            if (entry.first < fresh) ++uses[entry.first];
+          }
+        }
+        std::vector<int> dense;
+        for (const auto& [net, count] : uses) {
+          if (count >= kShareMinimum && (round == 0 || parity_[net])) dense.push_back(net);
+        }
+        for (std::size_t i = 0; i + 3 <= dense.size(); i += 3) {
+          const std::array<int, 3> group = {dense[i], dense[i + 1], dense[i + 2]};
+          std::vector<Row*> takers;
+          for (Row& row : rows) {
+            if (w >= static_cast<int>(row.columns.size())) continue;
+            const auto& column = row.columns[w];
+            if (std::all_of(group.begin(), group.end(),
+                            [&](int net) { return column.count(net) != 0; }))
+              takers.push_back(&row);
+          }
+          if (static_cast<int>(takers.size()) < kShareMinimum) continue;
+          if (!any)
+            module_.comment(
+                fmt::format("counts of three, made once for all rows: round {}", round + 1));
+          any = true;
+          take_group(group, w, stage, takers);
+        }
+      }
+      if (!any) return;
+    }
+  }
+
+  void take_group(const std::array<int, 3>& group, int w, int stage,
+                  const std::vector<Row*>& takers) {
+    std::vector<Net> inputs;
+    for (const int net : group) inputs.push_back(circuit_.delayed(use(net), stage));
+    // Functions of the three: 0 the parity, 1 + p the majority with the nets of pattern p
+    // complemented, p in {0, 1, 2, 4}.
+    std::map<int, int> functions;
+    const auto function = [&](int key) { return functions.try_emplace(key, -1).first; };
+    function(0);
+    const auto normal = [](int pattern) {
+      return std::has_single_bit(static_cast<unsigned>(pattern)) || pattern == 0 ? pattern
+                                                                                 : pattern ^ 7;
+    };
+    const auto pattern_of = [&](const Row& row) {
+      int pattern = 0;
+      for (int i = 0; i < 3; ++i) pattern |= (row.columns[w].at(group[i]) ? 1 : 0) << i;
+      return pattern;
+    };
+    for (const Row* row : takers) function(1 + normal(pattern_of(*row)));
+    for (auto at = functions.begin(); at != functions.end();) {
+      std::vector<bool> tables[2] = {std::vector<bool>(32), std::vector<bool>(32)};
+      std::vector<Net> outputs;
+      for (int k = 0; k < 2; ++k) {
+        if (at == functions.end()) {
+          outputs.push_back(circuit_.wire("unused_count", stage));
+          continue;
+        }
+        const int key = at->first;
+        for (int a = 0; a < 32; ++a) {
+          const int bits = (a & 7) ^ (key == 0 ? 0 : key - 1);
+          tables[k][a] = key == 0 ? std::popcount(static_cast<unsigned>(bits)) % 2 != 0
+                                  : std::popcount(static_cast<unsigned>(bits)) >= 2;
+        }
+        const std::string stem = key == 0 ? "parity"
+                                          : fmt::format("majority_{}{}{}", (key - 1) & 1,
+                                                        (key - 1) >> 1 & 1, (key - 1) >> 2);
+        outputs.push_back(circuit_.wire(stem, stage));
+        at->second = static_cast<int>(nets_.size());
+        nets_.push_back(outputs.back());
+        parity_.resize(nets_.size());
+        parity_.back() = key == 0;
+        ++at;
+      }
+      module_.instance(
+          "fst_table_pair", module_.fresh("count_" + outputs[0].name),
+          {{"Table0", SvModule::constant(tables[0])}, {"Table1", SvModule::constant(tables[1])}},
+          {{"address_i",
+            SvModule::concat({"2'd0", inputs[2].name, inputs[1].name, inputs[0].name})},
+           {"data_o", Circuit::concat(outputs)}});
+      circuit_.cost().luts += 1;
+    }
+    for (Row* row : takers) {
+      const int pattern = pattern_of(*row);
+      for (const int net : group) row->columns[w].erase(net);
+      if (static_cast<int>(row->columns.size()) <= w + 1) row->columns.resize(w + 2);
+      row->columns[w].emplace(functions.at(0),
+                              std::popcount(static_cast<unsigned>(pattern)) % 2 != 0);
+      row->columns[w + 1].emplace(functions.at(1 + normal(pattern)), normal(pattern) != pattern);
+      shared_.insert(row);
+    }
+  }
+
+  Net use(int net) {
+    if (net < static_cast<int>(used_.size())) used_[net] = true;
+    return nets_[net];
+  }
+
+  std::vector<Net> build(const Row& row, int r) {
+    module_.comment(fmt::format("row {}", r));
+    const std::vector<std::int64_t> limits = thresholds(r);
+    const int result_bits =
+        spec_.thresholds.empty() ? sum_width_ : bits_for(static_cast<std::int64_t>(limits.size()));
+    std::vector<int> live;  // columns
+    for (int c = 0; c < columns_; ++c) {
+      if (spec_.weights[r][c] != 0) live.push_back(c);
+    }
+    const int live_bits = static_cast<int>(live.size()) * spec_.activation.bits;
+    if (constant(r)) {
+      ++report_.constant_rows;
+      const std::int64_t value = constant_matrix_reference(
+          spec_, r, std::vector<std::int64_t>(columns_, spec_.activation.minimum()));
+      std::vector<Net> result;
+      for (int i = 0; i < result_bits; ++i)
+        result.push_back((value >> i & 1) != 0 ? Net::one() : Net::zero());
+      return result;
+    }
+    int digits = 0;
+    for (const auto& column : row.columns) digits += static_cast<int>(column.size());
+    if (live_bits <= kTableBits &&
+        table_cost(live_bits, result_bits) <= heap_cost(digits, row, limits))
+      return look_up(r, live, result_bits);
+
+    ++(shared_.count(&row) != 0 ? report_.shared_rows : report_.heap_rows);
+    BitHeap heap(circuit_, {fmt::format("row{}", r), spec_.levels_per_register});
+    for (std::size_t w = 0; w < row.columns.size(); ++w) {
+      for (const auto& [net, complement] : row.columns[w])
+        heap.add(static_cast<int>(w), use(net), complement);
+    }
+    if (spec_.thresholds.empty()) {
+      heap.add_constant(row.constant & ((std::int64_t{1} << sum_width_) - 1));
+      std::vector<Net> sum = heap.sum(sum_width_);
+      while (static_cast<int>(sum.size()) < sum_width_) sum.push_back({"1'b0", sum[0].stage});
+      return sum;
+    }
+    const std::vector<Net> sum = heap.sum();
+    ThresholdSearch search;
+    search.stem = fmt::format("row{}_reached", r);
+    search.value = [&](int low, int count, int stage) {
+      std::vector<Net> bits;
+      for (int i = low; i < low + count; ++i) bits.push_back(circuit_.delayed(sum[i], stage));
+      return Circuit::concat(bits);
+    };
+    search.value_bits = static_cast<int>(sum.size());
+    search.value_stage = sum[0].stage + (spec_.register_sums ? 1 : 0);
+    search.levels_per_register = 0;
+    // -y >= 1 - t says that t is not reached.
+    std::vector<std::int64_t> own;
+    for (const std::int64_t t : limits) own.push_back((row.negated ? 1 - t : t) - row.constant);
+    if (row.negated) std::reverse(own.begin(), own.end());
+    search.thresholds = {own};
+    search.inverted = {inverted(r) != row.negated};
+    return search_thresholds(circuit_, search);
+  }
+
+  static double table_cost(int inputs, int outputs) {
+    if (inputs <= 5) return (outputs + 1) / 2;
+    return outputs * std::max(1, 1 << (inputs - 6));
+  }
+
+  double heap_cost(int digits, const Row& row, const std::vector<std::int64_t>& limits) const {
+    std::int64_t maximum = 0;
+    for (std::size_t w = 0; w < row.columns.size(); ++w)
+      maximum += static_cast<std::int64_t>(row.columns[w].size()) << w;
+    const int width = bits_for(maximum);
+    double cost = std::max(0, digits - width) * 0.6 + width * 0.3;
+    for (int level = 0; level < bits_for(static_cast<std::int64_t>(limits.size())); ++level)
+      cost += (width + 4 - std::min(4, level)) / std::max(1, 5 - level);
+    return cost;
+  }
+
+  // The row as a table over its live inputs.
+  std::vector<Net> look_up(int r, const std::vector<int>& live, int result_bits) {
+    ++report_.table_rows;
+    const int per = spec_.activation.bits;
+    const int inputs = static_cast<int>(live.size()) * per;
+    std::vector<std::string> address;  // most significant first
+    for (auto column = live.rbegin(); column != live.rend(); ++column) {
+      for (int j = per; j-- > 0;) address.push_back(use(*column * per + j).name);
+    }
+    std::vector<std::int64_t> activations(columns_, spec_.activation.maximum());
+    std::vector<std::vector<bool>> tables(result_bits);
+    const int size = 1 << inputs;
+    for (int code = 0; code < std::max(size, 64); ++code) {
+      for (std::size_t i = 0; i < live.size(); ++i) {
+        activations[live[i]] =
+            spec_.activation.decode(static_cast<std::uint64_t>(code % size) >> (i * per));
+      }
+      const std::int64_t value = constant_matrix_reference(spec_, r, activations);
+      for (int b = 0; b < result_bits; ++b) tables[b].push_back((value >> b & 1) != 0);
+    }
+    std::vector<Net> result;
+    const auto padded = [&](int width) {
+      std::vector<std::string> all = address;
+      if (inputs < width) all.insert(all.begin(), fmt::format("{}'d0", width - inputs));
+      return SvModule::concat(all);
+    };
+    const std::string stem = fmt::format("row{}_look_up", r);
+    for (int b = 0; b < result_bits; ++b) {
+      if (inputs <= 5) {
+        const bool pair = b + 1 < result_bits;
+        std::vector<Net> outputs = {
+            circuit_.wire(fmt::format("row{}_b{}", r, b), 0),
+            circuit_.wire(
+                pair ? fmt::format("row{}_b{}", r, b + 1) : fmt::format("unused_row{}", r), 0)};
+        const auto half = [&](int bit) {
+          return SvModule::constant({tables[bit].begin(), tables[bit].begin() + 32});
+        };
+        module_.instance("fst_table_pair", module_.fresh(stem),
+                         {{"Table0", half(b)}, {"Table1", pair ? half(b + 1) : "32'd0"}},
+                         {{"address_i", padded(5)}, {"data_o", Circuit::concat(outputs)}});
+        result.push_back(outputs[0]);
+        if (pair) result.push_back(outputs[1]);
+        ++b;
+        circuit_.cost().luts += 1;
+      } else if (inputs == 6) {
+        result.push_back(circuit_.wire(fmt::format("row{}_b{}", r, b), 0));
+        module_.instance("fst_table", module_.fresh(stem),
+                         {{"Table", SvModule::constant(tables[b])}},
+                         {{"address_i", padded(6)}, {"data_o", result.back().name}});
+        circuit_.cost().luts += 1;
+      } else {
+        const std::string name = fmt::format("Row{}B{}", r, b);
+        module_.localparam(fmt::format("bit [{}:0]", size - 1), name,
+                           SvModule::constant(tables[b]));
+        result.push_back(circuit_.wire(fmt::format("row{}_b{}", r, b), 0));
+        module_.assign(result.back().name, fmt::format("{}[{}]", name, SvModule::concat(address)));
+        circuit_.cost().luts += size / 64;
+      }
+    }
+    return result;
+  }
+
+  const ConstantMatrixSpec& spec_;
+  int rows_, columns_;
+  SvModule module_;
+  Circuit circuit_;
+  std::vector<Net> nets_;     // the activations' bits, then what is shared
+  std::vector<bool> used_;    // of the activations' bits
+  std::vector<bool> parity_;  // nets that are parities of a group
+  std::set<const Row*> shared_;
+  int sum_width_ = 0;
+  ConstantMatrixReport report_;
+};
+
+}  // namespace
+
+ConstantMatrix constant_matrix(const ConstantMatrixSpec& spec) { return Matrix(spec).generate(); }
+
+std::int64_t constant_matrix_reference(const ConstantMatrixSpec& spec, int row,
+                                       const std::vector<std::int64_t>& activations) {
+  std::int64_t sum = spec.bias.empty() ? 0 : spec.bias[row];
+  for (std::size_t c = 0; c < activations.size(); ++c) sum += spec.weights[row][c] * activations[c];
+  if (spec.thresholds.empty()) return sum;
+  std::int64_t reached = 0;
+  for (const std::int64_t t : spec.thresholds[row]) reached += sum >= t ? 1 : 0;
+  const bool inverted = !spec.inverted.empty() && spec.inverted[row];
+  return inverted ? static_cast<std::int64_t>(spec.thresholds[row].size()) - reached : reached;
+}
+
+}  // namespace foldstream::arith
