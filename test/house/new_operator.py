@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Adding an operator touches no file outside its folder (decision 0003): new_operator.py ROOT FOLDER.
+
+Copies the tree of ROOT into FOLDER, adds src/ops/absolute/ from beside this script and nothing else, builds, and lets
+the operators' harness run the new operator's cases: meaning = RTL bit for bit, rhythm = RTL cycle for cycle, with and
+without stalls. Then the same with a wrong rhythm must fail, so that a harness that passes the operator by is noticed.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from rules import files
+
+NAME = "absolute"
+
+
+def run(*command, status=0):
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if (result.returncode == 0) != (status == 0):
+        print(f"$ {' '.join(map(str, command))}\n{result.stdout}{result.stderr}exit {result.returncode}")
+        sys.exit(1)
+    return result.stdout + result.stderr
+
+
+def copy_tree(root, tree):
+    """A copy in which unchanged files keep their time stamps, so that a second run builds little."""
+    names = set(files(root))
+    for name in names:
+        target = tree / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = root / name
+        if not target.exists() or target.read_bytes() != source.read_bytes():
+            shutil.copy2(source, target)
+            os.utime(target)
+    for name in set(files_below(tree)) - names:
+        (tree / name).unlink()
+    return names
+
+
+def files_below(tree):
+    return [str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()]
+
+
+def main():
+    root, folder = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
+    tree, build = folder / "tree", folder / "build"
+    operator = tree / "src/ops" / NAME
+    shutil.rmtree(operator, ignore_errors=True)
+    before = copy_tree(root, tree)
+    shutil.copytree(pathlib.Path(__file__).parent / NAME, operator)
+    added = set(files_below(tree)) - before
+    assert added and all(name.startswith(f"src/ops/{NAME}/") for name in added), added
+
+    # Optimization would only cost time here; the compiler's cache is used where there is one.
+    launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
+    run("cmake", "-S", tree, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=None", "-DCMAKE_CXX_FLAGS=-O0", *launcher)
+    run("cmake", "--build", build, "--target", "ops_cases")
+    harness = [sys.executable, tree / "test/ops/run.py", build / "test/ops/ops_cases", tree, folder / "model", NAME]
+    print(run(*harness), end="")
+
+    source = operator / "op.cc"
+    text = source.read_text()
+    assert "finish_rhythm(node, 1, 1, rhythm)" in text
+    source.write_text(text.replace("finish_rhythm(node, 1, 1, rhythm)", "finish_rhythm(node, 2, 1, rhythm)"))
+    run("cmake", "--build", build, "--target", "ops_cases")
+    complaint = run(*harness, status=1)
+    assert f"FAILED {NAME}" in complaint, complaint
+    print(f"an operator was added by {len(added)} files in its folder; with a wrong rhythm it is rejected")
+
+
+if __name__ == "__main__":
+    main()
