@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/report/report.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "src/fold/finn_names.h"
+#include "src/ir/op.h"
+#include "src/report/numbers.h"
+#include "src/sim/stream_graph.h"
+#include "src/util/error.h"
+
+namespace foldstream {
+namespace {
+
+constexpr double kBramBits = 18 * 1024, kUramBits = 288 * 1024;
+// Frames of the steady state over which activity is counted.
+constexpr int64_t kFrames = 16;
+
+std::string types_of(const std::vector<Type>& types) {
+  std::vector<std::string> names;
+  for (const Type& type : types) names.push_back(to_string(type));
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+// Bits of the parameters counted under "param_weight_<bits>b".
+double weight_bits(const ReportNode& node) {
+  constexpr std::string_view kPrefix = "param_weight_";
+  double bits = 0;
+  for (const auto& [key, count] : node.counts) {
+    if (key.starts_with(kPrefix))
+      bits += std::atof(key.c_str() + kPrefix.size()) * static_cast<double>(count);
+  }
+  return bits;
+}
+
+double efficiency(double bits, double blocks, double bits_of_block) {
+  return blocks > 0 ? std::min(1.0, bits / (blocks * bits_of_block)) : 1.0;
+}
+
+}  // namespace
+
+Report make_report(const Graph& core, const Part& part, const std::string& board,
+                   double clock_mhz) {
+  if (!(clock_mhz > 0)) throw Error(fmt::format("--clock: {} MHz is not positive", clock_mhz));
+  Report report;
+  report.title = core.name;
+  report.board = board;
+  report.part = part;
+  report.clock_mhz = clock_mhz;
+
+  const StreamGraph streams = stream_graph(core, part.family);
+  SimOptions one, steady;
+  one.frames = 1;
+  one.record = true;
+  steady.frames = kFrames;
+  const SimResult first = simulate(streams, one), run = simulate(streams, steady);
+  if (run.deadlock)
+    throw Error("the design comes to a stop: " + run.deadlock->message(), "deepen the full queues");
+  report.latency_cycles = first.latency_cycles;
+  report.interval_cycles = run.period_frames > 0
+                               ? (run.period_cycles + run.period_frames - 1) / run.period_frames
+                               : run.interval_cycles;
+
+  std::map<size_t, size_t> node_of_block;
+  const auto names = finn_names(core);
+  std::vector<int64_t> done(streams.blocks.size(), 0), path(streams.blocks.size(), 0);
+  for (size_t b = 0; b < streams.blocks.size(); ++b) {
+    const StreamBlock& block = streams.blocks[b];
+    if (block.kind == StreamBlock::Kind::source) {
+      done[b] = first.taken[block.out[0]].front();
+      continue;
+    }
+    int64_t before = 0;
+    size_t column = 0;
+    for (size_t link : block.in) {
+      const size_t from = streams.links[link].from;
+      before = std::max(before, done[from]);
+      path[b] = std::max(path[b], path[from]);
+      if (const auto it = node_of_block.find(from); it != node_of_block.end())
+        column = std::max(column, report.nodes[it->second].column + 1);
+    }
+    if (block.kind == StreamBlock::Kind::sink) continue;
+    const Node& node = *block.node;
+    ReportNode row;
+    row.name = names[report.nodes.size()].first;
+    FOLDSTREAM_CHECK(names[report.nodes.size()].second == &node);
+    row.node = node.name;
+    row.type = std::string(node.op->name);
+    std::vector<Type> operands;
+    for (size_t port = 0; port < node.in.size(); ++port) operands.push_back(node.in_type(port));
+    row.in = types_of(operands);
+    row.out = types_of(node.out);
+    if (node.op->folds != nullptr) {
+      for (const Fold& fold : node.op->folds(node))
+        row.folding.emplace_back(fold.attr, node.integer(fold.attr, fold.legal.front()));
+    }
+    row.cycles = block.rhythm.steps();
+    row.depth = block.rhythm.depth;
+    row.queue = block.rhythm.queue;
+    for (size_t link : block.out) done[b] = std::max(done[b], first.visible[link].back());
+    row.latency = done[b] - before;
+    row.activity = run.blocks[b];
+    row.cost = node_cost(node, part.family);
+    if (node.op->counts != nullptr) row.counts = node.op->counts(node);
+    row.column = column;
+    path[b] += row.cycles;
+    report.critical_path_cycles = std::max(report.critical_path_cycles, path[b]);
+    report.total += row.cost;
+    if (row.cycles > report.max_cycles) {
+      report.max_cycles = row.cycles;
+      report.slowest = report.nodes.size();
+    }
+    node_of_block[b] = report.nodes.size();
+    report.nodes.push_back(std::move(row));
+  }
+  for (const StreamLink& link : streams.links) {
+    ReportEdge edge{Report::kOutside, Report::kOutside, link.stream, ""};
+    if (const auto it = node_of_block.find(link.from); it != node_of_block.end())
+      edge.from = it->second;
+    else
+      edge.outside = streams.blocks[link.from].name;
+    if (const auto it = node_of_block.find(link.to); it != node_of_block.end())
+      edge.to = it->second;
+    else
+      edge.outside = streams.blocks[link.to].name;
+    report.edges.push_back(std::move(edge));
+  }
+  report.uses = use_of(report.total, part);
+  return report;
+}
+
+std::string Report::limit() const {
+  const ReportNode& node = nodes[slowest];
+  int64_t next = 0;
+  size_t alike = 0;
+  for (const ReportNode& other : nodes) {
+    if (other.cycles == max_cycles)
+      ++alike;
+    else
+      next = std::max(next, other.cycles);
+  }
+  std::string text;
+  if (max_cycles == 1) {
+    text = "Every node takes one cycle a frame: the clock alone limits the rate.";
+  } else if (alike > 1) {
+    text = fmt::format("{} nodes need {} cycles a frame each and set the rate together, {} first.",
+                       alike, grouped(max_cycles), node.name);
+  } else {
+    text = fmt::format("{} needs {} cycles a frame and sets the rate.", node.name,
+                       grouped(max_cycles));
+  }
+  if (next > 0) text += fmt::format(" The next slowest node needs {}.", grouped(next));
+  const Use* tightest = nullptr;
+  for (const Use& use : uses) {
+    if (use.used <= 0) continue;
+    if (tightest == nullptr || use.used * tightest->available > tightest->used * use.available)
+      tightest = &use;
+  }
+  if (tightest != nullptr && tightest->available > 0) {
+    text += fmt::format(" Of the part, {} is used most: {:.1f} %.", tightest->resource,
+                        100 * tightest->used / tightest->available);
+  }
+  return text;
+}
+
+nlohmann::ordered_json estimate_layer_cycles(const Report& report) {
+  nlohmann::ordered_json file = nlohmann::ordered_json::object();
+  for (const ReportNode& node : report.nodes) file[node.name] = node.cycles;
+  return file;
+}
+
+nlohmann::ordered_json estimate_layer_resources(const Report& report) {
+  nlohmann::ordered_json file = nlohmann::ordered_json::object();
+  for (const ReportNode& node : report.nodes) {
+    const double bits = weight_bits(node);
+    file[node.name] = {{"BRAM_18K", ceiling(node.cost.bram18)},
+                       {"BRAM_efficiency", efficiency(bits, node.cost.bram18, kBramBits)},
+                       {"LUT", ceiling(node.cost.lut)},
+                       {"FF", ceiling(node.cost.ff)},
+                       {"URAM", ceiling(node.cost.uram)},
+                       {"URAM_efficiency", efficiency(bits, node.cost.uram, kUramBits)},
+                       {"DSP", ceiling(node.cost.dsp)}};
+  }
+  nlohmann::ordered_json& total = file["total"];
+  for (const char* key : {"BRAM_18K", "LUT", "FF", "URAM", "DSP"}) {
+    double sum = 0;
+    for (const ReportNode& node : report.nodes) sum += file[node.name][key].get<double>();
+    total[key] = sum;
+  }
+  return file;
+}
+
+nlohmann::ordered_json estimate_network_performance(const Report& report) {
+  const double period_ns = 1e3 / report.clock_mhz;
+  nlohmann::ordered_json file;
+  file["critical_path_cycles"] = report.critical_path_cycles;
+  file["max_cycles"] = report.max_cycles;
+  file["max_cycles_node_name"] = report.nodes[report.slowest].name;
+  file["estimated_throughput_fps"] =
+      report.clock_mhz * 1e6 / static_cast<double>(report.max_cycles);
+  file["estimated_latency_ns"] = static_cast<double>(report.critical_path_cycles) * period_ns;
+  // FINN adds up whole nodes; these are exact, with nodes working at the same time.
+  file["interval_cycles"] = report.interval_cycles;
+  file["latency_cycles"] = report.latency_cycles;
+  file["throughput_fps"] = report.frames_per_second();
+  file["latency_ns"] = report.latency_ns();
+  return file;
+}
+
+nlohmann::ordered_json op_and_param_counts(const Report& report) {
+  nlohmann::ordered_json file = nlohmann::ordered_json::object();
+  nlohmann::ordered_json total = nlohmann::ordered_json::object();
+  for (const ReportNode& node : report.nodes) {
+    nlohmann::ordered_json& entry = file[node.name] = nlohmann::ordered_json::object();
+    for (const auto& [key, count] : node.counts) {
+      entry[key] = count;
+      total[key] = total.value(key, 0.0) + static_cast<double>(count);
+    }
+  }
+  file["total"] = std::move(total);
+  return file;
+}
+
+nlohmann::ordered_json rtlsim_performance(const Measured& measured, double clock_mhz) {
+  const double second = clock_mhz * 1e6;
+  const auto frames = static_cast<double>(measured.frames);
+  nlohmann::ordered_json file;
+  file["N_IN_TXNS"] = measured.beats_in;
+  file["N_OUT_TXNS"] = measured.beats_out;
+  file["cycles"] = measured.cycles;
+  file["N"] = measured.frames;
+  file["latency_cycles"] = measured.latency_cycles;
+  file["interval_cycles"] = measured.interval_cycles;
+  file["TIMEOUT"] = 0;
+  file["UNFINISHED_INS"] = 0;
+  file["UNFINISHED_OUTS"] = 0;
+  file["runtime[ms]"] = static_cast<double>(measured.cycles) / second * 1e3;
+  file["throughput[images/s]"] = frames * second / static_cast<double>(measured.cycles);
+  file["fclk[mhz]"] = clock_mhz;
+  // The steady rate is one frame an interval; FINN divides one frame too many by too few cycles.
+  if (measured.interval_cycles > 0)
+    file["stable_throughput[images/s]"] = second / static_cast<double>(measured.interval_cycles);
+  return file;
+}
+
+std::map<std::string, std::string> report_files(const Report& report) {
+  const auto text = [](const nlohmann::ordered_json& json) { return json.dump(2) + "\n"; };
+  return {{"estimate_layer_cycles.json", text(estimate_layer_cycles(report))},
+          {"estimate_layer_resources.json", text(estimate_layer_resources(report))},
+          {"estimate_network_performance.json", text(estimate_network_performance(report))},
+          {"op_and_param_counts.json", text(op_and_param_counts(report))},
+          {"index.html", report_html(report)}};
+}
+
+std::string report_text(const Report& report) {
+  std::vector<std::vector<std::string>> rows{
+      {"node", "folding", "cycles", "latency", "queue", "LUT", "FF", "BRAM", "DSP"}};
+  for (const ReportNode& node : report.nodes) {
+    std::vector<std::string> folding;
+    for (const auto& [attr, value] : node.folding)
+      folding.push_back(fmt::format("{}={}", attr, value));
+    rows.push_back({node.name, fmt::format("{}", fmt::join(folding, " ")), grouped(node.cycles),
+                    grouped(node.latency), grouped(node.queue), grouped(ceiling(node.cost.lut)),
+                    grouped(ceiling(node.cost.ff)), grouped(ceiling(node.cost.bram18)),
+                    grouped(ceiling(node.cost.dsp))});
+  }
+  rows.push_back({"total", "", grouped(report.max_cycles), grouped(report.latency_cycles), "",
+                  grouped(ceiling(report.total.lut)), grouped(ceiling(report.total.ff)),
+                  grouped(ceiling(report.total.bram18)), grouped(ceiling(report.total.dsp))});
+  std::vector<size_t> width(rows[0].size(), 0);
+  for (const auto& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) width[i] = std::max(width[i], row[i].size());
+  }
+  std::string text = fmt::format(
+      "{} on {}{} at {:g} MHz: {} frames/s, one frame every {} cycles, latency {} cycles ({:.0f} "
+      "ns)\n\n",
+      report.title, report.board.empty() ? "" : report.board + ", ", report.part.name,
+      report.clock_mhz, grouped(std::llround(report.frames_per_second())),
+      grouped(report.interval_cycles), grouped(report.latency_cycles), report.latency_ns());
+  for (size_t r = 0; r < rows.size(); ++r) {
+    std::string line;
+    for (size_t i = 0; i < rows[r].size(); ++i)
+      line += i < 2 ? fmt::format("{:<{}}  ", rows[r][i], width[i])
+                    : fmt::format("{:>{}}  ", rows[r][i], width[i]);
+    line.erase(line.find_last_not_of(' ') + 1);
+    if (r + 1 == rows.size()) text += std::string(line.size(), '-') + "\n";
+    text += line + "\n";
+    if (r == 0) text += std::string(line.size(), '-') + "\n";
+  }
+  text += "\n";
+  for (const Use& use : report.uses) {
+    if (use.used <= 0) continue;
+    text += fmt::format("{:<9}{:>10} of {:>10}  {:5.1f} %{}\n", use.resource,
+                        grouped(ceiling(use.used)), grouped(ceiling(use.available)),
+                        use.available > 0 ? 100 * use.used / use.available : 0.0,
+                        use.fits() ? "" : "  does not fit");
+  }
+  text += report.limit() + "\n";
+  for (const std::string& remark : report.remarks) text += "note: " + remark + "\n";
+  return text;
+}
+
+}  // namespace foldstream
