@@ -94,7 +94,7 @@ void Thresholds::to_onnx(OnnxSink& sink, const std::string& input, const Shape& 
       sign[r] = flip_[r] != 0 ? -1 : 1, offset[r] = flip_[r] != 0 ? levels_ : 0;
     }
     next = sink.temporary("signed");
-    sink.node("", "Mul", {at, sink.constant(make_ints(Shape{rows_}, std::move(sign)), "sign")},
+    sink.node("", "Mul", {at, sink.constant(make_ints(Shape{rows_}, std::move(sign)), "signs")},
               {next});
     at = next;
     next = step(!reshapes && !moves, "flipped");

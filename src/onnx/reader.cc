@@ -282,7 +282,6 @@ class Reader {
     OnnxNode node;
     node.type = proto.op_type();
     node.domain = normalized_domain(proto.domain());
-    // Some exporters leave the domain of QONNX's operators out.
     const Op* op = find_onnx_op(node.domain, node.type);
     if (op == nullptr) unknown_operator(where, proto.domain(), node.type);
     const auto version = versions_.find(node.domain);
@@ -352,6 +351,7 @@ class Reader {
     }
     switch (type) {
       case AttributeProto::FLOAT:
+        if (std::isnan(attribute.f())) throw Error(fmt::format("{}: is not a number", where));
         node.attr[name] = static_cast<double>(attribute.f());
         return;
       case AttributeProto::INT:
@@ -434,6 +434,8 @@ Graph read_model_bytes(std::string_view bytes, const std::string& name) {
   if (bytes.starts_with("\x1f\x8b")) {
     throw Error(fmt::format("{}: is compressed (gzip)", name), "unpack it first: gunzip FILE");
   }
+  // Its complaints would go to standard error beside ours.
+  const google::protobuf::LogSilencer quiet;
   onnx::ModelProto model;
   google::protobuf::io::CodedInputStream stream(reinterpret_cast<const uint8_t*>(bytes.data()),
                                                 static_cast<int>(bytes.size()));

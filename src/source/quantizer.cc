@@ -16,7 +16,7 @@ namespace foldstream {
 namespace {
 
 constexpr std::array<std::pair<std::string_view, Rounding>, 7> kRoundings = {{
-    {"HALF_EVEN", Rounding::half_even},
+    {"ROUND", Rounding::half_even},
     {"CEIL", Rounding::ceil},
     {"FLOOR", Rounding::floor},
     {"UP", Rounding::up},
@@ -54,7 +54,7 @@ bool all_equal(const std::vector<float>& values, float value) {
 Rounding parse_rounding(std::string_view name) {
   std::string upper(name);
   for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  if (upper == "ROUND") return Rounding::half_even;
+  if (upper == "HALF_EVEN") return Rounding::half_even;
   for (const auto& [text, rounding] : kRoundings) {
     if (text == upper) return rounding;
   }
@@ -189,7 +189,7 @@ Coding coding_of(const Node& node) {
     coding.bits = static_cast<int>(bits);
     coding.is_signed = node.integer("signed", 0) != 0;
     coding.narrow = node.integer("narrow", 0) != 0;
-    coding.rounding = parse_rounding(node.text("rounding", "HALF_EVEN"));
+    coding.rounding = parse_rounding(node.text("rounding", "ROUND"));
     if (coding.lowest() > coding.highest()) throw Error("a quantizer without a single level");
   }
   return coding;

@@ -26,9 +26,9 @@ class OnnxSink;
 
 enum class Rounding { half_even, ceil, floor, up, down, half_up, half_down };
 
-// QONNX's names in any case ("ROUND" is half_even); throws Error with the legal ones.
+// QONNX's names in any case ("ROUND" and "HALF_EVEN" are one); throws Error with the legal ones.
 Rounding parse_rounding(std::string_view name);
-std::string_view rounding_name(Rounding rounding);  // "HALF_EVEN" ...
+std::string_view rounding_name(Rounding rounding);  // "ROUND" ...
 float round_to_integer(float x, Rounding rounding);
 
 // The ends of the integers of `bits` bits as the reference computes them in float32.

@@ -44,7 +44,7 @@ Coding base_coding(const Node& node) {
   coding.bits = static_cast<int>(node.integer("bits"));
   coding.is_signed = node.integer("signed") != 0;
   coding.narrow = node.integer("narrow") != 0;
-  coding.rounding = parse_rounding(node.text("rounding", "HALF_EVEN"));
+  coding.rounding = parse_rounding(node.text("rounding", "ROUND"));
   if (is_bipolar(node)) coding.thresholds = {{0.0F}};
   return coding;
 }
@@ -106,7 +106,7 @@ void to_onnx(const Node& node, OnnxSink& sink) {
             {sink.output(0)},
             {{"signed", node.integer("signed")},
              {"narrow", node.integer("narrow")},
-             {"rounding_mode", node.text("rounding", "HALF_EVEN")}});
+             {"rounding_mode", node.text("rounding", "ROUND")}});
 }
 
 void lower(const Node& node, Lowering& lowering) {

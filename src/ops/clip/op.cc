@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/ir/op.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "src/ir/lowering.h"
+#include "src/ir/onnx_node.h"
+#include "src/source/elementwise.h"
+#include "src/source/import.h"
+
+namespace foldstream {
+namespace {
+
+constexpr std::string_view kOnnx[] = {"Clip"};
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+std::vector<Value> import(const OnnxNode& source, Graph& graph) {
+  expect_operands(source, 1, 3);
+  const auto bound = [&](std::string_view key, size_t port, double absent) {
+    return source.has(port) ? scalar_operand(source, port, key) : real_attr(source, key, absent);
+  };
+  return {{&graph.add(require_op("clip"), {source.in[0]}, source.name,
+                      {{"min", bound("min", 1, -kInfinity)}, {"max", bound("max", 2, kInfinity)}}),
+           0}};
+}
+
+float clipped(const Node& node, float x) {
+  const auto low = static_cast<float>(node.real("min", -kInfinity));
+  const auto high = static_cast<float>(node.real("max", kInfinity));
+  return std::min(std::max(x, low), high);
+}
+
+std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
+  Tensor out = make_zero(node.out[0]);
+  for (size_t i = 0; i < out.reals.size(); ++i) {
+    out.reals[i] = clipped(node, static_cast<float>(in[0]->reals[i]));
+  }
+  return {std::move(out)};
+}
+
+void to_onnx(const Node& node, OnnxSink& sink) {
+  const auto bound = [&](std::string_view key, double absent) {
+    const double value = node.real(key, absent);
+    return value == absent ? std::string() : sink.constant(make_floats({}, {value}), key);
+  };
+  sink.node("", "Clip", {sink.input(0), bound("min", -kInfinity), bound("max", kInfinity)},
+            {sink.output(0)});
+}
+
+void lower(const Node& node, Lowering& lowering) {
+  Step step;
+  step.apply = [&node](float x, int64_t) { return clipped(node, x); };
+  step.direction = [](int64_t) { return 1; };
+  lowering.step(0, -1, std::move(step));
+}
+
+}  // namespace
+
+extern const Op op_clip;
+const Op op_clip{.name = "clip",
+                 .doc = "min(max(x, low), high)",
+                 .onnx = kOnnx,
+                 .import = import,
+                 .to_onnx = to_onnx,
+                 .infer = infer_unary,
+                 .eval = eval,
+                 .lower = lower};
+
+}  // namespace foldstream
