@@ -33,19 +33,18 @@ int64_t frame_count(const Shape& array, const Shape& input) {
   return has_batch && frame == Shape(input.begin() + 1, input.end()) ? array[0] : 0;
 }
 
-}  // namespace
-
-std::vector<Frame> frames_of(const Graph& model, const NpyArray& array, const std::string& name) {
-  const Type& type = only_input(model).out[0];
+// The frames of type `type` in an array; `who` opens what is said when it doesn't fit.
+std::vector<Frame> split(const NpyArray& array, const Type& type, std::string_view who,
+                         const std::string& name) {
   const int64_t count = frame_count(array.shape, type.shape);
   if (count == 0) {
-    throw Error(fmt::format("'{}' has shape {}, but the model takes {}", name,
-                            to_string(array.shape), to_string(type)),
+    throw Error(fmt::format("'{}' has shape {}, but {} {}", name, to_string(array.shape), who,
+                            to_string(type)),
                 "give one frame, or several along the first axis");
   }
   const bool is_float = array.kind == NpyArray::Kind::floats;
   if (is_float && !type.is_float) {
-    throw Error(fmt::format("'{}' holds floats, but the model takes {}", name, to_string(type)));
+    throw Error(fmt::format("'{}' holds floats, but {} {}", name, who, to_string(type)));
   }
   std::vector<Frame> frames;
   int64_t at = 0;
@@ -64,6 +63,26 @@ std::vector<Frame> frames_of(const Graph& model, const NpyArray& array, const st
       }
     }
     frames.push_back({std::move(tensor)});
+  }
+  return frames;
+}
+
+}  // namespace
+
+std::vector<Frame> frames_of(const Graph& model, const NpyArray& array, const std::string& name) {
+  return split(array, only_input(model).out[0], "the model takes", name);
+}
+
+std::vector<Frame> results_of(const Graph& model, const NpyArray& array, size_t count,
+                              const std::string& name) {
+  if (model.outputs.size() != 1) {
+    throw Error(fmt::format("the model has {} outputs, but one array holds only one",
+                            model.outputs.size()));
+  }
+  std::vector<Frame> frames = split(array, model.outputs[0].value.type(), "the model gives", name);
+  if (frames.size() != count) {
+    throw Error(fmt::format("'{}' holds {} frames, but there are {} to compare", name,
+                            frames.size(), count));
   }
   return frames;
 }

@@ -14,6 +14,10 @@ namespace foldstream {
 // more frames along its first axis. Throws Error with both shapes.
 std::vector<Frame> frames_of(const Graph& model, const NpyArray& array, const std::string& name);
 
+// As frames_of, for an array of what a model of one output should give for `count` frames.
+std::vector<Frame> results_of(const Graph& model, const NpyArray& array, size_t count,
+                              const std::string& name);
+
 // The port-th result of every frame, frames along the first axis.
 NpyArray array_of(const std::vector<Frame>& frames, size_t port);
 

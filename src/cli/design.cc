@@ -3,11 +3,38 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cmath>
 
+#include "src/fold/fold.h"
+#include "src/fold/folding_file.h"
+#include "src/ir/verify.h"
+#include "src/passes/insert_stream_nodes.h"
 #include "src/util/error.h"
+#include "src/util/files.h"
+#include "src/util/interrupt.h"
 
 namespace foldstream {
+namespace {
+
+constexpr const char* kDefaultPart = "xc7z020clg400-1";
+
+// Chooses the folding of every node of `core`.
+void fold(Graph& core, const DesignOptions& options, Designed& result) {
+  if (options.fps > 0) {
+    fold_for_cycles(core, cycles_for_rate(options.fps, options.clock_mhz), *result.part);
+  } else if (options.max) {
+    fold_max(core, *result.part, options.share);
+  } else {
+    Json file = Json::object();
+    if (!options.folding.empty()) file = parse_json(read_file(options.folding), options.folding);
+    FoldingRemarks remarks = apply_folding(core, file);
+    result.warnings = std::move(remarks.warnings);
+    result.notes = std::move(remarks.notes);
+  }
+}
+
+}  // namespace
 
 void add_input_options(CLI::App& command, DesignOptions& options) {
   command.add_option("--input-type", options.input_type,
@@ -16,6 +43,27 @@ void add_input_options(CLI::App& command, DesignOptions& options) {
   command.add_option("--input-scale", options.input_scale, "see --input-type; 255 for pixels");
   command.add_flag("--standalone-thresholds", options.standalone_thresholds,
                    "keep thresholds out of the matrix-vector units");
+}
+
+void add_design_options(CLI::App& command, DesignOptions& options) {
+  auto* board = command.add_option("--board", options.board, "board to build for");
+  command.add_option("--part", options.part, fmt::format("part to build for ({})", kDefaultPart))
+      ->excludes(board);
+  command.add_option("--clock", options.clock_mhz, "clock in MHz")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  auto* fps = command.add_option("--fps", options.fps, "frames a second to reach")
+                  ->check(CLI::PositiveNumber);
+  auto* max = command.add_flag("--max", options.max, "as fast as the part allows")->excludes(fps);
+  command
+      .add_option("--folding", options.folding,
+                  "a folding file under FINN's schema, final_hw_config.json for example")
+      ->excludes(fps)
+      ->excludes(max);
+  command.add_option("--share", options.share, "share of the part that --max may use")
+      ->check(CLI::Range(0.01, 1.0))
+      ->capture_default_str();
+  add_input_options(command, options);
 }
 
 CompileOptions compile_options(const DesignOptions& options) {
@@ -34,6 +82,36 @@ CompileOptions compile_options(const DesignOptions& options) {
   } else if (options.input_scale != 1) {
     throw Error("--input-scale without --input-type", "add --input-type u8 for pixels");
   }
+  return result;
+}
+
+const Part& chosen_part(const DesignOptions& options) {
+  if (!options.board.empty()) return find_part(find_board(options.board).part);
+  return find_part(options.part.empty() ? kDefaultPart : options.part);
+}
+
+Designed design(const Graph& model, const std::string& name, const DesignOptions& options) {
+  Designed result;
+  result.part = &chosen_part(options);
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point last = Clock::now();
+  const auto done = [&](const char* step) {
+    check_interrupt();
+    const Clock::time_point now = Clock::now();
+    result.seconds.emplace_back(step, std::chrono::duration<double>(now - last).count());
+    last = now;
+  };
+  result.compiled = compile(model, compile_options(options));
+  Graph& core = result.compiled.parts.core;
+  core.name = name;
+  done("streamline");
+  fold(core, options, result);
+  done("fold");
+  insert_stream_nodes(core);
+  done("insert_stream_nodes");
+  result.queues = set_queues(core, result.part->family);
+  verify(core);
+  done("set_queues");
   return result;
 }
 

@@ -1,22 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-// The options by which a model becomes a design, shared by the commands that make one.
+// The options by which a model becomes a design, and the flow from one to the other; shared by the
+// commands that make designs.
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "src/boards/boards.h"
 #include "src/cli/command.h"
 #include "src/flow/compile.h"
+#include "src/fold/queues.h"
 
 namespace foldstream {
 
 struct DesignOptions {
+  std::string board, part;  // at most one; none: kDefaultPart
+  double clock_mhz = 100;
+  double fps = 0;          // frames a second to reach, or
+  bool max = false;        // the most that the part holds, or
+  std::string folding;     // a folding file; none of the three: the smallest hardware
+  double share = 0.7;      // of the part, with max
   std::string input_type;  // "u8": the float input is an integer of this type ...
   double input_scale = 1;  // ... divided by this
   bool standalone_thresholds = false;
 };
 
+void add_design_options(CLI::App& command, DesignOptions& options);
+// Those of them that decide about integers alone.
 void add_input_options(CLI::App& command, DesignOptions& options);
 
 CompileOptions compile_options(const DesignOptions& options);
+const Part& chosen_part(const DesignOptions& options);
+
+// A model made into a design: `compiled.parts.core` is folded, with stream nodes and queues.
+struct Designed {
+  Compiled compiled;
+  const Part* part = nullptr;
+  QueueResult queues;
+  std::vector<std::string> warnings, notes;             // about the folding file
+  std::vector<std::pair<std::string, double>> seconds;  // by step
+};
+
+// `name` becomes that of the design.
+Designed design(const Graph& model, const std::string& name, const DesignOptions& options);
 
 }  // namespace foldstream

@@ -21,7 +21,7 @@ struct Options {
   std::string network, engine = "float", data_set, folder;
   int64_t limit = 0;
   double scale = 0;
-  DesignOptions design;
+  RunOptions how;
 };
 
 // The class that a result names: an index by itself, a single score by its sign, several scores by
@@ -50,14 +50,17 @@ Type input_type(const Graph& model) {
 
 int run(const Program& program, const Options& options) {
   const Engine engine = parse_engine(options.engine);
-  const Graph model = load_model(options.network);
+  const Network network = load_network(options.network);
+  const Graph& model = network.model;
   const Type type = input_type(model);
   const DataSet data = load_data_set(options.data_set, options.folder, options.limit);
   const double scale = options.scale > 0 ? options.scale : data.default_scale();
-  const EngineRunner runner(model, engine, options.design);
+  const EngineRunner runner(network, engine, options.how);
+  // Every engine is held against the one before it in the chain.
+  const Engine reference = engine == Engine::rtl ? Engine::integer : Engine::float_reference;
   std::unique_ptr<EngineRunner> other;
-  if (engine == Engine::integer) {
-    other = std::make_unique<EngineRunner>(model, Engine::float_reference, options.design);
+  if (engine != reference) {
+    other = std::make_unique<EngineRunner>(network, reference, options.how);
   }
 
   int64_t correct = 0, mismatches = 0;
@@ -74,9 +77,12 @@ int run(const Program& program, const Options& options) {
       correct += class_of(results[i].at(0)) == data.labels[begin + static_cast<int64_t>(i)] ? 1 : 0;
       const std::string found = difference(model, results[i], expected[i]);
       if (found.empty()) continue;
-      if (first.empty())
-        first = fmt::format("frame {}, {}", begin + static_cast<int64_t>(i), found);
-      ++mismatches;
+      const auto frame = static_cast<int64_t>(i);
+      if (mismatches++ == 0) {
+        const std::string node =
+            runner.first_difference({frames.begin(), frames.begin() + frame + 1});
+        first = fmt::format("frame {}, {}", begin + frame, node.empty() ? found : node);
+      }
     }
   }
 
@@ -90,7 +96,9 @@ int run(const Program& program, const Options& options) {
   } else {
     std::cout << fmt::format("accuracy {:.2f} % ({} of {}) by the {} engine\n", 100 * accuracy,
                              correct, data.count, options.engine);
-    if (other) std::cout << fmt::format("{} mismatches with the float engine\n", mismatches);
+    if (other)
+      std::cout << fmt::format("{} mismatches with the {} engine\n", mismatches,
+                               engine_name(reference));
     if (!first.empty()) std::cout << "first: " << first << "\n";
   }
   return mismatches == 0 ? kDone : kAnswerIsNo;
@@ -104,7 +112,8 @@ void add_eval(Program& program) {
       program, "eval", "Accuracy over a data set, and whether the engines agree on every frame.",
       "foldstream eval model.onnx --dataset mnist --data build/digits --engine integer",
       [&program, options] { return run(program, *options); });
-  command.add_option("network", options->network, "a model")->required();
+  command.add_option("network", options->network, "a model, or a folder that build wrote")
+      ->required();
   std::string names;
   for (const std::string& name : data_set_names()) names += (names.empty() ? "" : ", ") + name;
   command.add_option("--dataset", options->data_set, names)->required();
@@ -115,8 +124,8 @@ void add_eval(Program& program) {
       .add_option("--scale", options->scale,
                   "samples are divided by this; 255 for bytes and 1 for floats by default")
       ->check(CLI::PositiveNumber);
-  command.add_option("--engine", options->engine, "float, integer")->capture_default_str();
-  add_input_options(command, options->design);
+  command.add_option("--engine", options->engine, kEngineHelp)->capture_default_str();
+  add_run_options(command, options->how);
 }
 
 }  // namespace foldstream

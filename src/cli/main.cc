@@ -39,8 +39,11 @@ int run(int argc, char** argv) {
   program.app.set_version_flag("--version", "foldstream " FOLDSTREAM_VERSION);
   program.app.require_subcommand(1);
   add_inspect(program);
+  add_build(program);
   add_run(program);
   add_eval(program);
+  add_sim(program);
+  add_synth(program);
   add_opt(program);
   try {
     program.app.parse(argc, argv);

@@ -5,7 +5,10 @@
 
 #include <iostream>
 #include <iterator>
+#include <map>
+#include <thread>
 
+#include "src/backend/verilator.h"
 #include "src/ir/text.h"
 #include "src/onnx/reader.h"
 #include "src/util/error.h"
@@ -17,9 +20,23 @@
 namespace foldstream {
 namespace {
 
-const std::vector<std::string> kEngines = {"float", "integer"};
+namespace fs = std::filesystem;
 
-bool same(double a, double b) { return a == b || (a != a && b != b); }
+const std::vector<std::string> kEngines = {"float", "integer", "rtl"};
+
+// "element 3: 5 instead of 4", or nothing.
+std::string tensor_difference(const Tensor& found, const Tensor& expected) {
+  for (int64_t i = 0; i < expected.count(); ++i) {
+    if (expected.type.is_float) {
+      const double a = found.reals.at(i), b = expected.reals[i];
+      if (a == b || (a != a && b != b)) continue;
+      return fmt::format("element {}: {} instead of {}", i, a, b);
+    }
+    const int64_t a = found.ints.at(i), b = expected.ints[i];
+    if (a != b) return fmt::format("element {}: {} instead of {}", i, a, b);
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -28,8 +45,9 @@ Graph load_model(const std::string& path) {
     return parse(std::string(std::istreambuf_iterator<char>(std::cin), {}));
   }
   if (path.ends_with(".fst")) {
+    const std::string text = read_file(path);
     try {
-      return parse(read_file(path));
+      return parse(text);
     } catch (const Error& error) {
       throw Error(fmt::format("'{}': {}", path, error.what()), error.help());
     }
@@ -37,48 +55,175 @@ Graph load_model(const std::string& path) {
   return read_model(path);
 }
 
+std::string design_name(const std::string& path, const Graph& model) {
+  return module_name(path == "-" ? model.name : fs::path(path).stem().string());
+}
+
+Network load_network(const std::string& path) {
+  if (!fs::is_directory(path)) {
+    Graph model = load_model(path);
+    std::string name = design_name(path, model);
+    return {path, std::move(name), std::move(model), {}};
+  }
+  Built built = read_output(path);
+  Graph model = built.model.clone();
+  return {path, built.name, std::move(model), std::move(built)};
+}
+
+Built load_built(const std::string& path) {
+  if (!fs::is_directory(path)) {
+    throw Error(fmt::format("'{}' is not a folder", path),
+                "name a folder that 'foldstream build' wrote");
+  }
+  return read_output(path);
+}
+
 Engine parse_engine(const std::string& name) {
   if (name == "float") return Engine::float_reference;
   if (name == "integer") return Engine::integer;
+  if (name == "rtl") return Engine::rtl;
   throw Error(fmt::format("there is no engine '{}'", name), did_you_mean(name, kEngines));
 }
 
-EngineRunner::EngineRunner(const Graph& model, Engine engine, const DesignOptions& options)
-    : engine_(engine) {
-  if (engine == Engine::float_reference) {
-    reference_ = std::make_unique<Evaluator>(model);
-  } else {
-    compiled_ = compile(model, compile_options(options));
-    parts_ = std::make_unique<PartsRunner>(compiled_.parts);
-  }
+std::string engine_name(Engine engine) { return kEngines[static_cast<size_t>(engine)]; }
+
+void add_run_options(CLI::App& command, RunOptions& options) {
+  command
+      .add_option("--stall", options.stall,
+                  "rtl: chance, in each cycle, of a pause at each end of the hardware")
+      ->check(CLI::Range(0.0, 0.99))
+      ->capture_default_str();
+  command.add_option("--seed", options.seed, "rtl: of the random pauses")->capture_default_str();
+  add_design_options(command, options.design);
 }
 
+struct EngineRunner::State {
+  Engine engine;
+  RunOptions options;
+  Parts parts;
+  // The float reference is `whole`; the other engines are head, core and tail.
+  std::unique_ptr<Evaluator> whole, head, core, tail;
+  std::unique_ptr<Simulation> simulation;
+};
+
+EngineRunner::EngineRunner(const Network& network, Engine engine, const RunOptions& options)
+    : state_(std::make_unique<State>()) {
+  State& state = *state_;
+  state.engine = engine;
+  state.options = options;
+  if (engine == Engine::float_reference) {
+    state.whole = std::make_unique<Evaluator>(network.model);
+    return;
+  }
+  if (network.built) {
+    const Parts& parts = network.built->parts;
+    state.parts = {parts.head.clone(), parts.core.clone(), parts.tail.clone()};
+    if (engine == Engine::rtl) {
+      state.simulation = std::make_unique<Simulation>(read_design(network.path, *network.built));
+    }
+  } else if (engine == Engine::rtl) {
+    Designed designed = design(network.model, network.name, options.design);
+    state.parts = std::move(designed.compiled.parts);
+    state.simulation =
+        std::make_unique<Simulation>(stitch(state.parts.core, designed.part->family));
+  } else {
+    state.parts = compile(network.model, compile_options(options.design)).parts;
+  }
+  state.head = std::make_unique<Evaluator>(state.parts.head);
+  state.core = std::make_unique<Evaluator>(state.parts.core);
+  state.tail = std::make_unique<Evaluator>(state.parts.tail);
+}
+
+EngineRunner::~EngineRunner() = default;
+
 std::vector<Frame> EngineRunner::run(const std::vector<Frame>& frames, Progress& progress) const {
+  const State& state = *state_;
   std::vector<Frame> results(frames.size());
-  parallel_for(frames.size(), [&](size_t i) {
-    check_interrupt();
-    results[i] =
-        engine_ == Engine::float_reference ? reference_->run(frames[i]) : parts_->run(frames[i]);
+  if (state.whole) {
+    parallel_for(frames.size(), [&](size_t i) {
+      check_interrupt();
+      results[i] = state.whole->run(frames[i]);
+      progress.advance(1);
+    });
+    return results;
+  }
+  // The head gives the core's operands, then values for the tail, which takes the core's results
+  // before them.
+  const auto cut = static_cast<std::ptrdiff_t>(state.core->inputs().size());
+  const auto finish = [&](size_t i, Frame from_core, const Frame& from_head) {
+    from_core.insert(from_core.end(), from_head.begin() + cut, from_head.end());
+    results[i] = state.tail->run(from_core);
     progress.advance(1);
+  };
+  if (state.engine == Engine::integer) {
+    parallel_for(frames.size(), [&](size_t i) {
+      check_interrupt();
+      const Frame from_head = state.head->run(frames[i]);
+      finish(i, state.core->run({from_head.data(), static_cast<size_t>(cut)}), from_head);
+    });
+    return results;
+  }
+  // One simulation a core, each with its share of the frames, back to back.
+  const size_t shares =
+      std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), frames.size());
+  parallel_for(shares, [&](size_t share) {
+    const size_t begin = frames.size() * share / shares, end = frames.size() * (share + 1) / shares;
+    std::vector<Frame> from_head, operands;
+    for (size_t i = begin; i < end; ++i) {
+      check_interrupt();
+      from_head.push_back(state.head->run(frames[i]));
+      operands.emplace_back(from_head.back().begin(), from_head.back().begin() + cut);
+    }
+    const Simulation::Result result =
+        state.simulation->run(operands, {.seed = state.options.seed + share,
+                                         .input_stall = state.options.stall,
+                                         .output_stall = state.options.stall});
+    for (size_t i = begin; i < end; ++i) {
+      finish(i, state.simulation->outputs(result, static_cast<int64_t>(i - begin)),
+             from_head[i - begin]);
+    }
   });
   return results;
+}
+
+std::string EngineRunner::first_difference(const std::vector<Frame>& frames) const {
+  const State& state = *state_;
+  if (state.engine != Engine::rtl || frames.empty()) return "";
+  const Simulation probe(state.simulation->design(), {.probe = true});
+  const auto cut = static_cast<std::ptrdiff_t>(state.core->inputs().size());
+  std::vector<Frame> operands;
+  for (const Frame& frame : frames) {
+    const Frame from_head = state.head->run(frame);
+    operands.emplace_back(from_head.begin(), from_head.begin() + cut);
+  }
+  const Simulation::Result result = probe.run(operands, {.seed = state.options.seed,
+                                                         .input_stall = state.options.stall,
+                                                         .output_stall = state.options.stall});
+  std::map<std::string, std::vector<Tensor>> expected;
+  state.core->run(operands.back(), [&](const Node& node, const std::vector<Tensor>& values) {
+    expected[node.name] = values;
+  });
+  const auto last = static_cast<int64_t>(frames.size()) - 1;
+  const Design& design = probe.design();
+  for (size_t i = 0; i < design.edges.size(); ++i) {
+    const DesignEdge& edge = design.edges[i];
+    Tensor wanted = expected.at(edge.from).at(static_cast<size_t>(edge.port));
+    const std::string found = tensor_difference(probe.edge(result, i, last), wanted);
+    if (found.empty()) continue;
+    for (const DesignNode& node : design.nodes) {
+      if (node.name == edge.from) {
+        return fmt::format("node '{}' ({}), {}", node.name, node.op, found);
+      }
+    }
+  }
+  return "";
 }
 
 std::string difference(const Graph& model, const Frame& found, const Frame& expected) {
   FOLDSTREAM_CHECK(found.size() == expected.size());
   for (size_t port = 0; port < found.size(); ++port) {
-    const std::string& name = model.outputs.at(port).name;
-    for (int64_t i = 0; i < expected[port].count(); ++i) {
-      if (expected[port].type.is_float) {
-        const double a = found[port].reals.at(i), b = expected[port].reals[i];
-        if (!same(a, b)) {
-          return fmt::format("output '{}', element {}: {} instead of {}", name, i, a, b);
-        }
-      } else {
-        const int64_t a = found[port].ints.at(i), b = expected[port].ints[i];
-        if (a != b) return fmt::format("output '{}', element {}: {} instead of {}", name, i, a, b);
-      }
-    }
+    const std::string text = tensor_difference(found[port], expected[port]);
+    if (!text.empty()) return fmt::format("output '{}', {}", model.outputs.at(port).name, text);
   }
   return "";
 }

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "src/cli/design.h"
+#include "src/cli/output.h"
 #include "src/ir/graph.h"
 #include "src/util/progress.h"
 
@@ -16,22 +18,50 @@ using Frame = std::vector<Tensor>;  // operands or results, one a graph input or
 
 // ONNX, or the text form in a .fst file or "-" for standard input.
 Graph load_model(const std::string& path);
+// The name of a design made of the model at `path`.
+std::string design_name(const std::string& path, const Graph& model);
 
-enum class Engine { float_reference, integer };
+// What a command was given: a model, or a folder that `build` wrote.
+struct Network {
+  std::string path;
+  std::string name;
+  Graph model;
+  std::optional<Built> built;
+};
+
+Network load_network(const std::string& path);
+// A folder only.
+Built load_built(const std::string& path);
+
+enum class Engine { float_reference, integer, rtl };
 Engine parse_engine(const std::string& name);
+std::string engine_name(Engine engine);
+inline constexpr const char* kEngineHelp = "float, integer or rtl";
+
+struct RunOptions {
+  DesignOptions design;  // for models: how to make integers and hardware of them
+  double stall = 0;      // chance, in each cycle, of a pause at each end of the hardware
+  uint64_t seed = 1;
+};
+
+void add_run_options(CLI::App& command, RunOptions& options);
 
 // Runs frames through one engine.
 class EngineRunner {
  public:
-  EngineRunner(const Graph& model, Engine engine, const DesignOptions& options);
+  EngineRunner(const Network& network, Engine engine, const RunOptions& options);
+  ~EngineRunner();
 
   std::vector<Frame> run(const std::vector<Frame>& frames, Progress& progress) const;
 
+  // The rtl engine: the first stream between nodes on which the last of `frames`, run one after the
+  // other, differs from the integers: "node 'fc1' (mvau), element 3: 5 instead of 4". Empty when
+  // none does.
+  std::string first_difference(const std::vector<Frame>& frames) const;
+
  private:
-  Engine engine_;
-  Compiled compiled_;
-  std::unique_ptr<Evaluator> reference_;
-  std::unique_ptr<PartsRunner> parts_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 // The first element in which two results of a frame differ, in words; empty when they are equal.

@@ -18,23 +18,15 @@ namespace {
 struct Options {
   std::string file;
   std::vector<std::string> passes;
-  DesignOptions design;
 };
 
-// Streamlining makes a new graph and reports findings, so it is no pass; here it is offered as one.
-constexpr std::string_view kStreamline = "streamline";
-
 std::vector<std::string> pass_names() {
-  std::vector<std::string> names = {std::string(kStreamline)};
+  std::vector<std::string> names;
   for (const Pass* pass : passes()) names.emplace_back(pass->name);
   return names;
 }
 
-bool run_named(const std::string& name, const DesignOptions& options, Graph& graph) {
-  if (name == kStreamline) {
-    graph = streamline(graph, compile_options(options).streamline).graph;
-    return true;
-  }
+bool run_named(const std::string& name, Graph& graph) {
   const Pass* pass = find_pass(name);
   if (pass == nullptr) {
     throw Error(fmt::format("there is no pass '{}'", name), did_you_mean(name, pass_names()));
@@ -46,7 +38,7 @@ int run(const Program& program, const Options& options) {
   Graph graph = load_model(options.file);
   Json changes = Json::object();
   for (const std::string& name : options.passes) {
-    changes[name] = run_named(name, options.design, graph);
+    changes[name] = run_named(name, graph);
   }
   if (program.json) {
     std::cout << Json{{"changed", changes}, {"graph", print(graph)}}.dump(2) << "\n";
@@ -71,7 +63,6 @@ void add_opt(Program& program) {
   for (const std::string& name : pass_names()) names += (names.empty() ? "" : ", ") + name;
   command.add_option("--pass", options->passes, "a pass to run, in the order given: " + names)
       ->allow_extra_args(false);
-  add_input_options(command, options->design);
 }
 
 }  // namespace foldstream

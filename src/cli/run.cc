@@ -15,18 +15,19 @@ namespace {
 
 struct Options {
   std::string network, input, output, engine = "float";
-  DesignOptions design;
+  RunOptions how;
 };
 
 int run(const Program& program, const Options& options) {
   const Engine engine = parse_engine(options.engine);
-  const Graph model = load_model(options.network);
+  const Network network = load_network(options.network);
+  const Graph& model = network.model;
   if (model.outputs.size() != 1) {
     throw Error(fmt::format("the model has {} outputs, but one array holds only one",
                             model.outputs.size()));
   }
   const std::vector<Frame> frames = frames_of(model, read_npy(options.input), options.input);
-  const EngineRunner runner(model, engine, options.design);
+  const EngineRunner runner(network, engine, options.how);
   Progress progress("frames", static_cast<int64_t>(frames.size()));
   const NpyArray results = array_of(runner.run(frames, progress), 0);
   write_npy(options.output, results);
@@ -52,11 +53,12 @@ void add_run(Program& program) {
       add_command(program, "run", "Runs frames through a network.",
                   "foldstream run model.onnx --input x.npy --output y.npy --engine integer",
                   [&program, options] { return run(program, *options); });
-  command.add_option("network", options->network, "a model")->required();
+  command.add_option("network", options->network, "a model, or a folder that build wrote")
+      ->required();
   command.add_option("--input", options->input, "frames, a numpy file")->required();
   command.add_option("--output", options->output, "where the results go, a numpy file")->required();
-  command.add_option("--engine", options->engine, "float, integer")->capture_default_str();
-  add_input_options(command, options->design);
+  command.add_option("--engine", options->engine, kEngineHelp)->capture_default_str();
+  add_run_options(command, options->how);
 }
 
 }  // namespace foldstream

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Synthesizes a design with Yosys and counts the cells of every node: synthesis.py SPEC RESULT.
+
+SPEC (JSON): folder (of rtl/), technology (folder of its cells), top, nodes ([{id, module, parameters, instances}]),
+harness (a source around the top, or null), synthesis (the Yosys command), netlist (a file to write for placement,
+or null). RESULT (JSON): cells of the top and of each node's module by type, {"top": {...}, id: {...}}.
+
+Each node's module is read by itself and stays a module of its own through synthesis, so that one run measures both
+the whole and its parts.
+"""
+
+import json
+import os
+import sys
+
+from pyosys import libyosys as ys
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        spec = json.load(file)
+    result = os.path.abspath(sys.argv[2])
+    os.chdir(spec["folder"])
+    design = ys.Design()
+
+    def run(command):
+        ys.run_pass(command, design)
+
+    search = f"-j 1 -I lib -y lib -y {spec['technology']} -y nodes --libext .sv"
+    for node in spec["nodes"]:
+        module = node["module"]
+        values = " ".join(f"-G {name}={value}" for name, value in node["parameters"].items())
+        place = "nodes" if os.path.exists(f"nodes/{module}.sv") else "lib"
+        run(f"read_slang {search} {values} --top {module} {place}/{module}.sv")
+        run(f"rename {module} {node['id']}")
+    boxes = " ".join(f"--blackboxed-module {name}" for name in sorted({node["module"] for node in spec["nodes"]}))
+    top = spec["top"]
+    run(f"read_slang {search} {boxes} --top {top} {top}.sv")
+    for node in spec["nodes"]:
+        for instance in node["instances"]:
+            for name in node["parameters"]:
+                run(f"setparam -unset {name} {top}/{instance}")
+            run(f"chtype -set {node['id']} {top}/{instance}")
+    outside = top
+    if spec["harness"]:
+        outside = "fst_harness"
+        run(f"read_slang -j 1 --blackboxed-module {top} --top {outside} {spec['harness']}")
+    kept = " ".join([node["id"] for node in spec["nodes"]] + ([top] if spec["harness"] else []))
+    run(f"setattr -mod -set keep_hierarchy 1 {kept}")
+    run(f"hierarchy -check -top {outside}")
+    run(spec["synthesis"])
+    run(f"tee -q -o {result}.stat stat -json")
+    with open(f"{result}.stat", encoding="utf-8") as file:
+        modules = json.load(file)["modules"]
+    counts = {name.lstrip("\\"): entry["num_cells_by_type"] for name, entry in modules.items()}
+    cells = {node["id"]: counts[node["id"]] for node in spec["nodes"]}
+    cells["top"] = {name: count for name, count in counts[top].items() if name not in cells}
+    if spec["netlist"]:
+        run(f"setattr -mod -unset keep_hierarchy {kept}")
+        run("flatten")
+        run("opt_clean -purge")
+        run(f"write_json {spec['netlist']}")
+    with open(result, "w", encoding="utf-8") as file:
+        json.dump(cells, file)
+
+
+main()

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// foldstream build: from a model to a folder with hardware, reports and everything to run it.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <iostream>
+#include <map>
+#include <memory>
+
+#include "src/cli/arrays.h"
+#include "src/cli/command.h"
+#include "src/cli/network.h"
+#include "src/fold/folding_file.h"
+#include "src/ir/text.h"
+#include "src/util/error.h"
+#include "src/util/files.h"
+
+namespace foldstream {
+namespace {
+
+struct Options {
+  std::string model, output;
+  std::vector<std::string> verify;  // inputs, and maybe results to expect
+  DesignOptions design;
+};
+
+// Everything that `build` decides by, so that the same manifest means the same hardware.
+Json recorded(const std::string& name, const DesignOptions& options, const Designed& designed) {
+  return {{"name", name},
+          {"board", options.board},
+          {"part", std::string(designed.part->name)},
+          {"clock_mhz", options.clock_mhz},
+          {"fps", options.fps},
+          {"max", options.max},
+          {"input_type", options.input_type},
+          {"input_scale", options.input_scale},
+          {"standalone_thresholds", options.standalone_thresholds}};
+}
+
+// Compares the engines, and results to expect if there are any. Gives what is written to
+// report/verification.json.
+Json verify(const Options& options, const Network& network) {
+  const std::vector<Frame> frames =
+      frames_of(network.model, read_npy(options.verify[0]), options.verify[0]);
+  Progress progress("verifying", static_cast<int64_t>(frames.size()) * 3);
+  std::map<Engine, std::vector<Frame>> results;
+  for (const Engine engine : {Engine::float_reference, Engine::integer, Engine::rtl}) {
+    results[engine] =
+        EngineRunner(network, engine, {.design = options.design}).run(frames, progress);
+  }
+  Json report = {{"frames", frames.size()}, {"mismatches", 0}};
+  const auto compare = [&](const char* what, const std::vector<Frame>& found,
+                           const std::vector<Frame>& wanted) {
+    int64_t count = 0;
+    std::string first;
+    for (size_t i = 0; i < frames.size(); ++i) {
+      const std::string text = difference(network.model, found[i], wanted[i]);
+      if (text.empty()) continue;
+      if (count++ == 0) first = fmt::format("frame {}, {}", i, text);
+    }
+    report[what] = {{"mismatches", count}};
+    if (count > 0) report[what]["first"] = first;
+    report["mismatches"] = report["mismatches"].get<int64_t>() + count;
+  };
+  compare("integer_against_float", results[Engine::integer], results[Engine::float_reference]);
+  compare("rtl_against_integer", results[Engine::rtl], results[Engine::integer]);
+  if (options.verify.size() > 1) {
+    compare(
+        "float_against_expected", results[Engine::float_reference],
+        results_of(network.model, read_npy(options.verify[1]), frames.size(), options.verify[1]));
+  }
+  return report;
+}
+
+int run(const Program& program, const Options& options) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  const Graph model = load_model(options.model);
+  const std::string name = design_name(options.model, model);
+  const double import_seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  OutputFolder out(options.output, is_output);  // refuses before any work is done
+  const Designed designed = design(model, name, options.design);
+  for (const std::string& warning : designed.warnings) std::cerr << "warning: " << warning << "\n";
+
+  Clock::time_point last = Clock::now();
+  const Design hardware = stitch(designed.compiled.parts.core, designed.part->family);
+  std::map<std::string, std::string> files;
+  for (const auto& [path, text] : hardware.files) files["rtl/" + path] = text;
+  files["model.fst"] = print(model);
+  files["head.fst"] = print(designed.compiled.parts.head);
+  files["design.fst"] = print(designed.compiled.parts.core);
+  files["tail.fst"] = print(designed.compiled.parts.tail);
+  files["final_hw_config.json"] = final_hw_config(designed.compiled.parts.core).dump(2) + "\n";
+  Json times = {{"import", import_seconds}};
+  for (const auto& [step, seconds] : designed.seconds) times[step] = seconds;
+  times["stitch"] = std::chrono::duration<double>(Clock::now() - last).count();
+
+  int status = kDone;
+  Json verification;
+  if (!options.verify.empty()) {
+    last = Clock::now();
+    Network network{options.model, name, model.clone(), {}};
+    verification = verify(options, network);
+    files["report/verification.json"] = verification.dump(2) + "\n";
+    if (verification["mismatches"] != 0) status = kAnswerIsNo;
+    times["verify"] = std::chrono::duration<double>(Clock::now() - last).count();
+  }
+  for (const auto& [path, text] : files) out.write(path, text);
+  out.write("report/time_per_step.json", times.dump(2) + "\n");
+  out.write(kManifest, manifest(files, recorded(name, options.design, designed)).dump(2) + "\n");
+  out.commit();
+
+  const double fps =
+      options.design.clock_mhz * 1e6 / static_cast<double>(designed.queues.interval_cycles);
+  if (program.json) {
+    Json json = {{"output", options.output},
+                 {"interval_cycles", designed.queues.interval_cycles},
+                 {"latency_cycles", designed.queues.latency_cycles},
+                 {"frames_per_second", fps},
+                 {"part", std::string(designed.part->name)}};
+    if (!options.verify.empty()) json["verification"] = verification;
+    std::cout << json.dump(2) << "\n";
+    return status;
+  }
+  std::cout << fmt::format("{}: {} nodes, a frame every {} cycles, latency {} cycles\n", name,
+                           hardware.nodes.size(), designed.queues.interval_cycles,
+                           designed.queues.latency_cycles)
+            << fmt::format("{:.0f} frames a second at {} MHz\n", fps, options.design.clock_mhz);
+  for (const std::string& note : designed.notes) std::cout << "note: " << note << "\n";
+  if (!options.verify.empty()) {
+    std::cout << fmt::format("verified on {} frames: {} mismatches\n",
+                             verification["frames"].get<int64_t>(),
+                             verification["mismatches"].get<int64_t>());
+    for (const auto& [what, entry] : verification.items()) {
+      if (entry.is_object() && entry.contains("first")) {
+        std::cout << fmt::format("  {}: {}\n", what, entry["first"].get<std::string>());
+      }
+    }
+  }
+  std::cout << fmt::format("written to '{}'\n", options.output);
+  return status;
+}
+
+}  // namespace
+
+void add_build(Program& program) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& command = add_command(program, "build", "Makes hardware of a model.",
+                                  "foldstream build model.onnx -o out --fps 1000000 --clock 100",
+                                  [&program, options] { return run(program, *options); });
+  command.add_option("model", options->model, "ONNX or text form")->required();
+  command.add_option("-o,--output", options->output, "the folder to write")->required();
+  command
+      .add_option(
+          "--verify", options->verify,
+          "frames, a numpy file, on which all engines must agree; a second file: the results "
+          "to expect")
+      ->expected(1, 2);
+  add_design_options(command, options->design);
+}
+
+}  // namespace foldstream

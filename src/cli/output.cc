@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/cli/output.h"
+
+#include <fmt/format.h>
+
+#include "src/fold/folding_file.h"
+#include "src/ir/text.h"
+#include "src/util/error.h"
+#include "src/util/files.h"
+#include "src/util/sha256.h"
+
+namespace foldstream {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kFormat = 1;
+constexpr const char* kBuildAgain = "build it again";
+
+Json read_manifest(const fs::path& folder) {
+  const fs::path path = folder / kManifest;
+  Json json = parse_json(read_file(path), path.string());
+  if (!json.is_object() || !json.contains("foldstream") || json.value("format", 0) != kFormat ||
+      !json.contains("files") || !json.contains("options")) {
+    throw Error(fmt::format("'{}' was not written by this version of Foldstream", path.string()),
+                kBuildAgain);
+  }
+  return json;
+}
+
+Graph read_graph(const fs::path& folder, const std::string& name, const Json& files) {
+  const std::string text = read_file(folder / name);
+  if (files.value(name, "") != sha256(text)) {
+    throw Error(fmt::format("'{}' was changed since it was built", (folder / name).string()),
+                kBuildAgain);
+  }
+  return parse(text);
+}
+
+}  // namespace
+
+bool is_output(const fs::path& folder) {
+  try {
+    return fs::is_directory(folder) && read_manifest(folder).contains("foldstream");
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+Built read_output(const fs::path& folder) {
+  if (!fs::exists(folder / kManifest)) {
+    throw Error(fmt::format("'{}' is a folder without {}", folder.string(), kManifest),
+                "name a folder that 'foldstream build' wrote, or a model");
+  }
+  const Json json = read_manifest(folder);
+  const Json& files = json.at("files");
+  Built built;
+  built.name = json.at("options").value("name", "");
+  built.model = read_graph(folder, "model.fst", files);
+  built.parts.head = read_graph(folder, "head.fst", files);
+  built.parts.core = read_graph(folder, "design.fst", files);
+  built.parts.tail = read_graph(folder, "tail.fst", files);
+  built.part = &find_part(json.at("options").value("part", ""));
+  built.clock_mhz = json.at("options").value("clock_mhz", 0.0);
+  return built;
+}
+
+Design read_design(const fs::path& folder, const Built& built) {
+  Design design = stitch(built.parts.core, built.part->family);
+  for (auto& [path, text] : design.files) text = read_file(folder / "rtl" / path);
+  return design;
+}
+
+Json manifest(const std::map<std::string, std::string>& files, const Json& options) {
+  Json hashes = Json::object();
+  for (const auto& [path, text] : files) hashes[path] = sha256(text);
+  return {{"foldstream", FOLDSTREAM_VERSION},
+          {"format", kFormat},
+          {"options", options},
+          {"files", hashes}};
+}
+
+}  // namespace foldstream

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The folder that `build` writes and other commands read. docs/cli.md lists what is in it.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "src/boards/boards.h"
+#include "src/cli/command.h"
+#include "src/flow/compile.h"
+#include "src/rtl/stitch.h"
+
+namespace foldstream {
+
+inline constexpr const char* kManifest = "manifest.json";
+
+// A design as it lies in a folder.
+struct Built {
+  std::string name;
+  Graph model;
+  Parts parts;  // core is the design
+  const Part* part = nullptr;
+  double clock_mhz = 0;
+};
+
+// True for a folder that `build` wrote.
+bool is_output(const std::filesystem::path& folder);
+
+// Throws Error when the folder isn't whole or its graphs were changed since.
+Built read_output(const std::filesystem::path& folder);
+
+// The design with the files of `folder`/rtl as they are now, so that what is simulated is what is
+// there.
+Design read_design(const std::filesystem::path& folder, const Built& built);
+
+// The manifest of `files` (path -> text): versions, options, and the hash of every file.
+Json manifest(const std::map<std::string, std::string>& files, const Json& options);
+
+}  // namespace foldstream

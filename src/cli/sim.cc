@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// foldstream sim: cycles of a design, by the cycle model or by simulating its hardware.
+#include <fmt/format.h>
+
+#include <iostream>
+#include <memory>
+
+#include "src/backend/verilator.h"
+#include "src/cli/command.h"
+#include "src/cli/network.h"
+#include "src/sim/cycle_model.h"
+#include "src/sim/stream_graph.h"
+#include "src/util/error.h"
+#include "src/util/suggest.h"
+
+namespace foldstream {
+namespace {
+
+struct Options {
+  std::string folder, engine = "cycle";
+  int64_t frames = 3;
+};
+
+// The streams on which the hardware moved a beat in another cycle than the model says.
+std::vector<std::string> disagreements(const StreamGraph& graph, const SimResult& model,
+                                       const Design& design, const Simulation::Result& rtl) {
+  std::vector<std::string> found;
+  const auto compare = [&](const std::string& from, const std::string& to,
+                           const std::vector<int64_t>& taken, const std::vector<int64_t>& seen) {
+    for (size_t beat = 0; beat < taken.size(); ++beat) {
+      if (beat < seen.size() && seen[beat] == taken[beat]) continue;
+      found.push_back(fmt::format(
+          "'{}' to '{}', beat {}: {} in hardware, cycle {} in the model", from, to, beat,
+          beat < seen.size() ? fmt::format("cycle {}", seen[beat]) : "never", taken[beat]));
+      return;
+    }
+  };
+  for (size_t link = 0; link < graph.links.size(); ++link) {
+    const StreamBlock& from = graph.blocks[graph.links[link].from];
+    const StreamBlock& to = graph.blocks[graph.links[link].to];
+    if (from.kind == StreamBlock::Kind::source) {
+      for (size_t i = 0; i < design.inputs.size(); ++i) {
+        if (design.inputs[i].name != from.name) continue;
+        compare(from.name, to.name, model.taken[link], rtl.inputs[i].cycles);
+      }
+    } else if (to.kind == StreamBlock::Kind::sink) {
+      for (size_t i = 0; i < graph.sinks.size(); ++i) {
+        if (graph.sinks[i] != graph.links[link].to) continue;
+        compare(from.name, to.name, model.taken[link], rtl.outputs.at(i).cycles);
+      }
+    } else {
+      for (size_t i = 0; i < design.edges.size(); ++i) {
+        const DesignEdge& edge = design.edges[i];
+        if (edge.to != to.name || edge.from != from.name ||
+            edge.port != static_cast<int>(graph.links[link].from_port)) {
+          continue;
+        }
+        compare(from.name, to.name, model.taken[link], rtl.edges[i].cycles);
+      }
+    }
+  }
+  return found;
+}
+
+int run(const Program& program, const Options& options) {
+  const bool rtl = options.engine == "rtl";
+  if (!rtl && options.engine != "cycle") {
+    throw Error(fmt::format("there is no engine '{}' for sim", options.engine),
+                did_you_mean(options.engine, {"cycle", "rtl"}));
+  }
+  const Built built = load_built(options.folder);
+  const StreamGraph graph = stream_graph(built.parts.core, built.part->family);
+  SimOptions how;
+  how.frames = options.frames;
+  how.record = rtl;
+  const SimResult model = simulate(graph, how);
+  if (model.deadlock) throw Error("the design stops: " + model.deadlock->message());
+  Timing found{model.cycles, model.latency_cycles, model.interval_cycles};
+  std::vector<std::string> wrong;
+  if (rtl) {
+    const Simulation simulation(read_design(options.folder, built), {.probe = true});
+    // Control never depends on data, so zeros do.
+    Frame zeros;
+    for (const DesignPort& port : simulation.design().inputs) zeros.push_back(make_zero(port.type));
+    const Simulation::Result result =
+        simulation.run(std::vector<Frame>(static_cast<size_t>(options.frames), zeros));
+    found = timing(simulation.design(), result, options.frames);
+    wrong = disagreements(graph, model, simulation.design(), result);
+  }
+  if (program.json) {
+    Json json = {{"cycles", found.cycles},
+                 {"latency_cycles", found.latency},
+                 {"interval_cycles", found.interval},
+                 {"frames", options.frames},
+                 {"engine", options.engine}};
+    if (rtl) {
+      json["streams_compared"] = graph.links.size();
+      json["disagreements"] = wrong;
+    }
+    Json nodes = Json::object();
+    for (size_t i = 0; i < graph.blocks.size(); ++i) {
+      if (graph.blocks[i].kind != StreamBlock::Kind::node) continue;
+      nodes[graph.blocks[i].name] = {{"busy", model.blocks[i].busy},
+                                     {"starved", model.blocks[i].starved},
+                                     {"blocked", model.blocks[i].blocked}};
+    }
+    json["nodes"] = nodes;
+    std::cout << json.dump(2) << "\n";
+  } else {
+    std::cout << fmt::format("{} frames in {} cycles, latency {}, one frame every {} cycles ({})\n",
+                             options.frames, found.cycles, found.latency, found.interval,
+                             rtl ? "hardware, simulated" : "cycle model");
+    std::cout << fmt::format("{:32} {:>10} {:>10} {:>10}\n", "node, in cycles", "busy", "starved",
+                             "blocked");
+    for (size_t i = 0; i < graph.blocks.size(); ++i) {
+      if (graph.blocks[i].kind != StreamBlock::Kind::node) continue;
+      std::cout << fmt::format("{:32} {:>10} {:>10} {:>10}\n", graph.blocks[i].name,
+                               model.blocks[i].busy, model.blocks[i].starved,
+                               model.blocks[i].blocked);
+    }
+    if (rtl) {
+      std::cout << fmt::format("{} streams compared beat by beat with the cycle model: {} differ\n",
+                               graph.links.size(), wrong.size());
+      for (const std::string& text : wrong) std::cout << "  " << text << "\n";
+    }
+  }
+  return wrong.empty() ? kDone : kAnswerIsNo;
+}
+
+}  // namespace
+
+void add_sim(Program& program) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& command = add_command(program, "sim", "Cycles of a design, frame after frame.",
+                                  "foldstream sim out --frames 10 --engine rtl",
+                                  [&program, options] { return run(program, *options); });
+  command.add_option("folder", options->folder, "a folder that build wrote")->required();
+  command.add_option("--frames", options->frames, "frames, back to back")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  command
+      .add_option("--engine", options->engine,
+                  "cycle: the model; rtl: the hardware, compared beat by beat with the model")
+      ->capture_default_str();
+}
+
+}  // namespace foldstream
