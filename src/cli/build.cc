@@ -12,8 +12,11 @@
 #include "src/cli/network.h"
 #include "src/fold/folding_file.h"
 #include "src/ir/text.h"
+#include "src/onnx/writer.h"
+#include "src/report/report.h"
 #include "src/util/error.h"
 #include "src/util/files.h"
+#include "src/util/parallel.h"
 
 namespace foldstream {
 namespace {
@@ -72,6 +75,18 @@ Json verify(const Options& options, const Network& network) {
   return report;
 }
 
+// The whole graph after each step, then the design, as ONNX.
+void add_models(const Designed& designed, std::map<std::string, std::string>& files) {
+  std::vector<std::pair<std::string, const Graph*>> graphs;
+  for (const FlowStep& step : designed.compiled.steps) graphs.emplace_back(step.name, &step.graph);
+  graphs.emplace_back("design", &designed.compiled.parts.core);
+  std::vector<std::string> texts(graphs.size());
+  parallel_for(graphs.size(), [&](size_t i) { texts[i] = write_model(*graphs[i].second); });
+  for (size_t i = 0; i < graphs.size(); ++i) {
+    files[fmt::format("intermediate_models/{}_{}.onnx", i, graphs[i].first)] = std::move(texts[i]);
+  }
+}
+
 int run(const Program& program, const Options& options) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
@@ -93,21 +108,36 @@ int run(const Program& program, const Options& options) {
   files["final_hw_config.json"] = final_hw_config(designed.compiled.parts.core).dump(2) + "\n";
   Json times = {{"import", import_seconds}};
   for (const auto& [step, seconds] : designed.seconds) times[step] = seconds;
-  times["stitch"] = std::chrono::duration<double>(Clock::now() - last).count();
+  const auto done = [&](const char* step) {
+    const Clock::time_point now = Clock::now();
+    times[step] = std::chrono::duration<double>(now - last).count();
+    last = now;
+  };
+  done("stitch");
+  add_models(designed, files);
+  done("intermediate_models");
+  Report report = make_report(designed.compiled.parts.core, *designed.part, options.design.board,
+                              options.design.clock_mhz);
+  for (const auto* remarks : {&designed.warnings, &designed.notes}) {
+    report.remarks.insert(report.remarks.end(), remarks->begin(), remarks->end());
+  }
+  for (auto& [path, text] : report_files(report)) files["report/" + path] = std::move(text);
+  done("report");
 
   int status = kDone;
   Json verification;
   if (!options.verify.empty()) {
-    last = Clock::now();
     Network network{options.model, name, model.clone(), {}};
     verification = verify(options, network);
     files["report/verification.json"] = verification.dump(2) + "\n";
     if (verification["mismatches"] != 0) status = kAnswerIsNo;
-    times["verify"] = std::chrono::duration<double>(Clock::now() - last).count();
+    done("verify");
   }
   for (const auto& [path, text] : files) out.write(path, text);
+  const Json hashes = manifest(files, recorded(name, options.design, designed));
+  done("write");
   out.write("report/time_per_step.json", times.dump(2) + "\n");
-  out.write(kManifest, manifest(files, recorded(name, options.design, designed)).dump(2) + "\n");
+  out.write(kManifest, hashes.dump(2) + "\n");
   out.commit();
 
   const double fps =

@@ -42,6 +42,7 @@ int run(int argc, char** argv) {
   add_build(program);
   add_run(program);
   add_eval(program);
+  add_estimate(program);
   add_sim(program);
   add_synth(program);
   add_opt(program);

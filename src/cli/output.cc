@@ -3,10 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+#include <vector>
+
 #include "src/fold/folding_file.h"
 #include "src/ir/text.h"
 #include "src/util/error.h"
 #include "src/util/files.h"
+#include "src/util/parallel.h"
 #include "src/util/sha256.h"
 
 namespace foldstream {
@@ -72,8 +76,12 @@ Design read_design(const fs::path& folder, const Built& built) {
 }
 
 Json manifest(const std::map<std::string, std::string>& files, const Json& options) {
+  std::vector<std::pair<std::string, std::string>> entries;
+  for (const auto& [path, text] : files) entries.emplace_back(path, "");
+  parallel_for(entries.size(),
+               [&](size_t i) { entries[i].second = sha256(files.at(entries[i].first)); });
   Json hashes = Json::object();
-  for (const auto& [path, text] : files) hashes[path] = sha256(text);
+  for (const auto& [path, hash] : entries) hashes[path] = hash;
   return {{"foldstream", FOLDSTREAM_VERSION},
           {"format", kFormat},
           {"options", options},

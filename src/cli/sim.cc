@@ -8,9 +8,11 @@
 #include "src/backend/verilator.h"
 #include "src/cli/command.h"
 #include "src/cli/network.h"
+#include "src/report/report.h"
 #include "src/sim/cycle_model.h"
 #include "src/sim/stream_graph.h"
 #include "src/util/error.h"
+#include "src/util/files.h"
 #include "src/util/suggest.h"
 
 namespace foldstream {
@@ -86,6 +88,19 @@ int run(const Program& program, const Options& options) {
         simulation.run(std::vector<Frame>(static_cast<size_t>(options.frames), zeros));
     found = timing(simulation.design(), result, options.frames);
     wrong = disagreements(graph, model, simulation.design(), result);
+    const auto beats = [](const std::vector<Simulation::Trace>& traces) {
+      size_t count = 0;
+      for (const Simulation::Trace& trace : traces) count += trace.cycles.size();
+      return static_cast<int64_t>(count);
+    };
+    const Measured measured{.frames = options.frames,
+                            .beats_in = beats(result.inputs),
+                            .beats_out = beats(result.outputs),
+                            .cycles = found.cycles,
+                            .latency_cycles = found.latency,
+                            .interval_cycles = found.interval};
+    write_file(std::filesystem::path(options.folder) / "report" / "rtlsim_performance.json",
+               rtlsim_performance(measured, built.clock_mhz).dump(2) + "\n");
   }
   if (program.json) {
     Json json = {{"cycles", found.cycles},
