@@ -44,8 +44,6 @@ class OnnxSink {
                                      std::string_view hint) = 0;  // ints stay int64
   virtual std::string typed_constant(const Tensor& value,
                                      std::string_view hint) = 0;  // ints keep their own type
-  // Whether the node's own operand is integers in the file too, not in a float tensor.
-  virtual bool carries_integers(size_t port) = 0;
   // The operator set that what is written needs at least.
   virtual void need_version(std::string_view domain, int64_t version) = 0;
   // A fresh tensor name; of the shape of the node's result 0 in float, or of `type`.

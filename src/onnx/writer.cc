@@ -151,11 +151,6 @@ class Writer : public OnnxSink {
     return name;
   }
 
-  bool carries_integers(size_t port) override {
-    const int number = carrier_.at(node_->in.at(port));
-    return number != onnx::TensorProto::FLOAT;
-  }
-
   void need_version(std::string_view domain, int64_t version) override {
     int64_t& chosen = versions_[full_domain(domain)];
     chosen = std::max(chosen, version);

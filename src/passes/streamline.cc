@@ -606,6 +606,11 @@ class Streamliner : public Lowering {
                                 step.source->attr, step.source->data);
       value = {&copy, 0};
     }
+    if (!source.type().is_float) {  // codes that the model itself has as integers
+      value = {&target().add(require_op("cast"), {value}, source.node->name + "_integer",
+                             {{"type", element_name(source.type())}}),
+               0};
+    }
     return value;
   }
 

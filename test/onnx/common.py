@@ -42,13 +42,13 @@ class Probe:
         path.write_bytes(model.SerializeToString())
         return path
 
-    def run(self, path, inputs, outputs=1):
+    def run(self, path, inputs, outputs=1, command="run"):
         """The outputs, each with a leading axis of frames; raises RuntimeError with our message."""
         files = []
         for i, array in enumerate(inputs):
             files.append(self.at / f"in{i}.npy")
             np.save(files[-1], array)
-        done = self.call("run", path, self.at / "out", *files)
+        done = self.call(command, path, self.at / "out", *files)
         if done.returncode != 0:
             raise RuntimeError(done.stderr.strip() or f"exit {done.returncode}")
         return [np.load(self.at / f"out{i}.npy") for i in range(outputs)]

@@ -6,6 +6,7 @@
 //   onnx_probe rewrite MODEL OUTPUT.onnx       read and written again
 //   onnx_probe edge MODEL OUTPUT.onnx          the same after streamlining
 //   onnx_probe text MODEL                      the text form
+//   onnx_probe lowered MODEL                   the text form after streamlining
 #include <fmt/format.h>
 
 #include <fstream>
@@ -84,6 +85,8 @@ int main(const std::vector<std::string>& arguments) {
       run(read_model(arguments.at(1)), arguments);
     } else if (command == "integer") {
       run(streamline(read_model(arguments.at(1)), {}).graph, arguments);
+    } else if (command == "lowered") {
+      fmt::print("{}", print(streamline(read_model(arguments.at(1)), {}).graph));
     } else if (command == "rewrite") {
       write(read_model(arguments.at(1)), arguments.at(2));
     } else if (command == "edge") {

@@ -86,24 +86,7 @@ void lower(const Node& node, Lowering& lowering) {
     return lowering.keep("it does not pick the first largest along the last axis",
                          "pick the largest along the channel axis");
   }
-  if (const auto obstacle = order_obstacle(operand)) {
-    return lowering.keep(*obstacle,
-                         "let one positive scale and one bias lie between the layer and this");
-  }
-  const int64_t channels = operand.shape.back();
-  Value selected{&lowering.target().add(require_op("label_select"), {operand.q}, node.name,
-                                        {{"k", int64_t{1}}}),
-                 0};
-  if (node.integer("keepdims", 1) == 0) {
-    selected = {&lowering.target().add(require_op("reshape"), {selected}, node.name + "_shape",
-                                       {{"shape", node.out[0].shape}}),
-                0};
-  }
-  Traced result;
-  result.q = selected;
-  result.lo = {0};
-  result.hi = {channels - 1};
-  lowering.set(0, std::move(result));
+  lower_to_selection(lowering, 1, node.out[0].shape);
 }
 
 }  // namespace

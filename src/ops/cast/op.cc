@@ -20,8 +20,9 @@ struct Known {
   const char* name;
 };
 // Double stays float32 here.
-constexpr Known kTypes[] = {{1, "f32"}, {11, "f32"}, {9, "u1"},  {2, "u8"},   {3, "s8"}, {4, "u16"},
-                            {5, "s16"}, {12, "u32"}, {6, "s32"}, {13, "u64"}, {7, "s64"}};
+constexpr Known kTypes[] = {{1, "f32"}, {11, "f32"}, {9, "u1"},   {2, "u8"},  {3, "s8"},
+                            {4, "u16"}, {5, "s16"},  {12, "u32"}, {6, "s32"}, {13, "u64"},
+                            {7, "s64"}, {21, "u4"},  {22, "s4"}};
 
 std::vector<Value> import(const OnnxNode& source, Graph& graph) {
   expect_operands(source, 1, 1);
@@ -80,6 +81,8 @@ void to_onnx(const Node& node, OnnxSink& sink) {
   const auto* known = std::find_if(std::begin(kTypes), std::end(kTypes),
                                    [&](const Known& type) { return type.name == name; });
   const int64_t number = known == std::end(kTypes) ? 1 : known->number;
+  constexpr int64_t kFourBits = 21;
+  if (number >= kFourBits) sink.need_version("", kFourBits);
   sink.node("", "Cast", {sink.input(0)}, {sink.output(0)}, {{"to", number}});
 }
 

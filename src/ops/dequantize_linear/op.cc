@@ -43,10 +43,9 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
 }
 
 std::vector<Type> infer(const Node& node) {
-  // Integers; or, after streamlining, the same integers as floats at the host's edge.
   if (node.in.size() != 1) throw Error("takes one operand");
   const Type& type = node.in_type(0);
-  if (!type.is_float && type.bits > 32) {
+  if (type.is_float || type.bits > 32) {
     throw Error(
         fmt::format("operand 0 is {}, expected integers of at most 32 bits", to_string(type)));
   }
@@ -96,13 +95,7 @@ std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
   Tensor out = make_zero(node.out[0]);
   for (int64_t i = 0; i < out.count(); ++i) {
     const int64_t c = axis < 0 ? 0 : i / inner % shape[axis];
-    if (in[0]->type.is_float) {
-      const float shifted =
-          static_cast<float>(in[0]->reals[i]) - static_cast<float>(parameters.zero_at(c));
-      out.reals[i] = shifted * parameters.scale_at(c);
-    } else {
-      out.reals[i] = parameters.value(in[0]->ints[i], c);
-    }
+    out.reals[i] = parameters.value(in[0]->ints[i], c);
   }
   return {std::move(out)};
 }
@@ -113,24 +106,6 @@ void to_onnx(const Node& node, OnnxSink& sink) {
   const Type& type = node.in_type(0);
   std::map<std::string, Attr, std::less<>> attributes;
   if (node.attr.contains("axis")) attributes["axis"] = node.integer("axis");
-  if (!sink.carries_integers(0)) {
-    Shape broadcast;
-    if (const int64_t axis = node.integer("axis", -1); axis >= 0) {
-      broadcast.assign(type.shape.size() - axis, 1);
-      broadcast[0] = type.shape[axis];
-    }
-    std::vector<double> zero;
-    for (int64_t c = 0; c < element_count(broadcast); ++c) {
-      zero.push_back(static_cast<double>(parameters.zero_at(c)));
-    }
-    const std::string shifted = sink.temporary("shifted");
-    sink.node("", "Sub",
-              {sink.input(0), sink.constant(make_floats(broadcast, std::move(zero)), "zero")},
-              {shifted});
-    sink.node("", "Mul", {shifted, sink.constant(make_floats(broadcast, scale.reals), "scale")},
-              {sink.output(0)});
-    return;
-  }
   constexpr int64_t kPlain = 13, kOtherBits = 21;
   sink.need_version("", type.bits == 8 || type.bits == 32 ? kPlain : kOtherBits);
   std::vector<std::string> operands = {sink.input(0), sink.constant(scale, "scale")};

@@ -46,8 +46,10 @@ std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
 
 void to_onnx(const Node& node, OnnxSink& sink) {
   const std::string k = sink.index_constant(make_ints(Shape{1}, {node.integer("k", 1)}), "k");
-  sink.node("", "TopK", {sink.input(0), k}, {sink.temporary("values"), sink.output(0)},
+  const std::string places = sink.temporary("places", integer_type(64, true, node.out[0].shape));
+  sink.node("", "TopK", {sink.input(0), k}, {sink.temporary("values"), places},
             {{"axis", int64_t{-1}}, {"largest", int64_t{1}}, {"sorted", int64_t{1}}});
+  sink.node("", "Cast", {places}, {sink.output(0)}, {{"to", int64_t{1}}});
 }
 
 std::vector<Fold> folds(const Node& node) { return {{"pe", divisors(classes(node))}}; }

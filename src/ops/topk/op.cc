@@ -116,17 +116,7 @@ void lower(const Node& node, Lowering& lowering) {
     return lowering.keep("it does not pick the largest along the last axis",
                          "pick the largest along the channel axis");
   }
-  if (const auto obstacle = order_obstacle(operand)) {
-    return lowering.keep(*obstacle,
-                         "let one positive scale and one bias lie between the layer and this");
-  }
-  Node& select = lowering.target().add(require_op("label_select"), {operand.q}, node.name,
-                                       {{"k", node.integer("k")}});
-  Traced result;
-  result.q = {&select, 0};
-  result.lo = {0};
-  result.hi = {operand.shape.back() - 1};
-  lowering.set(0, std::move(result));
+  lower_to_selection(lowering, node.integer("k"), node.out[0].shape);
 }
 
 }  // namespace
