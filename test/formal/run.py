@@ -177,9 +177,15 @@ AXIS_PROOFS = [
     (4, [("fst_axis_in.sv", "s_axis_tdata_i[Width-1:0]", "s_axis_tdata_i[Width:1]")]),
 ]
 TAKE, GIVE = 1, 1
-OPERATORS = [
-    ((1, 4), [((TAKE,), 0)] * 3 + [((TAKE,), GIVE)], [GIVES_EARLY, LOSES_A_BEAT]),
-    ((3, 2), [((TAKE,), GIVE), ((TAKE,), GIVE), ((0,), GIVE)], [IGNORES_CREDIT, LOSES_A_BEAT]),
+IGNORES_STALL = ("pipeline_block.sv", "push_i(valid_q[Stages-1])", "push_i(valid_q[Stages-1] && m_ready_i)")
+OPERATORS = [  # cell, parameters, bits in and out, steps, D, Q, twins, twins of the Moore check
+    ("fst_width_converter", dict(LaneWidth=LANE, InLanes=1, OutLanes=4, Depth=2), LANE, 4 * LANE,
+     [((TAKE,), 0)] * 3 + [((TAKE,), GIVE)], 1, 2, [GIVES_EARLY, LOSES_A_BEAT], [LEAKS_READY]),
+    ("fst_width_converter", dict(LaneWidth=LANE, InLanes=3, OutLanes=2, Depth=2), 3 * LANE, 2 * LANE,
+     [((TAKE,), GIVE), ((TAKE,), GIVE), ((0,), GIVE)], 1, 2, [IGNORES_CREDIT, LOSES_A_BEAT], [LEAKS_READY]),
+    ("pipeline_block", dict(Width=LANE, Stages=2, Depth=4), LANE, LANE, [((TAKE,), GIVE)], 3, 4,
+     [IGNORES_STALL, ONE_CREDIT_TOO_MANY],
+     [("fst_credit.sv", "available_o = available_q;\n  end\n\n", "available_o = available_q || give_i;\n  end\n\n")]),
 ]
 
 
@@ -216,16 +222,15 @@ def main():
             continue
         total += 1
         bad += not prove.report(name, lambda files: prove.moore(files, cell, parameters), CELLS, twins)
-    for (lanes_in, lanes_out), steps, twins in OPERATORS:
-        parameters = dict(LaneWidth=LANE, InLanes=lanes_in, OutLanes=lanes_out, Depth=2)
-        name = title("as operator: fst_width_converter", parameters)
+    for cell, parameters, bits_in, bits_out, steps, depth, capacity, twins, moore_twins in OPERATORS:
+        name = "as operator: " + title(cell, parameters)
         if words and not any(word in name for word in words):
             continue
         total += 2
         bad += not prove.prove_operator(
-            CELLS, "fst_width_converter", [prove.Stream("s", lanes_in * LANE)], [prove.Stream("m", lanes_out * LANE)],
-            steps, depth=1, capacity=2, parameters=parameters, mutants=twins, moore_mutants=[LEAKS_READY],
-            cut=["*u_queue.push_data_i"], name=name)
+            [*CELLS, HERE.parent / "cells/pipeline_block.sv"], cell, [prove.Stream("s", bits_in)],
+            [prove.Stream("m", bits_out)], steps, depth, capacity, parameters=parameters, mutants=twins,
+            moore_mutants=moore_twins, cut=["*u_queue.push_data_i"], name=name)
     print(f"formal: {total} proofs, {bad} not as expected")
     return 1 if bad or not total else 0
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Properties of a stream through a cell that keeps lanes in order: it follows one lane, chosen freely.
+// Properties of a stream through a cell that keeps lanes in order; follows one lane, chosen freely.
 // A free mark_i and lane_i choose the lane, so a proof holds for every lane of every beat.
 module stream_checker #(
   parameter int unsigned LaneWidth = 2,

@@ -33,7 +33,12 @@ class SetupTest(unittest.TestCase):
             self.assertIn("--no-such-option", result.stderr)
 
     def test_every_python_package_is_pinned(self):
-        for name in ("requirements.txt", "requirements-test.txt", "examples/mnist-mlp/requirements.txt", "examples/mnist-mlp/digits-package.txt"):
+        for name in (
+            "requirements.txt",
+            "requirements-test.txt",
+            "examples/mnist-mlp/requirements.txt",
+            "examples/mnist-mlp/digits-package.txt",
+        ):
             for line in (ROOT / name).read_text().splitlines():
                 if line and not line.startswith("#"):
                     self.assertRegex(line, r"^[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.+]*$", name)
@@ -46,7 +51,12 @@ class SetupTest(unittest.TestCase):
             self.assertTrue((ROOT / command).is_file(), command)
 
     def test_links_lead_somewhere(self):
-        for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("src/**/*.md")]:
+        for page in [
+            *ROOT.glob("*.md"),
+            *ROOT.glob("docs/**/*.md"),
+            *ROOT.glob("examples/**/*.md"),
+            *ROOT.glob("src/**/*.md"),
+        ]:
             for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
                 if not target.startswith("http"):
                     self.assertTrue((page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}")
@@ -61,11 +71,17 @@ class DigitsTest(unittest.TestCase):
 
     def digits(self, *options):
         with tempfile.TemporaryDirectory() as folder:
-            result = run(sys.executable, "examples/mnist-mlp/digits.py", str(self.package), "--output", folder, *options)
+            result = run(
+                sys.executable, "examples/mnist-mlp/digits.py", str(self.package), "--output", folder, *options
+            )
             self.assertEqual(result.returncode, 0, result.stderr)
             files = {path.name: path.read_bytes() for path in pathlib.Path(folder).iterdir()}
         self.assertEqual(sorted(files), ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"])
-        return gzip.decompress(files["t10k-images-idx3-ubyte.gz"]), gzip.decompress(files["t10k-labels-idx1-ubyte.gz"]), files
+        return (
+            gzip.decompress(files["t10k-images-idx3-ubyte.gz"]),
+            gzip.decompress(files["t10k-labels-idx1-ubyte.gz"]),
+            files,
+        )
 
     def test_five_hundred_digits_in_idx_form(self):
         images, labels, _ = self.digits()
