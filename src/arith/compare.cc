@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "src/arith/threshold_search.h"
@@ -22,16 +23,20 @@ Generated compare(const CompareSpec& spec) {
   const int width = spec.lanes * spec.value_bits;
   const int fold_bits = std::bit_width(static_cast<unsigned>(spec.folds - 1));
   std::vector<Net> result;
+  std::vector<bool> used(width, false);
+  bool fold_used = false;
   for (int lane = 0; lane < spec.lanes; ++lane) {
     ThresholdSearch search;
     search.stem = fmt::format("reached_{}", lane);
-    search.value = [&circuit, &spec, width, lane](int low, int count, int stage) {
-      return SvModule::slice(circuit.delayed("value_i", width, 0, stage), width,
-                             lane * spec.value_bits + low, count);
+    search.value = [&, lane](int low, int count, int stage) {
+      const int first = lane * spec.value_bits + low;
+      std::fill_n(used.begin() + first, count, true);
+      return SvModule::slice(circuit.delayed("value_i", width, 0, stage), width, first, count);
     };
     search.value_bits = spec.value_bits;
     search.value_signed = spec.value_signed;
-    search.fold = [&circuit, fold_bits](int stage) {
+    search.fold = [&](int stage) {
+      fold_used = true;
       return circuit.delayed("fold_i", fold_bits, 0, stage);
     };
     for (int fold = 0; fold < spec.folds; ++fold) {
@@ -46,6 +51,16 @@ Generated compare(const CompareSpec& spec) {
   const int latency = result.at(0).stage;
   circuit.finish();
   module.assign("result_o", Circuit::concat(result));
+  std::vector<std::string> unused;
+  for (int i = width; i-- > 0;) {
+    if (!used[i]) unused.push_back(SvModule::bit("value_i", width, i));
+  }
+  if (fold_bits > 0 && !fold_used) unused.push_back("fold_i");
+  if (!unused.empty()) {
+    module.comment("inputs that no threshold needs");
+    module.wire("unused_inputs");
+    module.assign("unused_inputs", "^" + SvModule::concat(unused));
+  }
   if (latency > 0) module.input("clk_i");
   module.input("value_i", width);
   if (fold_bits > 0) module.input("fold_i", fold_bits);

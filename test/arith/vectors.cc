@@ -18,6 +18,7 @@
 #include "src/arith/compare.h"
 #include "src/arith/constant_matrix.h"
 #include "src/arith/dot.h"
+#include "src/arith/dot_embedded.h"
 #include "src/util/error.h"
 
 namespace foldstream::arith {
@@ -207,6 +208,58 @@ void dot_cases(Writer& writer, std::mt19937_64& random) {
   }
 }
 
+void dot_embedded_cases(Writer& writer, std::mt19937_64& random) {
+  const Type bipolar{Coding::kBipolar, 1};
+  struct Shape {
+    int folds, rows, lanes;
+    Type weight, activation;
+    int registers;
+  };
+  const std::vector<Shape> shapes = {
+      {4, 3, 32, bipolar, {Coding::kUnsigned, 1}, 1},
+      {8, 2, 20, bipolar, bipolar, 0},
+      {1, 2, 13, bipolar, {Coding::kUnsigned, 1}, 2},
+      {3, 2, 10, {Coding::kSigned, 2}, {Coding::kUnsigned, 2}, 2},
+      {2, 2, 9, {Coding::kSigned, 4}, {Coding::kSigned, 4}, 1},
+      {16, 1, 8, {Coding::kTernary, 2}, {Coding::kSigned, 2}, 0},
+  };
+  for (const Family family : {Family::kXilinx, Family::kGeneric}) {
+    int number = 0;
+    for (const Shape& shape : shapes) {
+      DotEmbeddedSpec spec;
+      spec.name = fmt::format("embedded_{}_{}", number++, family == Family::kXilinx ? "x" : "g");
+      spec.activation = shape.activation;
+      spec.family = family;
+      spec.levels_per_register = shape.registers;
+      spec.weights.resize(shape.folds);
+      for (auto& fold : spec.weights) {
+        fold.resize(shape.rows);
+        for (auto& row : fold) {
+          for (int i = 0; i < shape.lanes; ++i) row.push_back(draw(random, shape.weight));
+        }
+      }
+      const DotEmbedded dot = dot_embedded(spec);
+      const int fold_bits = shape.folds > 1 ? dot.module.port("fold_i").width : 0;
+      writer.add(dot.module, 500, [&](Bits& in, Bits& out) {
+        const int fold = static_cast<int>(random() % shape.folds);
+        append(in, static_cast<std::uint64_t>(fold), fold_bits);
+        std::vector<std::int64_t> x(shape.lanes);
+        for (std::int64_t& value : x) {
+          value = draw(random, spec.activation);
+          append(in, spec.activation.encode(value), spec.activation.bits);
+        }
+        for (int r = 0; r < shape.rows; ++r) {
+          std::int64_t sum = -dot.constant[fold][r];
+          for (int i = 0; i < shape.lanes; ++i) sum += spec.weights[fold][r][i] * x[i];
+          FOLDSTREAM_CHECK(sum % dot.scale == 0 && sum >= 0 &&
+                           sum / dot.scale <= dot.partial_maximum);
+          append(out, static_cast<std::uint64_t>(sum / dot.scale), dot.partial_width);
+        }
+      });
+    }
+  }
+}
+
 void compare_cases(Writer& writer, std::mt19937_64& random) {
   struct Shape {
     int lanes, folds, bits, count;
@@ -351,6 +404,7 @@ int main(int argc, char** argv) {
   std::mt19937_64 random(1);
   foldstream::arith::Writer writer(argv[1]);
   foldstream::arith::dot_cases(writer, random);
+  foldstream::arith::dot_embedded_cases(writer, random);
   foldstream::arith::compare_cases(writer, random);
   foldstream::arith::matrix_cases(writer, random);
   writer.finish();
