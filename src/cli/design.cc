@@ -39,7 +39,8 @@ void fold(Graph& core, const DesignOptions& options, Designed& result) {
 void add_input_options(CLI::App& command, DesignOptions& options) {
   command.add_option("--input-type", options.input_type,
                      "the model's float input is an integer of this type (u8, s4 ...) divided by "
-                     "--input-scale, so that its quantizer becomes hardware");
+                     "--input-scale, or 'bipolar' (-1 and +1), so that what computes on it "
+                     "becomes hardware");
   command.add_option("--input-scale", options.input_scale, "see --input-type; 255 for pixels");
   command.add_flag("--standalone-thresholds", options.standalone_thresholds,
                    "keep thresholds out of the matrix-vector units");
@@ -72,7 +73,10 @@ CompileOptions compile_options(const DesignOptions& options) {
   if (!(options.input_scale > 0) || !std::isfinite(options.input_scale)) {
     throw Error(fmt::format("--input-scale is {}, but must be positive", options.input_scale));
   }
-  if (!options.input_type.empty()) {
+  if (options.input_type == "bipolar") {
+    if (options.input_scale != 1) throw Error("--input-scale with bipolar inputs", "leave it out");
+    result.streamline.every_input = InputFormat{1, false, 0.5, -1};
+  } else if (!options.input_type.empty()) {
     const Type type = parse_element(options.input_type);
     if (type.is_float) {
       throw Error(fmt::format("--input-type is '{}', but must be an integer", options.input_type),
