@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A published network on its whole data set: float reference, integers and hardware give the same results, with random
+stalls too, and every beat of every stream falls in the cycle that the model says.
+
+usage: run.py FOLDSTREAM SHARED NETWORK
+"""
+
+import gzip
+import json
+import pathlib
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+
+SKIPPED = 77
+MNIST = {"dataset": "mnist", "fps": 1000000, "rtl_frames": 5000}
+PIXELS = ("--input-type", "u8", "--input-scale", "255")
+
+# How each network is built and shown its data; `rtl_frames` bounds what is simulated. `frames` draws inputs where there is
+# no data set: real inputs of the intrusion network are -1 and +1, those of the keyword network are quantized to 8 bits.
+NETWORKS = {
+    "tfc-w1a1": MNIST,
+    "tfc-w1a2": MNIST | {"build": PIXELS},
+    "tfc-w2a2": MNIST,
+    "finn-tutorial-tfc-w1a1": MNIST | {"build": ("--input-type", "u8"), "eval": ("--scale", "1"), "rtl_frames": 1000},
+    "lfc-w1a1-trained": MNIST | {"fps": 20000, "eval": ("--scale", "1"), "rtl_frames": 500},
+    "lfc-w1a2-trained": MNIST | {"fps": 20000, "eval": ("--scale", "1"), "rtl_frames": 500},
+    "kws-mlp-w3a3": {"fps": 100000, "frames": lambda draw: draw.gauss(0, 40), "shape": (1, 10, 49), "rtl_frames": 100},
+    "unsw-nb15-mlp-w2a2": {"fps": 1000000, "frames": lambda draw: draw.choice((-1.0, 1.0)), "shape": (600,),
+                           "build": ("--input-type", "bipolar"), "rtl_frames": 100},
+}
+
+
+def call(program, *arguments):
+    done = subprocess.run([program, *map(str, arguments), "--json"], capture_output=True, text=True, check=False)
+    if "not installed" in done.stderr:
+        sys.stdout.write(f"skipped: {done.stderr.strip()}\n")
+        sys.exit(SKIPPED)
+    assert done.returncode == 0, (arguments, done.returncode, done.stdout, done.stderr)
+    return json.loads(done.stdout)
+
+
+def write_npy(path, shape, values, kind, code):
+    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {tuple(shape)}, }}".ljust(117) + "\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+                     + struct.pack(f"<{len(values)}{code}", *values))
+
+
+def random_data(folder, network):
+    """Frames without labels that mean anything; the engines are compared on them all the same."""
+    draw, count = random.Random(1), network["rtl_frames"]
+    size = 1
+    for dimension in network["shape"]:
+        size *= dimension
+    write_npy(folder / "X.npy", (count, *network["shape"]), [network["frames"](draw) for _ in range(count * size)], "<f4", "f")
+    write_npy(folder / "Y.npy", (count,), [0] * count, "<i8", "q")
+
+
+def main():
+    program, shared, name = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3]
+    if not shared.is_dir():
+        print(f"skipped: the models and data of {shared} are not there")
+        return SKIPPED
+    network = NETWORKS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        model = shared / "models" / f"{name}.onnx"
+        if not model.exists():
+            packed, model = model.with_suffix(".onnx.gz"), folder / f"{name}.onnx"
+            model.write_bytes(gzip.decompress(packed.read_bytes()))
+        if "dataset" in network:
+            data = ("--dataset", network["dataset"], "--data", shared / "data" / network["dataset"], *network.get("eval", ()))
+        else:
+            random_data(folder, network)
+            data = ("--dataset", "npy", "--data", folder)
+        out = folder / "out"
+        call(program, "build", model, "-o", out, "--fps", network["fps"], "--clock", 100, *network.get("build", ()))
+        found = {engine: call(program, "eval", out, *data, "--engine", engine) for engine in ("float", "integer")}
+        assert found["integer"]["mismatches"] == 0, found["integer"]
+        assert found["integer"]["correct"] == found["float"]["correct"]
+        print(f"{found['float']['total']} frames: float and integers agree, accuracy {found['float']['accuracy']:.4f}")
+
+        frames = network["rtl_frames"]
+        expected = call(program, "eval", out, *data, "--engine", "integer", "--limit", frames)
+        hardware = call(program, "eval", out, *data, "--engine", "rtl", "--limit", frames)
+        assert hardware["mismatches"] == 0, hardware
+        assert hardware["correct"] == expected["correct"] and hardware["total"] == min(frames, found["float"]["total"])
+        stalled = call(program, "eval", out, *data, "--engine", "rtl", "--limit", 50, "--stall", "0.4", "--seed", 3)
+        assert stalled["mismatches"] == 0, stalled
+        print(f"{hardware['total']} frames: hardware and integers agree, with random stalls too")
+
+        timing = call(program, "sim", out, "--frames", 4, "--engine", "rtl")
+        model = call(program, "sim", out, "--frames", 4)
+        assert timing["disagreements"] == [], timing["disagreements"]
+        assert all(timing[key] == model[key] for key in ("cycles", "latency_cycles", "interval_cycles"))
+        print(f"{timing['streams_compared']} streams: every beat in the cycle of the model; "
+              f"a frame every {timing['interval_cycles']} cycles, latency {timing['latency_cycles']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
