@@ -36,6 +36,7 @@ const std::vector<Count> kXilinxCells = {{"LUT1", {.lut = 1}},
                                          {"LUT5", {.lut = 1}},
                                          {"LUT6", {.lut = 1}},
                                          {"LUT6_2", {.lut = 1}},
+                                         {"INV", {.lut = 1}},
                                          {"RAM32M", {.lut = 4}},
                                          {"RAM64M", {.lut = 4}},
                                          {"RAM32M16", {.lut = 8}},
@@ -62,7 +63,7 @@ const std::vector<Count> kXilinxCells = {{"LUT1", {.lut = 1}},
                                          {"DSP48E2", {.dsp = 1}}};
 
 const std::vector<Count> kEcp5Cells = {
-    {"LUT4", {.lut = 1}},       {"CCU2C", {.lut = 2}},     {"TRELLIS_DPR16X4", {.lut = 6}},
+    {"LUT4", {.lut = 1}},       {"CCU2C", {.lut = 2}},     {"TRELLIS_DPR16X4", {.lut = 4}},
     {"TRELLIS_FF", {.ff = 1}},  {"DP16KD", {.bram18 = 1}}, {"PDPW16KD", {.bram18 = 1}},
     {"MULT18X18D", {.dsp = 1}}, {"ALU54B", {.dsp = 1}}};
 

@@ -11,9 +11,20 @@ the whole and its parts.
 
 import json
 import os
+import pathlib
+import re
 import sys
 
+import pyosys
 from pyosys import libyosys as ys
+
+
+def write_primitives(path):
+    """The vendor's cells that a design may instantiate, as black boxes, from Yosys's own models of them."""
+    text = (pathlib.Path(pyosys.__file__).parent / "share/xilinx/cells_sim.v").read_text(encoding="utf-8")
+    modules = re.findall(r"^module (?:LUT\w*|CARRY\w*|MUXF\w*)\b.*?^endmodule", text, re.S | re.M)
+    boxes = ["(* blackbox *)\n" + re.sub(r"specify.*?endspecify", "", module, flags=re.S) for module in modules]
+    path.write_text("\n".join(boxes), encoding="utf-8")
 
 
 def main():
@@ -27,6 +38,9 @@ def main():
         ys.run_pass(command, design)
 
     search = f"-j 1 -I lib -y lib -y {spec['technology']} -y nodes --libext .sv"
+    if spec["technology"] == "tech/xilinx":
+        write_primitives(pathlib.Path("primitives.v"))
+        search += " primitives.v"
     for node in spec["nodes"]:
         module = node["module"]
         values = " ".join(f"-G {name}={value}" for name, value in node["parameters"].items())
@@ -38,8 +52,10 @@ def main():
     run(f"read_slang {search} {boxes} --top {top} {top}.sv")
     for node in spec["nodes"]:
         for instance in node["instances"]:
-            for name in node["parameters"]:
-                run(f"setparam -unset {name} {top}/{instance}")
+            # The values are in the node's module already.
+            cell = design.module(ys.IdString(f"\\{top}")).cell(ys.IdString(f"\\{instance}"))
+            for name in [str(key) for key in cell.parameters]:
+                cell.unsetParam(ys.IdString(name))
             run(f"chtype -set {node['id']} {top}/{instance}")
     outside = top
     if spec["harness"]:
