@@ -26,9 +26,13 @@ void fold(Graph& core, const DesignOptions& options, Designed& result) {
   } else if (options.max) {
     fold_max(core, *result.part, options.share);
   } else {
-    Json file = Json::object();
-    if (!options.folding.empty()) file = parse_json(read_file(options.folding), options.folding);
-    FoldingRemarks remarks = apply_folding(core, file);
+    // An empty file names no node, which leaves every one its smallest hardware.
+    if (options.folding.empty()) {
+      apply_folding(core, Json::object());
+      return;
+    }
+    FoldingRemarks remarks =
+        apply_folding(core, parse_json(read_file(options.folding), options.folding));
     result.warnings = std::move(remarks.warnings);
     result.notes = std::move(remarks.notes);
   }

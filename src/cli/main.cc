@@ -5,10 +5,13 @@
 #include <exception>
 #include <iostream>
 #include <new>
+#include <string>
+#include <vector>
 
 #include "src/cli/command.h"
 #include "src/util/error.h"
 #include "src/util/interrupt.h"
+#include "src/util/suggest.h"
 
 namespace foldstream {
 
@@ -51,9 +54,16 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.app.exit(error);  // --help, --version
     const auto chosen = program.app.get_subcommands();
-    return report(error.what(), chosen.empty()
-                                    ? "see foldstream --help"
-                                    : "see foldstream " + chosen[0]->get_name() + " --help");
+    if (!chosen.empty()) {
+      return report(error.what(), "see foldstream " + chosen[0]->get_name() + " --help");
+    }
+    if (argc < 2) return report("a command is missing", "see foldstream --help");
+    std::vector<std::string> names;
+    for (const CLI::App* command : program.app.get_subcommands({})) {
+      names.push_back(command->get_name());
+    }
+    return report(std::string("there is no command '") + argv[1] + "'",
+                  did_you_mean(argv[1], names));
   }
   const int status = program.chosen();
   std::cout.flush();

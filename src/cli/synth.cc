@@ -41,14 +41,13 @@ const Part& device_part(const std::string& name) {
   for (const auto& [device, part] : kDevices) {
     if (lower == device) return find_part(part);
   }
-  try {
-    return find_part(name);
-  } catch (const Error& error) {
-    std::vector<std::string> names;
-    for (const auto& [device, part] : kDevices) names.emplace_back(device);
-    throw Error(error.what(),
-                "a device is a part or one of " + fmt::format("{}", fmt::join(names, ", ")));
+  for (const Part& part : parts()) {
+    if (part.name == name) return part;
   }
+  std::vector<std::string> names;
+  for (const auto& [device, part] : kDevices) names.emplace_back(device);
+  throw Error(fmt::format("there is no device '{}'", name),
+              fmt::format("a device is the name of a part or one of {}", fmt::join(names, ", ")));
 }
 
 // FINN's schema of post_synth_resources.json. A block of 36 Kbit counts as two of 18.
@@ -63,8 +62,8 @@ Json finn_resources(const Resources& used) {
 }
 
 int run(const Program& program, const Options& options) {
-  const Built built = load_built(options.folder);
   const Part& part = device_part(options.device);
+  const Built built = load_built(options.folder);
   // Another family's cells need another netlist of the same graph.
   const bool same = part.family == built.part->family;
   const Design design =

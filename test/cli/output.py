@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What `build` leaves behind: output.py FOLDSTREAM ROOT. The whole folder or nothing, the same bytes for the same input."""
+
+import hashlib
+import json
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+PROGRAM, ROOT = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
+MODEL = ROOT / "examples/mnist-mlp/mnist-mlp-w2a2.onnx"
+BUILD = [str(PROGRAM), "build", str(MODEL), "--fps", "100000", "-o"]
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def call(arguments, **options):
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=300, **options)
+
+
+def same_bytes(folder):
+    first, second = folder / "a" / "out", folder / "b" / "out"
+    for path in (first, second):
+        path.parent.mkdir()
+        done = call([*BUILD, str(path)])
+        assert done.returncode == 0, done.stderr
+    one, two = contents(first), contents(second)
+    for name in ("report/time_per_step.json",):
+        one.pop(name), two.pop(name)
+    assert one == two, [name for name in one if one[name] != two.get(name)]
+
+
+def manifest_names_every_file(folder):
+    out = folder / "out"
+    assert call([*BUILD, str(out)]).returncode == 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    hashes = {name: hashlib.sha256(text).hexdigest() for name, text in contents(out).items()}
+    for name in ("manifest.json", "report/time_per_step.json"):
+        hashes.pop(name)
+    assert hashes == manifest["files"]
+
+
+def own_output_is_replaced(folder):
+    out = folder / "out"
+    assert call([*BUILD, str(out)]).returncode == 0
+    (out / "left-over.txt").write_text("old")
+    assert call([*BUILD, str(out) + "/"]).returncode == 0
+    assert not (out / "left-over.txt").exists()
+    assert os.listdir(folder) == ["out"], os.listdir(folder)
+
+
+def foreign_folder_is_kept(folder):
+    out = folder / "out"
+    out.mkdir()
+    (out / "thesis.txt").write_text("mine")
+    done = call([*BUILD, str(out)])
+    assert done.returncode == 2 and "did not write" in done.stderr, done
+    assert os.listdir(folder) == ["out"] and os.listdir(out) == ["thesis.txt"]
+
+
+def full_disk_leaves_nothing(folder):
+    done = call([*BUILD, str(folder / "out")],
+                preexec_fn=lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+                                    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))))
+    assert done.returncode == 2 and "can't write" in done.stderr and "free some space" in done.stderr, done
+    assert os.listdir(folder) == [], os.listdir(folder)
+
+
+def full_disk_keeps_the_old_output(folder):
+    out = folder / "out"
+    assert call([*BUILD, str(out)]).returncode == 0
+    before = contents(out)
+    done = call([*BUILD, str(out)], preexec_fn=lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+                                                      resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))))
+    assert done.returncode == 2 and contents(out) == before and os.listdir(folder) == ["out"]
+
+
+def interruption_leaves_nothing(folder):
+    # At whatever moment the signal comes: before, while and after the files are written.
+    finished = 0
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        for delay in (0.005, 0.02, 0.04, 0.08, 0.16, 0.4):
+            process = subprocess.Popen([*BUILD, str(folder / "out")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(delay)
+            process.send_signal(signal_number)
+            status = process.wait(timeout=60)
+            if status == 0:
+                finished += 1
+                manifest = json.loads((folder / "out" / "manifest.json").read_text())
+                assert set(manifest["files"]) <= set(contents(folder / "out"))
+                subprocess.run(["rm", "-r", str(folder / "out")], check=True)
+            # A signal that comes before it is caught ends the program as usual; no folder was begun then.
+            assert os.listdir(folder) == [], (signal_number, delay, status, os.listdir(folder))
+    return f"{finished} of 12 had finished"
+
+
+def unwritable_place(folder):
+    file = folder / "file"
+    file.write_text("")
+    done = call([*BUILD, str(file)])
+    assert done.returncode == 2 and "is not a folder" in done.stderr, done
+    done = call([*BUILD, str(file / "out")])
+    assert done.returncode == 2 and done.stderr.startswith("error: can't"), done
+
+
+def changed_design_is_noticed(folder):
+    out = folder / "out"
+    assert call([*BUILD, str(out)]).returncode == 0
+    (out / "design.fst").write_text((out / "design.fst").read_text() + "\n")
+    done = call([str(PROGRAM), "sim", str(out)])
+    assert done.returncode == 2 and "was changed since" in done.stderr, done
+
+
+def folding_reads_back(folder):
+    first, second = folder / "first", folder / "second"
+    assert call([*BUILD, str(first)]).returncode == 0
+    done = call([str(PROGRAM), "build", str(MODEL), "--folding", str(first / "final_hw_config.json"), "-o", str(second)])
+    assert done.returncode == 0, done.stderr
+    assert (first / "design.fst").read_bytes() == (second / "design.fst").read_bytes()
+
+
+def little_memory_is_an_error(folder):
+    limit = 150 << 20
+    text = 'foldstream 1\ngraph "g"\n%0 "x" = input {shape=[1, 90000000], type="f32"} : f32[1,90000000]\n'
+    text += '%1 "y" = relu %0 : f32[1,90000000]\noutput "y" %1\n'
+    (folder / "model.fst").write_text(text)
+    array = b"\x93NUMPY\x01\x00" + bytes([118, 0])
+    array += b"{'descr': '|u1', 'fortran_order': False, 'shape': (1, 90000000), }".ljust(117) + b"\n"
+    with open(folder / "x.npy", "wb") as file:
+        file.write(array)
+        file.truncate(len(array) + 90000000)
+    done = call([str(PROGRAM), "run", "model.fst", "--input", "x.npy", "--output", "y.npy"], cwd=folder,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+    assert done.returncode == 2 and "not enough memory" in done.stderr, done
+    assert not (folder / "y.npy").exists()
+
+
+def main():
+    checks = [same_bytes, manifest_names_every_file, own_output_is_replaced, foreign_folder_is_kept, full_disk_leaves_nothing,
+              full_disk_keeps_the_old_output, interruption_leaves_nothing, unwritable_place, changed_design_is_noticed,
+              folding_reads_back, little_memory_is_an_error]
+    for check in checks:
+        with tempfile.TemporaryDirectory() as folder:
+            print(check.__name__, check(pathlib.Path(folder)) or "", flush=True)
+
+
+main()
