@@ -37,7 +37,11 @@ def read_digits(package):
 def select(digits, per_class):
     """Evenly spaced digits of each class, the classes taking turns."""
     by_class = [[digit for digit in digits if digit[1] == label] for label in range(CLASSES)]
-    return [by_class[label][index * len(by_class[label]) // per_class] for index in range(per_class) for label in range(CLASSES)]
+    return [
+        by_class[label][index * len(by_class[label]) // per_class]
+        for index in range(per_class)
+        for label in range(CLASSES)
+    ]
 
 
 def write_idx(path, magic, sizes, payload):

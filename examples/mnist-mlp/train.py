@@ -102,7 +102,9 @@ def read_idx(path):
 
 
 def read_digits(folder, name):
-    return read_idx(folder / f"{name}-images-idx3-ubyte.gz").reshape(-1, PIXELS), read_idx(folder / f"{name}-labels-idx1-ubyte.gz").long()
+    return read_idx(folder / f"{name}-images-idx3-ubyte.gz").reshape(-1, PIXELS), read_idx(
+        folder / f"{name}-labels-idx1-ubyte.gz"
+    ).long()
 
 
 def without(pixels, labels, held_out):

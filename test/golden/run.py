@@ -1,18 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs golden tests (decision 0005): run.py [--bless] FOLDSTREAM FILE...
+"""Runs golden tests (decision 0005): run.py [--bless] FOLDSTREAM FILE... Exit 0 when every file is as printed, 1 when one is not.
 
-A file holds a comment, a line `run: foldstream ...`, and what goes in and must come out, whole:
+A golden file opens with comments (#), then says what to do in an empty folder:
 
-    # what this shows
-    run: foldstream opt - --pass fold_constants
-    ---- in
-    ...
-    ---- out
-    ...
+    copy: SOURCE NAME [BYTES]     a file of the repository, or its first bytes
+    run: foldstream ARGUMENTS     several lines run one after the other
 
-`---- err` instead of `---- out` is what standard error must be, of a command that fails with status 2. --bless writes
-what came out into the file; the difference is then read by a person like any other change.
+Sections follow: `---- in` (standard input), `---- file NAME`, then what must come out of all runs together: `---- out`,
+`---- err` (both absent when empty) and `---- exit` (of the last run, absent for 0). --bless writes what came out into
+the file; the difference is then read by a person like any other change.
 """
 
 import difflib
@@ -22,50 +19,76 @@ import subprocess
 import sys
 import tempfile
 
-
-def sections(text):
-    """The head of the file, and its sections by name."""
-    head, *rest = text.split("---- ")
-    return head, {part.split("\n", 1)[0]: part.split("\n", 1)[1] for part in rest}
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def run(foldstream, head, given):
-    (line,) = [line for line in head.splitlines() if line.startswith("run: foldstream ")]
-    arguments = shlex.split(line.removeprefix("run: foldstream "))
+def parse(text):
+    """The lines before the first section, and the sections in order."""
+    opening, sections, current = [], {}, None
+    for line in text.splitlines(keepends=True):
+        if line.startswith("---- "):
+            current = line[5:].strip()
+            sections[current] = ""
+        elif current is None:
+            opening.append(line)
+        else:
+            sections[current] += line
+    return opening, sections
+
+
+def execute(program, opening, sections):
+    out = err = ""
+    status = 0
     with tempfile.TemporaryDirectory() as folder:
-        return subprocess.run([foldstream, *arguments], input=given, cwd=folder, capture_output=True, text=True)
+        folder = pathlib.Path(folder)
+        for name, content in sections.items():
+            if name.startswith("file "):
+                (folder / name[5:]).write_text(content)
+        for line in opening:
+            if line.startswith("copy:"):
+                source, name, *size = shlex.split(line[5:])
+                content = (ROOT / source).read_bytes()
+                (folder / name).write_bytes(content[: int(size[0])] if size else content)
+        for line in opening:
+            if line.startswith("run: foldstream"):
+                done = subprocess.run([program, *shlex.split(line[15:])], cwd=folder, input=sections.get("in", ""),
+                                      capture_output=True, text=True, timeout=50)
+                out += done.stdout
+                err += done.stderr
+                status = done.returncode
+    return {"out": out, "err": err, "exit": f"{status}\n" if status else ""}
 
 
-def test(foldstream, path, bless):
-    text = path.read_text()
-    head, parts = sections(text)
-    result = run(foldstream, head, parts.get("in", ""))
-    expected = "err" if "err" in parts else "out"
-    found = result.stderr if expected == "err" else result.stdout
-    wanted_status = 2 if expected == "err" else 0
-    if result.returncode != wanted_status:
-        print(f"{path.name}: status {result.returncode}, expected {wanted_status}\n{result.stderr}")
-        return False
-    if found == parts.get(expected, ""):
-        return True
-    if bless:
-        path.write_text(head + "".join(f"---- {name}\n{body}" for name, body in {**parts, expected: found}.items()))
-        print(f"{path.name}: blessed")
-        return True
-    difference = difflib.unified_diff(
-        parts.get(expected, "").splitlines(True), found.splitlines(True), path.name, "what came out"
-    )
-    sys.stdout.writelines(difference)
-    return False
+def render(opening, sections, found):
+    text = "".join(opening)
+    for name, content in sections.items():
+        if name not in found:
+            text += f"---- {name}\n{content}"
+    for name, content in found.items():
+        if content:
+            text += f"---- {name}\n{content}"
+    return text
 
 
 def main():
     arguments = [argument for argument in sys.argv[1:] if argument != "--bless"]
-    foldstream = pathlib.Path(arguments[0]).resolve()
-    results = [test(foldstream, pathlib.Path(name), "--bless" in sys.argv) for name in arguments[1:]]
-    print(f"{sum(results)} of {len(results)} golden tests as expected")
-    sys.exit(0 if results and all(results) else 1)
+    program, files = str(pathlib.Path(arguments[0]).resolve()), [pathlib.Path(name) for name in arguments[1:]]
+    failed = 0
+    for path in files:
+        wanted = path.read_text()
+        opening, sections = parse(wanted)
+        found = render(opening, sections, execute(program, opening, sections))
+        if found == wanted:
+            continue
+        if "--bless" in sys.argv:
+            path.write_text(found)
+            print(f"wrote {path}")
+            continue
+        failed += 1
+        sys.stdout.writelines(difflib.unified_diff(wanted.splitlines(keepends=True), found.splitlines(keepends=True),
+                                                   "expected", "found"))
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
