@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "src/ir/folding.h"
 #include "src/ops/mvau/mvau.h"
@@ -44,12 +45,17 @@ bool fits_words(const Type& type) { return type.min() >= INT16_MIN && type.max()
 }  // namespace
 
 WeightFormat weight_format(const Tensor& w) {
-  int64_t even = 0;
-  for (int64_t value : w.ints) even += ~value & 1;
-  const auto [lo, hi] = std::minmax_element(w.ints.begin(), w.ints.end());
-  if (even == 0 && *lo == -1 && *hi <= 1) return {true, false, 1};
-  const Type type = type_for_range(std::min<int64_t>(*lo, 0), std::max<int64_t>(*hi, 0), {});
-  return {false, type.is_signed, type.bits};
+  // Bitwise only, so that it vectorises: this is asked for every folding of every layer.
+  int64_t not_bipolar = 0, magnitude = 0, sign = 0;
+  for (int64_t value : w.ints) {
+    not_bipolar |= (value + 1) & ~int64_t{2};
+    magnitude |= value ^ (value >> 63);
+    sign |= value;
+  }
+  if (not_bipolar == 0 && sign < 0) return {true, false, 1};
+  const int bits = std::bit_width(static_cast<uint64_t>(magnitude));
+  return sign < 0 ? WeightFormat{false, true, bits + 1}
+                  : WeightFormat{false, false, std::max(bits, 1)};
 }
 
 Range row_range(const Tensor& w, int64_t row, const Type& in) {
