@@ -3,7 +3,6 @@
 
 #include <map>
 #include <mutex>
-#include <numeric>
 #include <tuple>
 
 namespace foldstream::arith {
@@ -40,24 +39,43 @@ CompareSpec thresholding_spec(const Thresholds& thresholds, int64_t lanes, int64
   return spec;
 }
 
-int thresholding_latency(int64_t levels, int64_t folds, foldstream::Family family) {
-  // Depends on nothing else, and is asked for often.
+namespace {
+
+// A lane of evenly spaced thresholds, built once: latency and cost are asked for often.
+Generated typical(int64_t levels, int64_t folds, int64_t value_bits, foldstream::Family family) {
   static std::mutex mutex;
-  static std::map<std::tuple<int64_t, int64_t, foldstream::Family>, int> known;
+  static std::map<std::tuple<int64_t, int64_t, int64_t, foldstream::Family>, Generated> known;
   const std::lock_guard lock(mutex);
-  const auto [entry, is_new] = known.try_emplace({levels, folds, family}, 0);
+  const auto [entry, is_new] = known.try_emplace({levels, folds, value_bits, family});
   if (is_new) {
     CompareSpec spec;
     spec.folds = static_cast<int>(folds);
     spec.family = family_of(family);
     spec.levels_per_register = levels_per_register(levels);
-    std::vector<int64_t> row(levels);
-    std::iota(row.begin(), row.end(), 0);
-    spec.thresholds.assign(folds, row);
-    spec.value_bits = 17;
-    entry->second = compare(spec).latency;
+    spec.value_bits = static_cast<int>(value_bits);
+    spec.value_signed = false;
+    for (int64_t fold = 0; fold < folds; ++fold) {
+      auto& row = spec.thresholds.emplace_back();
+      for (int64_t i = 1; i <= levels; ++i) {
+        row.push_back(((i << value_bits) + fold) / (levels + 1));
+      }
+    }
+    Generated generated = compare(spec);
+    entry->second.latency = generated.latency;
+    entry->second.cost = generated.cost;
   }
   return entry->second;
+}
+
+}  // namespace
+
+int thresholding_latency(int64_t levels, int64_t folds, foldstream::Family family) {
+  return typical(levels, folds, 12, family).latency;
+}
+
+Cost thresholding_cost(int64_t levels, int64_t folds, int64_t value_bits,
+                       foldstream::Family family) {
+  return typical(levels, folds, value_bits, family).cost;
 }
 
 }  // namespace foldstream::arith

@@ -19,7 +19,9 @@ CompareSpec thresholding_spec(const Thresholds& thresholds, int64_t lanes, int64
                               const foldstream::Type& value, const std::vector<int64_t>& offset,
                               foldstream::Family family);
 
-// The latency of such a comparator.
+// The latency of such a comparator, and the cost of one lane of typical thresholds.
 int thresholding_latency(int64_t levels, int64_t folds, foldstream::Family family);
+Cost thresholding_cost(int64_t levels, int64_t folds, int64_t value_bits,
+                       foldstream::Family family);
 
 }  // namespace foldstream::arith

@@ -98,6 +98,41 @@ void add_output_queue(SvModule& module, const Rhythm& rhythm, int64_t width,
                    {"pop_o", "pop"}});
 }
 
+double block_memories(int64_t width, int64_t depth) {
+  // A block of 18 Kbit is 36 bits wide at most, and half as wide each time it is twice as deep.
+  double fewest = -1;
+  for (int64_t lanes = 36, words = 512; lanes >= 1; lanes /= 2, words *= 2) {
+    const double blocks = static_cast<double>((width + lanes - 1) / lanes) *
+                          static_cast<double>((depth + words - 1) / words);
+    if (fewest < 0 || blocks < fewest) fewest = blocks;
+  }
+  return fewest;
+}
+
+Cost memory_cost(int64_t width, int64_t depth) {
+  Cost cost;
+  if (depth > kLutQueueDepth) {
+    cost.bram18 = block_memories(width, depth);
+  } else {
+    // Four LUTs hold six bits of 32 words or three of 64.
+    const int64_t bits = depth <= 32 ? 6 : 3;
+    cost.lut = 4.0 * static_cast<double>((width + bits - 1) / bits);
+  }
+  return cost;
+}
+
+Cost queue_cost(const Rhythm& rhythm, int64_t width) {
+  Cost cost;
+  if (rhythm.queue == 1) {
+    cost.lut = 3, cost.ff = static_cast<double>(width) + 2;
+    return cost;
+  }
+  const auto pointer = static_cast<double>(std::bit_width(static_cast<uint64_t>(rhythm.queue - 1)));
+  cost = memory_cost(width, rhythm.queue);
+  cost.lut += 3 + 4 * pointer, cost.ff += 2 + 3 * pointer;
+  return cost;
+}
+
 void add_top(const SvModule& module, Hardware& hardware) {
   hardware.top = module.name();
   hardware.modules.push_back({module.name() + ".sv", module.text()});

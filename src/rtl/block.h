@@ -31,6 +31,12 @@ void add_beat_issue(SvModule& module);
 void add_output_queue(SvModule& module, const Rhythm& rhythm, int64_t width,
                       const std::string& give, const std::string& push, const std::string& data);
 
+// What queue and credits cost, a LUT memory of so many words, and the block memories (of 18 Kbit)
+// of a deeper one; in the primitives of Xilinx 7-series, which are near those of other families.
+Cost queue_cost(const Rhythm& rhythm, int64_t width);
+Cost memory_cost(int64_t width, int64_t depth);
+double block_memories(int64_t width, int64_t depth);
+
 // Makes `module` the top of the hardware, and lists the library modules that all its files use.
 void add_top(const SvModule& module, Hardware& hardware);
 

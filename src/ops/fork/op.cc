@@ -48,6 +48,13 @@ Rhythm rhythm(const Node& node, Family) {
   return rhythm;
 }
 
+Cost cost(const Node& node, Family family) {
+  Cost cost;
+  const Rhythm steps = rhythm(node, family);
+  for (const Stream& stream : ports(node).out) cost += queue_cost(steps, stream.width());
+  return cost;
+}
+
 Hardware emit(const Node& node, Family family, const std::string& instance) {
   const Stream stream = ports(node).in[0];
   const Rhythm steps = rhythm(node, family);
@@ -99,6 +106,7 @@ const Op op_fork{.name = "fork",
                  .folds = folds,
                  .ports = ports,
                  .rhythm = rhythm,
+                 .cost = cost,
                  .emit = emit,
                  .finn_name = "DuplicateStreams"};
 

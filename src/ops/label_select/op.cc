@@ -71,6 +71,16 @@ Rhythm rhythm(const Node& node, Family) {
   return rhythm;
 }
 
+// Each element is compared with each label's; what is larger moves both.
+Cost cost(const Node& node, Family family) {
+  const Stream in = ports(node).in[0], out = ports(node).out[0];
+  Cost cost = queue_cost(rhythm(node, family), out.width());
+  const auto word = static_cast<double>(in.bits + out.bits);
+  cost.lut += static_cast<double>(in.lanes * out.lanes) * (word + static_cast<double>(in.bits)) + 8;
+  cost.ff += static_cast<double>(in.width()) + static_cast<double>(out.lanes) * word + 10;
+  return cost;
+}
+
 Hardware emit(const Node& node, Family family, const std::string& instance) {
   const Stream in = ports(node).in[0], out = ports(node).out[0];
   const Rhythm steps = rhythm(node, family);
@@ -124,6 +134,7 @@ const Op op_label_select{.name = "label_select",
                          .folds = folds,
                          .ports = ports,
                          .rhythm = rhythm,
+                         .cost = cost,
                          .emit = emit,
                          .finn_name = "LabelSelect"};
 

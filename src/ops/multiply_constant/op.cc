@@ -64,6 +64,14 @@ Rhythm rhythm(const Node& node, Family) {
   return rhythm;
 }
 
+Cost cost(const Node& node, Family family) {
+  const Stream in = ports(node).in[0], out = ports(node).out[0];
+  Cost cost = queue_cost(rhythm(node, family), out.width());
+  cost.lut += static_cast<double>(out.width() * in.bits) / 2 + 4;
+  cost.ff += static_cast<double>(in.width() + out.width()) + 8;
+  return cost;
+}
+
 // One lane: its constants by fold, and the value with enough bits for the result.
 void add_lane(SvModule& module, const Node& node, const std::string& value, int64_t lane,
               int64_t folds) {
@@ -140,6 +148,7 @@ const Op op_multiply_constant{.name = "multiply_constant",
                               .folds = folds,
                               .ports = ports,
                               .rhythm = rhythm,
+                              .cost = cost,
                               .emit = emit,
                               .counts = counts,
                               .finn_name = "ChannelwiseOp"};

@@ -8,8 +8,11 @@
 #include <map>
 #include <mutex>
 #include <tuple>
+#include <vector>
 
+#include "src/arith/constant_matrix.h"
 #include "src/arith/dot.h"
+#include "src/arith/dot_embedded.h"
 #include "src/arith/thresholding.h"
 #include "src/ops/mvau/mvau.h"
 #include "src/rtl/block.h"
@@ -18,14 +21,39 @@
 namespace foldstream::mvau {
 namespace {
 
-constexpr int64_t kTableDepth = 64;  // words of weights in look-up tables; more are block memory
+constexpr int64_t kEmbeddedWords = 8;  // words of weights that tables hold besides multiplying
+constexpr int64_t kTableDepth = 64;    // words of weights in look-up tables; more are block memory
 
 int unsigned_width(int64_t maximum) {
   return std::max(1, static_cast<int>(std::bit_width(static_cast<uint64_t>(maximum))));
 }
 
-// Registers inside the sum: none for what one or two levels of counters add.
-int dot_levels_per_register(int64_t product_bits) { return product_bits <= 24 ? 0 : 2; }
+// Registers inside a sum of so many bits of one weight. A rule of few numbers, since rhythm asks
+// for every candidate of a folding search; generators are then told to keep to it.
+int64_t sum_registers(int64_t lanes, const Type& in, const Type& w) {
+  const int64_t height = lanes * std::min(in.bits, w.bits);
+  return height <= 24 ? 0 : height <= 128 ? 1 : height <= 768 ? 2 : 3;
+}
+
+int64_t latency_of(const arith::Dot& dot) { return dot.module().latency; }
+int64_t latency_of(const arith::DotEmbedded& dot) { return dot.module.latency; }
+int64_t latency_of(const arith::ConstantMatrix& matrix) { return matrix.module.latency; }
+
+// What `make(levels_per_register)` gives with the most registers that stay within `registers`.
+template <class Make>
+auto within(int64_t registers, const Make& make) {
+  if (registers > 0) {
+    for (int levels = 2; levels <= 6; ++levels) {
+      auto made = make(levels);
+      if (latency_of(made) <= registers) return made;
+    }
+  }
+  return make(0);
+}
+
+arith::Type activation_type(const Type& type) {
+  return {type.is_signed ? arith::Coding::kSigned : arith::Coding::kUnsigned, type.bits};
+}
 
 arith::DotSpec dot_spec(const Node& node, const Folding& folding, Family family) {
   const WeightFormat format = weight_format(*node.tensor("w"));
@@ -37,29 +65,61 @@ arith::DotSpec dot_spec(const Node& node, const Folding& folding, Family family)
                  : format.is_signed ? arith::Coding::kSigned
                                     : arith::Coding::kUnsigned,
                  format.bits};
-  spec.activation = {in.is_signed ? arith::Coding::kSigned : arith::Coding::kUnsigned, in.bits};
+  spec.activation = activation_type(in);
   spec.family = arith::family_of(family);
-  spec.levels_per_register = dot_levels_per_register(folding.simd * format.bits * in.bits);
   return spec;
 }
 
-// The latencies of generated parts depend on a few numbers each, and rhythm asks often.
-template <class Key, class Make>
-int remembered(const Key& key, const Make& make) {
-  static std::mutex mutex;
-  static std::map<Key, int> latencies;
-  const std::lock_guard lock(mutex);
-  const auto found = latencies.find(key);
-  return found != latencies.end() ? found->second : latencies.emplace(key, make()).first->second;
+// Sums of some size rest before they are compared.
+bool registers_sums(int64_t columns, const Type& in) { return columns * in.bits > 32; }
+
+// The whole matrix in logic.
+arith::ConstantMatrixSpec matrix_spec(const Node& node, const Shape& shape, Family family) {
+  arith::ConstantMatrixSpec spec;
+  spec.activation = activation_type(shape.in);
+  spec.family = arith::family_of(family);
+  spec.register_sums = shape.thresholds && registers_sums(shape.columns, shape.in);
+  for (int64_t row = 0; row < shape.rows; ++row) {
+    const auto first = node.tensor("w")->ints.begin() + row * shape.columns;
+    spec.weights.emplace_back(first, first + shape.columns);
+    if (!shape.thresholds) continue;
+    const int64_t* t = shape.thresholds->row(row);
+    spec.thresholds.emplace_back(t, t + shape.thresholds->levels());
+    spec.inverted.push_back(shape.thresholds->flipped(row));
+  }
+  return spec;
 }
 
-int dot_latency(arith::DotSpec spec) {
-  if (spec.levels_per_register == 0) return 0;
-  spec.rows = 1;
-  return remembered(
-      std::tuple(spec.lanes, spec.weight.coding, spec.weight.bits, spec.activation.coding,
-                 spec.activation.bits, spec.family, spec.levels_per_register),
-      [&] { return arith::Dot(spec).module().latency; });
+// Weights in the tables that multiply.
+arith::DotEmbeddedSpec embedded_spec(const Node& node, const Folding& folding, Family family) {
+  const Tensor& w = *node.tensor("w");
+  const int64_t columns = w.type.shape[1];
+  arith::DotEmbeddedSpec spec;
+  spec.activation = activation_type(node.in_type(0));
+  spec.family = arith::family_of(family);
+  for (int64_t row = 0; row < folding.row_folds; ++row) {
+    for (int64_t column = 0; column < folding.column_folds; ++column) {
+      auto& word = spec.weights.emplace_back();
+      for (int64_t r = 0; r < folding.pe; ++r) {
+        const auto first =
+            w.ints.begin() + (row * folding.pe + r) * columns + column * folding.simd;
+        word.emplace_back(first, first + folding.simd);
+      }
+    }
+  }
+  return spec;
+}
+
+// Where the weights are: constants of the logic, tables that multiply, or a memory.
+enum class Form { unfolded, embedded, memory };
+
+Form form(const Node& node, const Folding& folding, Family family) {
+  const int64_t words = folding.row_folds * folding.column_folds;
+  if (words == 1) return Form::unfolded;
+  const bool fits =
+      family == Family::xilinx && words <= kEmbeddedWords &&
+      arith::dot_embedded_fits(activation_type(node.in_type(0)), static_cast<int>(words));
+  return fits ? Form::embedded : Form::memory;
 }
 
 bool replays(const Folding& folding) { return folding.row_folds > 1; }
@@ -70,9 +130,16 @@ bool replays_from_memory(const Folding& folding) {
 }  // namespace
 
 int64_t pipeline_stages(const Node& node, const Folding& folding, Family family) {
-  int64_t stages = 1 + (replays_from_memory(folding) ? 1 : 0);  // words of vector and weights
-  stages += dot_latency(dot_spec(node, folding, family)) + 1;   // accumulator
-  if (const Tensor* t = node.tensor("t")) {
+  const Type& in = node.in_type(0);
+  const Type& w = node.tensor("w")->type;
+  const Tensor* t = node.tensor("t");
+  const int64_t registers = sum_registers(folding.simd, in, w);
+  if (form(node, folding, family) == Form::unfolded) {
+    return 1 + registers + (t != nullptr && registers_sums(folding.simd, in) ? 1 : 0);
+  }
+  // Words of vector and weights; products; accumulator; thresholds.
+  int64_t stages = 1 + (replays_from_memory(folding) ? 1 : 0) + registers + 1;
+  if (t != nullptr) {
     stages += arith::thresholding_latency(t->type.shape[1], folding.row_folds, family);
   }
   return stages;
@@ -89,11 +156,6 @@ class Emitter {
         rhythm_(rhythm),
         family_(family),
         instance_(instance),
-        dot_([&] {
-          arith::DotSpec spec = dot_spec(node, folding_, family);
-          spec.name = instance + "_dot";
-          return arith::Dot(spec);
-        }()),
         module_(instance,
                 fmt::format("Matrix-vector unit: {} rows of {}, {} x {} at once{}.", shape_.rows,
                             shape_.columns, folding_.pe, folding_.simd,
@@ -104,13 +166,28 @@ class Emitter {
   Hardware emit() {
     const int64_t simd_width = folding_.simd * shape_.in.bits;
     add_block_ports(module_, simd_width, folding_.pe * shape_.out.bits);
-    control();
-    const std::string vector = vector_words(simd_width);
-    const std::string weights = weight_words();
-    dot_products(vector, weights);
-    accumulators();
-    result();
-    add_output_queue(module_, rhythm_, folding_.pe * shape_.out.bits, "give", push_, result_);
+    const Form where = form(node_, folding_, family_);
+    std::string give = "give";
+    if (where == Form::unfolded) {
+      give = "issue";
+      matrix(simd_width);
+    } else {
+      control();
+      vector_words(simd_width);
+      if (where == Form::embedded) {
+        embedded_products();
+      } else {
+        memory_products();
+      }
+      accumulators();
+      result();
+    }
+    // A part that came out with fewer registers than the rule allows is made as late as it says.
+    const int64_t late = pipeline_stages(node_, folding_, family_) - stage_;
+    FOLDSTREAM_CHECK(late >= 0);
+    push_ = delayed_control(module_, push_, late);
+    result_ = delayed_data(module_, result_, folding_.pe * shape_.out.bits, late);
+    add_output_queue(module_, rhythm_, folding_.pe * shape_.out.bits, give, push_, result_);
     add_top(module_, hardware_);
     return std::move(hardware_);
   }
@@ -146,13 +223,57 @@ class Emitter {
          {"word_o", "word"}});
   }
 
-  // The beat of the vector that the step uses, in a register of stage word_stage_.
-  std::string vector_words(int64_t width) {
+  void matrix(int64_t width) {
+    add_beat_issue(module_);
+    module_.comment("The whole matrix");
+    const std::string vector = delayed_data(module_, "s_data_i", width, 1);
+    arith::ConstantMatrixSpec spec = matrix_spec(node_, shape_, family_);
+    spec.name = instance_ + "_matrix";
+    const int64_t registers = sum_registers(folding_.simd, shape_.in, shape_.w->type);
+    const arith::ConstantMatrix matrix =
+        within(registers + (spec.register_sums ? 1 : 0), [&](int levels) {
+          spec.levels_per_register = levels;
+          return arith::constant_matrix(spec);
+        });
+    const bool thresholds = shape_.thresholds.has_value();
+    const int bits = thresholds ? shape_.out.bits : matrix.sum_width;
+    const auto rows = static_cast<int>(shape_.rows);
+    module_.wire("result", rows * bits);
+    add_instance(matrix.module, "u_matrix",
+                 {{"activations_i", vector}, {thresholds ? "result_o" : "sums_o", "result"}});
+    stage_ = 1 + matrix.module.latency;
+    push_ = delayed_control(module_, "issue", stage_);
+    result_ = "result";
+    if (bits == shape_.out.bits) return;
+    // The generator's sums are wider than the results by bits that repeat the sign, or narrower.
+    std::vector<std::string> words;
+    for (int row = rows; row-- > 0;) {
+      const int kept = std::min(bits, shape_.out.bits);
+      std::string word = SvModule::slice("result", rows * bits, row * bits, kept);
+      if (kept < shape_.out.bits) word = fmt::format("{}'($signed({}))", shape_.out.bits, word);
+      words.push_back(word);
+    }
+    module_.wire("sums", rows * shape_.out.bits);
+    module_.assign("sums", SvModule::concat(words));
+    result_ = "sums";
+  }
+
+  void add_instance(const arith::Generated& generated, const std::string& name,
+                    SvBindings connections) {
+    if (generated.latency > 0) connections.insert(connections.begin(), {"clk_i", "clk_i"});
+    module_.instance(generated.name, name, {}, connections);
+    for (const arith::SvSource& source : generated.sources) {
+      hardware_.modules.push_back({source.name + ".sv", source.text});
+    }
+  }
+
+  // The beat of the vector that the step uses, in the register vector_q.
+  void vector_words(int64_t width) {
     module_.comment("Vector");
     module_.wire("vector_q", static_cast<int>(width));
-    word_stage_ = 1;
+    stage_ = 1;
     if (replays_from_memory(folding_)) {
-      word_stage_ = 2;
+      stage_ = 2;
       module_.instance("fst_mvau_replay", "u_replay",
                        {{"Width", text(width)}, {"Depth", text(folding_.column_folds)}},
                        {{"clk_i", "clk_i"},
@@ -165,38 +286,34 @@ class Emitter {
     } else {
       module_.register_data("vector_q", "s_data_i");
     }
-    return "vector_q";
   }
 
   // Word of weights w: for each of the rows worked on together its stored bits, row 0 lowest.
-  std::vector<bool> weight_word(int64_t row_fold, int64_t column_fold) const {
+  std::vector<bool> weight_word(const arith::Dot& dot, int64_t row_fold,
+                                int64_t column_fold) const {
     std::vector<bool> bits;
     for (int64_t r = 0; r < folding_.pe; ++r) {
       const int64_t* row = shape_.w->ints.data() + (row_fold * folding_.pe + r) * shape_.columns;
       const auto stored =
-          dot_.stored_bits({row + column_fold * folding_.simd, static_cast<size_t>(folding_.simd)});
+          dot.stored_bits({row + column_fold * folding_.simd, static_cast<size_t>(folding_.simd)});
       bits.insert(bits.end(), stored.begin(), stored.end());
     }
     return bits;
   }
 
-  std::string weight_words() {
+  void weight_words(const arith::Dot& dot) {
     const int64_t words = folding_.row_folds * folding_.column_folds;
     std::vector<std::vector<bool>> content;
     for (int64_t row = 0; row < folding_.row_folds; ++row) {
       for (int64_t column = 0; column < folding_.column_folds; ++column) {
-        content.push_back(weight_word(row, column));
+        content.push_back(weight_word(dot, row, column));
       }
     }
     FOLDSTREAM_CHECK(static_cast<int64_t>(content.size()) == words);
     const auto width = static_cast<int64_t>(content[0].size());
     module_.comment("Weights");
     module_.wire("weights", static_cast<int>(width));
-    if (words == 1) {
-      module_.assign("weights", SvModule::constant(content[0]));
-      return "weights";
-    }
-    const std::string address = delayed_data(module_, "word", word_width_, word_stage_ - 1);
+    const std::string address = delayed_data(module_, "word", word_width_, stage_ - 1);
     const std::string name = instance_ + "_weights";
     if (words <= kTableDepth) {
       std::vector<bool> table(64 * width);
@@ -207,7 +324,7 @@ class Emitter {
           "fst_mvau_table", "u_weights",
           {{"Width", text(width)}, {"Depth", text(words)}, {"Table", SvModule::constant(table)}},
           {{"clk_i", "clk_i"}, {"address_i", address}, {"data_o", "weights"}});
-      return "weights";
+      return;
     }
     SvModule memory(name, fmt::format("{} words of weights in block memory.", words),
                     "Latency 1, interval 1.");
@@ -236,110 +353,114 @@ class Emitter {
     }
     FOLDSTREAM_CHECK(std::count(image.text.begin(), image.text.end(), '\n') == words);
     hardware_.memories.push_back(std::move(image));
-    return "weights";
   }
 
-  void add_generated(const arith::Generated& generated) {
-    for (const arith::SvSource& source : generated.sources) {
-      hardware_.modules.push_back({source.name + ".sv", source.text});
+  void memory_products() {
+    arith::DotSpec spec = dot_spec(node_, folding_, family_);
+    spec.name = instance_ + "_dot";
+    const int64_t registers = sum_registers(folding_.simd, shape_.in, shape_.w->type);
+    const arith::Dot dot = within(registers, [&](int levels) {
+      spec.levels_per_register = levels;
+      return arith::Dot(spec);
+    });
+    weight_words(dot);
+    module_.comment("Dot products, without each row's constant");
+    partial_width_ = dot.partial_width();
+    module_.wire("partial", static_cast<int>(folding_.pe) * partial_width_);
+    add_instance(
+        dot.module(), "u_dot",
+        {{"weights_i", "weights"}, {"activations_i", "vector_q"}, {"partial_o", "partial"}});
+    stage_ += dot.module().latency;
+    for (int64_t row = 0; row < shape_.rows; ++row) {
+      constants_.push_back(dot.row_constant(
+          {shape_.w->ints.data() + row * shape_.columns, static_cast<size_t>(shape_.columns)}));
     }
   }
 
-  void dot_products(const std::string& vector, const std::string& weights) {
-    module_.comment("Dot products, without each row's constant");
-    module_.wire("partial", static_cast<int>(folding_.pe) * dot_.partial_width());
-    SvBindings connections;
-    if (dot_.module().latency > 0) connections.emplace_back("clk_i", "clk_i");
-    connections.insert(
-        connections.end(),
-        {{"weights_i", weights}, {"activations_i", vector}, {"partial_o", "partial"}});
-    module_.instance(dot_.module().name, "u_dot", {}, connections);
-    add_generated(dot_.module());
-    sum_stage_ = word_stage_ + dot_.module().latency;
-  }
-
-  int64_t row_constant(int64_t row) const {
-    return dot_.row_constant(
-        {shape_.w->ints.data() + row * shape_.columns, static_cast<size_t>(shape_.columns)});
+  void embedded_products() {
+    arith::DotEmbeddedSpec spec = embedded_spec(node_, folding_, family_);
+    spec.name = instance_ + "_dot";
+    const int64_t registers = sum_registers(folding_.simd, shape_.in, shape_.w->type);
+    const arith::DotEmbedded dot = within(registers, [&](int levels) {
+      spec.levels_per_register = levels;
+      return arith::dot_embedded(spec);
+    });
+    module_.comment("Dot products with weights in their tables, without each row's constant");
+    const std::string fold = delayed_data(module_, "word", word_width_, stage_);
+    partial_width_ = dot.partial_width;
+    module_.wire("partial", static_cast<int>(folding_.pe) * partial_width_);
+    add_instance(dot.module, "u_dot",
+                 {{"fold_i", fold}, {"activations_i", "vector_q"}, {"partial_o", "partial"}});
+    stage_ += dot.module.latency;
+    FOLDSTREAM_CHECK(dot.scale == 1);
+    for (int64_t row = 0; row < shape_.rows; ++row) {
+      int64_t constant = 0;
+      for (int64_t column = 0; column < folding_.column_folds; ++column) {
+        const int64_t word = row / folding_.pe * folding_.column_folds + column;
+        constant += dot.constant[word][row % folding_.pe];
+      }
+      constants_.push_back(constant);
+    }
   }
 
   // With thresholds the rows' constants are subtracted from those; without, sums begin with them.
   void accumulators() {
     int64_t largest = 0;
-    std::vector<int64_t> constants(shape_.rows);
     for (int64_t row = 0; row < shape_.rows; ++row) {
-      constants[row] = row_constant(row);
-      largest = std::max(largest, row_range(*shape_.w, row, shape_.in).hi - constants[row]);
+      largest = std::max(largest, row_range(*shape_.w, row, shape_.in).hi - constants_[row]);
     }
+    const auto pe = static_cast<int>(folding_.pe);
     sum_width_ = shape_.thresholds ? unsigned_width(largest) : shape_.acc.bits;
-    constants_ = std::move(constants);
     module_.comment("Accumulators");
-    valid_ = delayed_control(module_, "issue", sum_stage_);
-    given_ = delayed_control(module_, "give", sum_stage_);
-    std::string first = "1'b1";
-    if (folding_.column_folds > 1) {
-      first = delayed_data(module_, "first_column", 1, sum_stage_);
+    const std::string valid = delayed_control(module_, "issue", stage_);
+    given_ = delayed_control(module_, "give", stage_);
+    const std::string first = folding_.column_folds > 1
+                                  ? delayed_data(module_, "first_column", 1, stage_)
+                                  : std::string("1'b1");
+    int64_t folds = 1;
+    if (!shape_.thresholds && std::any_of(constants_.begin(), constants_.end(),
+                                          [](int64_t constant) { return constant != 0; })) {
+      folds = folding_.row_folds;
     }
-    int row_width = 0;
-    const bool offset = !shape_.thresholds;
-    if (offset) row_width = add_fold_counter(module_, "row_q", folding_.row_folds, given_);
-    module_.wire("next_sum", static_cast<int>(folding_.pe) * sum_width_);
-    module_.wire("sum_q", static_cast<int>(folding_.pe) * sum_width_);
-    const int partial_width = dot_.partial_width();
-    const int addend_width = std::min(partial_width, sum_width_);
-    for (int64_t r = 0; r < folding_.pe; ++r) {
-      std::string initial = fmt::format("{}'d0", sum_width_);
-      if (offset) initial = initial_sum(r, row_width);
-      const auto slice = [&](const char* name) {
-        return SvModule::slice(name, static_cast<int>(folding_.pe) * sum_width_,
-                               static_cast<int>(r) * sum_width_, sum_width_);
-      };
-      module_.instance(
-          "fst_accumulate", fmt::format("u_accumulate_{}", r),
-          {{"Width", text(sum_width_)}, {"AddendWidth", text(addend_width)}},
-          {{"first_i", first},
-           {"initial_i", initial},
-           {"previous_i", folding_.column_folds > 1 ? slice("sum_q") : text(sum_width_) + "'d0"},
-           {"addend_i", SvModule::slice("partial", static_cast<int>(folding_.pe) * partial_width,
-                                        static_cast<int>(r) * partial_width, addend_width)},
-           {"sum_o", slice("next_sum")}});
+    const bool counts = add_fold_counter(module_, "row_q", folds, given_) > 0;
+    module_.wire("sum", pe * sum_width_);
+    const int addend_width = std::min(partial_width_, sum_width_);
+    std::string addend = "partial";
+    if (addend_width < partial_width_) {
+      // The higher bits are zero in every sum that the rows can have.
+      std::vector<std::string> words;
+      for (int r = pe; r-- > 0;) {
+        words.push_back(
+            SvModule::slice("partial", pe * partial_width_, r * partial_width_, addend_width));
+      }
+      addend = SvModule::concat(words);
     }
-    if (partial_width > addend_width) {
-      module_.wire("unused_partial");
-      module_.assign("unused_partial", "^partial");
+    SvBindings parameters{
+        {"Lanes", text(pe)}, {"Width", text(sum_width_)}, {"AddendWidth", text(addend_width)}};
+    if (!shape_.thresholds) {
+      std::vector<bool> initial;
+      for (int64_t row = 0; row < folds * pe; ++row) {
+        for (int b = 0; b < sum_width_; ++b) initial.push_back((constants_[row] >> b & 1) != 0);
+      }
+      parameters.emplace_back("Folds", text(folds));
+      parameters.emplace_back("Initial", SvModule::constant(initial));
     }
-    module_.register_data("sum_q", folding_.column_folds > 1
-                                       ? fmt::format("{} ? next_sum : sum_q", valid_)
-                                       : "next_sum");
-    given_ = delayed_control_once(given_);
-  }
-
-  std::string delayed_control_once(const std::string& signal) {
-    module_.wire(module_.fresh("summed_q"));
-    module_.register_control("summed_q", signal, "1'b0");
-    return "summed_q";
-  }
-
-  // What row r of the fold that begins adds to: a constant, or one of a table.
-  std::string initial_sum(int64_t r, int row_width) {
-    const uint64_t mask = (uint64_t{1} << sum_width_) - 1;
-    const auto constant = [&](int64_t fold) {
-      return static_cast<uint64_t>(constants_[fold * folding_.pe + r]) & mask;
-    };
-    if (row_width == 0) return fmt::format("{}'d{}", sum_width_, constant(0));
-    std::vector<bool> table;
-    for (int64_t fold = 0; fold < folding_.row_folds; ++fold) {
-      for (int b = 0; b < sum_width_; ++b) table.push_back((constant(fold) >> b & 1) != 0);
-    }
-    const std::string name = fmt::format("Initial{}", r);
-    module_.localparam(fmt::format("bit [{}:0]", table.size() - 1), name,
-                       SvModule::constant(table));
-    return fmt::format("{}[{}*row_q+:{}]", name, sum_width_, sum_width_);
+    module_.instance("fst_accumulator", "u_accumulator", parameters,
+                     {{"clk_i", "clk_i"},
+                      {"valid_i", valid},
+                      {"first_i", first},
+                      {"fold_i", counts ? "row_q" : "1'b0"},
+                      {"addend_i", addend},
+                      {"sum_o", "sum"}});
+    ++stage_;
+    module_.wire("summed_q");
+    module_.register_control("summed_q", given_, "1'b0");
+    given_ = "summed_q";
   }
 
   void result() {
     if (!shape_.thresholds) {
-      push_ = given_, result_ = "sum_q";
+      push_ = given_, result_ = "sum";
       return;
     }
     module_.comment("Thresholds");
@@ -348,19 +469,16 @@ class Emitter {
                                  integer_type(sum_width_, false, {}), constants_, family_);
     spec.name = instance_ + "_thresholds";
     const arith::Generated compare = arith::compare(spec);
-    SvBindings connections;
-    if (compare.latency > 0) connections.emplace_back("clk_i", "clk_i");
-    connections.emplace_back("value_i", "sum_q");
+    SvBindings connections{{"value_i", "sum"}};
     if (add_fold_counter(module_, "row_q", folding_.row_folds, given_) > 0) {
       connections.emplace_back("fold_i", "row_q");
     }
     module_.wire("result", static_cast<int>(folding_.pe) * shape_.out.bits);
     connections.emplace_back("result_o", "result");
-    module_.instance(compare.name, "u_thresholds", {}, connections);
-    add_generated(compare);
+    add_instance(compare, "u_thresholds", connections);
+    stage_ += compare.latency;
     push_ = delayed_control(module_, given_, compare.latency);
     result_ = "result";
-    FOLDSTREAM_CHECK(sum_stage_ + 1 + compare.latency == pipeline_stages(node_, folding_, family_));
   }
 
   const Node& node_;
@@ -369,16 +487,122 @@ class Emitter {
   const Rhythm& rhythm_;
   const Family family_;
   const std::string instance_;
-  const arith::Dot dot_;
   SvModule module_;
   Hardware hardware_;
-  int column_width_ = 1, word_width_ = 1, sum_width_ = 1;
-  int64_t word_stage_ = 1, sum_stage_ = 1;
-  std::vector<int64_t> constants_;
-  std::string valid_, given_, push_, result_;
+  int column_width_ = 1, word_width_ = 1, sum_width_ = 1, partial_width_ = 1;
+  int64_t stage_ = 0;               // registers passed since the issue
+  std::vector<int64_t> constants_;  // of the rows: what their partials don't hold
+  std::string given_, push_, result_;
 };
 
+// Generated parts as their generators count them, one row at a time and remembered: a folding
+// search asks for every candidate.
+template <class Key, class Make>
+arith::Cost remembered(const Key& key, const Make& make) {
+  static std::mutex mutex;
+  static std::map<Key, arith::Cost> known;
+  const std::lock_guard lock(mutex);
+  const auto found = known.find(key);
+  return found != known.end() ? found->second : known.emplace(key, make()).first->second;
+}
+
+arith::Cost dot_cost(arith::DotSpec spec, double rows) {
+  spec.rows = 1;
+  spec.levels_per_register = 2;
+  return rows * remembered(std::tuple(spec.lanes, spec.weight.coding, spec.weight.bits,
+                                      spec.activation.coding, spec.activation.bits, spec.family),
+                           [&] { return arith::Dot(spec).module().cost; });
+}
+
+// A matrix or an embedded product depends on all its weights: some rows stand for the others.
+constexpr int64_t kSampledProducts = 2048;
+
+arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family) {
+  const int64_t products = folding.simd * node.in_type(0).bits * folding.column_folds;
+  Folding sampled = folding;
+  sampled.pe =
+      std::clamp<int64_t>(kSampledProducts / (products * folding.row_folds), 1, folding.pe);
+  std::vector<int64_t> rows;
+  for (int64_t fold = 0; fold < folding.row_folds; ++fold) {
+    for (int64_t r = 0; r < sampled.pe; ++r) rows.push_back(fold * folding.pe + r);
+  }
+  Node sample;
+  sample.op = node.op, sample.in = node.in, sample.attr = node.attr, sample.name = node.name;
+  std::vector<int64_t> key{sampled.pe, folding.simd, node.in_type(0).bits,
+                           node.in_type(0).is_signed, static_cast<int64_t>(family)};
+  for (const auto& [name, tensor] : node.data) {
+    Tensor& part = sample.data[name] = {tensor.type, {}, {}};
+    const int64_t width = tensor.count() / tensor.type.shape[0];
+    if (tensor.type.shape[0] == 1) {
+      part.ints = tensor.ints;
+    } else {
+      part.type.shape[0] = static_cast<int64_t>(rows.size());
+      for (const int64_t row : rows) {
+        const auto first = tensor.ints.begin() + row * width;
+        part.ints.insert(part.ints.end(), first, first + width);
+      }
+    }
+    key.insert(key.end(), part.ints.begin(), part.ints.end());
+  }
+  const arith::Cost cost = remembered(key, [&] {
+    if (form(node, folding, family) == Form::unfolded) {
+      arith::ConstantMatrixSpec spec = matrix_spec(sample, Shape(sample), family);
+      spec.levels_per_register = 3;
+      return arith::constant_matrix(spec).module.cost;
+    }
+    arith::DotEmbeddedSpec spec = embedded_spec(sample, sampled, family);
+    spec.levels_per_register = 2;
+    return arith::dot_embedded(spec).module.cost;
+  });
+  return static_cast<double>(folding.pe) / static_cast<double>(sampled.pe) * cost;
+}
+
 }  // namespace
+
+Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
+  const Folding folding(node);
+  const Type& in = node.in_type(0);
+  const Type& out = node.out[0];
+  const auto pe = static_cast<double>(folding.pe);
+  const int64_t vector_width = folding.simd * in.bits;
+  const int64_t words = folding.row_folds * folding.column_folds;
+  Cost cost = queue_cost(rhythm, folding.pe * out.bits);
+  cost.ff += static_cast<double>(vector_width);
+  const auto add = [&](const arith::Cost& part) {
+    cost.lut += part.luts, cost.ff += part.flip_flops;
+  };
+  const Form where = form(node, folding, family);
+  if (where == Form::unfolded) {
+    add(sampled_cost(node, folding, family));
+    cost.lut += 1, cost.ff += static_cast<double>(rhythm.depth);
+    return cost;
+  }
+  // Controller: two counters, and what follows the steps through the pipeline.
+  const int counters = unsigned_width(folding.column_folds - 1) + unsigned_width(words - 1);
+  cost.lut += 4 + 1.5 * counters, cost.ff += counters + 3.0 * static_cast<double>(rhythm.depth);
+  if (replays_from_memory(folding)) cost += memory_cost(vector_width, folding.column_folds);
+  if (where == Form::embedded) {
+    add(sampled_cost(node, folding, family));
+  } else {
+    const arith::DotSpec spec = dot_spec(node, folding, family);
+    add(dot_cost(spec, pe));
+    const int64_t width = folding.pe * folding.simd * spec.weight.bits;
+    if (words <= kTableDepth) {
+      cost.lut += static_cast<double>(width) * (words <= 32 ? 0.5 : 1.0);
+      cost.ff += static_cast<double>(width);
+    } else {
+      cost.bram18 += block_memories(width, words);
+    }
+  }
+  const int64_t largest = (in.max() - in.min()) * folding.simd * folding.column_folds *
+                          std::max<int64_t>(1, node.tensor("w")->type.max());
+  const int sum_width = unsigned_width(largest);
+  cost.lut += pe * sum_width, cost.ff += pe * sum_width;
+  if (const Tensor* t = node.tensor("t")) {
+    add(pe * arith::thresholding_cost(t->type.shape[1], folding.row_folds, sum_width, family));
+  }
+  return cost;
+}
 
 Hardware emit(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance) {
   return Emitter(node, rhythm, family, instance).emit();

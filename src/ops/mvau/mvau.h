@@ -48,6 +48,7 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
 Range row_range(const Tensor& w, int64_t row, const Type& in);
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in);
 
+Cost cost(const Node& node, const Rhythm& rhythm, Family family);
 Hardware emit(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance);
 
 }  // namespace foldstream::mvau

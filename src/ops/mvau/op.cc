@@ -54,6 +54,8 @@ Rhythm rhythm(const Node& node, Family family) {
   return rhythm;
 }
 
+Cost node_cost(const Node& node, Family family) { return cost(node, rhythm(node, family), family); }
+
 Hardware emit_modules(const Node& node, Family family, const std::string& instance) {
   return emit(node, rhythm(node, family), family, instance);
 }
@@ -105,6 +107,7 @@ const Op op_mvau{.name = "mvau",
                  .folds = mvau::folds,
                  .ports = mvau::ports,
                  .rhythm = mvau::rhythm,
+                 .cost = mvau::node_cost,
                  .emit = mvau::emit_modules,
                  .counts = mvau::counts,
                  .finn_name = "MVAU"};

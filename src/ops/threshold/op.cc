@@ -85,6 +85,17 @@ Rhythm rhythm(const Node& node, Family family) {
   return rhythm;
 }
 
+Cost cost(const Node& node, Family family) {
+  const Stream in = ports(node).in[0], out = ports(node).out[0];
+  const arith::Cost lane = arith::thresholding_cost(node.tensor("t")->type.shape[1],
+                                                    channel_folds(node), in.bits, family);
+  const auto lanes = static_cast<double>(in.lanes);
+  Cost cost = queue_cost(rhythm(node, family), out.width());
+  cost.lut += lanes * lane.luts + 4;
+  cost.ff += lanes * lane.flip_flops + static_cast<double>(in.width()) + 8;
+  return cost;
+}
+
 Hardware emit(const Node& node, Family family, const std::string& instance) {
   const Stream in = ports(node).in[0], out = ports(node).out[0];
   const int64_t folds = channel_folds(node);
@@ -141,6 +152,7 @@ const Op op_threshold{.name = "threshold",
                       .folds = folds,
                       .ports = ports,
                       .rhythm = rhythm,
+                      .cost = cost,
                       .emit = emit,
                       .counts = counts,
                       .finn_name = "Thresholding"};

@@ -7,6 +7,7 @@
 
 #include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
+#include "src/rtl/block.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -64,6 +65,20 @@ Rhythm rhythm(const Node& node, Family) {
   return rhythm;
 }
 
+// The residue, and for each lane out a choice among the phases in which it can stand.
+Cost cost(const Node& node, Family family) {
+  const Ports streams = ports(node);
+  const int64_t in = streams.in[0].lanes, out = streams.out[0].lanes;
+  const int64_t group = std::gcd(in, out);
+  const int64_t phases = in <= out ? out / group : in / group;
+  const int64_t choices = in <= out ? in / group : phases;
+  Cost cost = queue_cost(rhythm(node, family), streams.out[0].width());
+  const auto width = static_cast<double>(streams.out[0].width());
+  cost.lut += width * static_cast<double>(choices - 1) / 3 + 4;
+  cost.ff += static_cast<double>((phases - 1) * group * streams.in[0].bits) + 4;
+  return cost;
+}
+
 Hardware emit(const Node& node, Family, const std::string&) {
   const Ports streams = ports(node);
   const Rhythm steps = rhythm(node, Family::generic);
@@ -89,6 +104,7 @@ const Op op_width_converter{.name = "width_converter",
                             .folds = folds,
                             .ports = ports,
                             .rhythm = rhythm,
+                            .cost = cost,
                             .emit = emit,
                             .finn_name = "StreamingDataWidthConverter"};
 
