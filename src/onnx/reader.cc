@@ -26,8 +26,9 @@ namespace foldstream {
 namespace {
 
 constexpr int64_t kMostBytes = int64_t{1} << 30;
-// What folding constants may make of a model's small ones.
-constexpr int64_t kMostFoldedElements = int64_t{1} << 24;
+// What folding constants may make of a model's small ones, in one and in all of them.
+constexpr int64_t kMostFoldedElements = int64_t{1} << 22;
+constexpr int64_t kMostFoldedInAll = int64_t{1} << 26;
 constexpr int64_t kMostValueElements = int64_t{1} << 28;
 
 // One name for each family of domains: "" is ONNX's own, "qonnx" is every one in which QONNX's
@@ -316,17 +317,19 @@ class Reader {
     }
   }
 
-  static void fold(Node& node) {
-    int64_t operands = 0;
+  void fold(Node& node) {
+    int64_t operands = 0, results = 0;
     for (const Value& value : node.in) operands += value.type().count();
     for (const Type& type : node.out) {
       if (type.count() > kMostValueElements) {
         throw Error(fmt::format("{}: its result {} is too large", describe(node), to_string(type)));
       }
-      // A long way from what the file itself holds: leave it to be computed when it is needed.
-      if (type.count() > std::max(kMostFoldedElements, 2 * operands)) return;
+      results += type.count();
     }
-    fold_constant(node);
+    // A long way from what the file itself holds: left to be computed when it is needed.
+    if (results > std::max(kMostFoldedElements, 2 * operands)) return;
+    if (folded_ + results > std::max(kMostFoldedInAll, 2 * operands)) return;
+    if (fold_constant(node)) folded_ += results;
   }
 
   void read_attribute(const onnx::AttributeProto& attribute, const std::string& node_where,
@@ -395,6 +398,7 @@ class Reader {
   const onnx::ModelProto& model_;
   const std::string& file_;
   Graph graph_;
+  int64_t folded_ = 0;
   std::map<std::string, int64_t> versions_;
   std::unordered_map<std::string, const onnx::TensorProto*> initializers_;
   std::unordered_map<std::string, std::string> datatypes_;

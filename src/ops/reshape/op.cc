@@ -203,7 +203,12 @@ void lower(const Node& node, Lowering& lowering) {
   if (result.codes) result.codes->type.shape = to;
   if (result.real) result.real->type.shape = to;
   if (result.is_integer()) {
-    result.q = {&lowering.target().add(*node.op, {result.q}, node.name, node.attr), 0};
+    // Views of views are views of the first; Squeeze undoes Unsqueeze.
+    Value first = result.q;
+    while (first.node->op == node.op) first = first.node->in[0];
+    result.q = first.type().shape == to
+                   ? first
+                   : Value{&lowering.target().add(*node.op, {first}, node.name, node.attr), 0};
   }
   lowering.set(0, std::move(result));
 }
