@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::string_view kOnnx[] = {"Cast"};
 
+constexpr int64_t kFourBits = 21;  // ONNX's numbers from here on
+
 struct Known {
   int64_t number;  // ONNX's
   const char* name;
@@ -29,7 +31,8 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
   const int64_t number = integer_attr(source, "to", 0);
   const auto* known = std::find_if(std::begin(kTypes), std::end(kTypes),
                                    [&](const Known& type) { return type.number == number; });
-  if (known == std::end(kTypes)) {
+  // Casts to four bits wrap around in some executors and saturate in others.
+  if (known == std::end(kTypes) || number >= kFourBits) {
     throw Error(fmt::format("casts to element type number {}", number),
                 "expected FLOAT, DOUBLE, BOOL or an integer type of 8 to 64 bits");
   }
@@ -81,7 +84,6 @@ void to_onnx(const Node& node, OnnxSink& sink) {
   const auto* known = std::find_if(std::begin(kTypes), std::end(kTypes),
                                    [&](const Known& type) { return type.name == name; });
   const int64_t number = known == std::end(kTypes) ? 1 : known->number;
-  constexpr int64_t kFourBits = 21;
   if (number >= kFourBits) sink.need_version("", kFourBits);
   sink.node("", "Cast", {sink.input(0)}, {sink.output(0)}, {{"to", number}});
 }
