@@ -103,18 +103,27 @@ const std::vector<Count> kGatemateCells = {{"CC_LUT1", {.lut = 1}},
 
 struct Flow {
   const char* architecture;  // as boards.h calls it
-  const char* synthesis;     // the Yosys command
+  const char* before;        // Yosys commands; pads are added to the flat netlist, not to nodes
+  const char* synthesis;
+  const char* after;
   const std::vector<Count>& cells;
   bool placed = true;  // nextpnr knows it
 };
 
+// Without look-up tables that serve as memory, shallow memories become flip-flops.
+constexpr const char* kNoTableMemory = "setattr -unset ram_style a:ram_style";
+
 const Flow kFlows[] = {
-    {"7series", "synth_xilinx -family xc7 -flatten -abc9 -noiopad", kXilinxCells, false},
-    {"ultrascale_plus", "synth_xilinx -family xcup -flatten -abc9 -noiopad", kXilinxCells, false},
-    {"ecp5", "synth_ecp5", kEcp5Cells},
-    {"ice40", "synth_ice40", kIce40Cells},
-    {"gowin", "synth_gowin", kGowinCells},
-    {"gatemate", "synth_gatemate -luttree -nomx8", kGatemateCells},
+    {"7series", "", "synth_xilinx -family xc7 -flatten -abc9 -noiopad", "", kXilinxCells, false},
+    {"ultrascale_plus", "", "synth_xilinx -family xcup -flatten -abc9 -noiopad", "", kXilinxCells,
+     false},
+    {"ecp5", "", "synth_ecp5", "", kEcp5Cells},
+    {"ice40", kNoTableMemory, "synth_ice40", "", kIce40Cells},
+    {"gowin", "", "synth_gowin -noiopads", "iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O",
+     kGowinCells},
+    {"gatemate", kNoTableMemory, "synth_gatemate -luttree -nomx8 -noiopad -noclkbuf",
+     "iopadmap -bits -inpad CC_IBUF Y:I -outpad CC_OBUF A:O; clkbufmap -buf CC_BUFG O:I",
+     kGatemateCells},
 };
 
 const Flow& flow_of(const Part& part) {
@@ -320,7 +329,9 @@ SynthesisResult synthesize(const Design& design, const Part& part, const Synthes
                {"top", design.name},
                {"nodes", nodes},
                {"harness", nullptr},
+               {"before", flow.before},
                {"synthesis", flow.synthesis},
+               {"after", flow.after},
                {"netlist", nullptr}};
   if (place) {
     spec["harness"] = "fst_harness.sv";

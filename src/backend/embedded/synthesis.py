@@ -2,8 +2,8 @@
 """Synthesizes a design with Yosys and counts the cells of every node: synthesis.py SPEC RESULT.
 
 SPEC (JSON): folder (of rtl/), technology (folder of its cells), top, nodes ([{id, module, parameters, instances}]),
-harness (a source around the top, or null), synthesis (the Yosys command), netlist (a file to write for placement,
-or null). RESULT (JSON): cells of the top and of each node's module by type, {"top": {...}, id: {...}}.
+harness (a source around the top, or null), before, synthesis and after (Yosys commands; after: on the flat netlist for
+placement, or none), netlist (a file to write for placement, or null). RESULT (JSON): cells of the top and of each node's module by type, {"top": {...}, id: {...}}.
 
 Each node's module is read by itself and stays a module of its own through synthesis, so that one run measures both
 the whole and its parts.
@@ -64,6 +64,8 @@ def main():
     kept = " ".join([node["id"] for node in spec["nodes"]] + ([top] if spec["harness"] else []))
     run(f"setattr -mod -set keep_hierarchy 1 {kept}")
     run(f"hierarchy -check -top {outside}")
+    if spec["before"]:
+        run(spec["before"])
     run(spec["synthesis"])
     run(f"tee -q -o {result}.stat stat -json")
     with open(f"{result}.stat", encoding="utf-8") as file:
@@ -75,6 +77,8 @@ def main():
         run(f"setattr -mod -unset keep_hierarchy {kept}")
         run("flatten")
         run("opt_clean -purge")
+        if spec["after"]:
+            run(spec["after"])
         run(f"write_json {spec['netlist']}")
     with open(result, "w", encoding="utf-8") as file:
         json.dump(cells, file)
