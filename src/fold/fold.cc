@@ -15,6 +15,7 @@
 #include "src/passes/insert_stream_nodes.h"
 #include "src/sim/stream_graph.h"
 #include "src/util/error.h"
+#include "src/util/parallel.h"
 
 namespace foldstream {
 namespace {
@@ -60,8 +61,10 @@ class FoldSpace {
       if (node.op->kind != Op::Kind::hardware) continue;
       index[&node] = nodes_.size();
       nodes_.push_back(&node);
-      choices_.push_back(enumerate(node));
     }
+    if (nodes_.empty()) throw Error(fmt::format("'{}' has no hardware node to fold", core.name));
+    choices_.resize(nodes_.size());
+    parallel_for(nodes_.size(), [&](size_t i) { choices_[i] = enumerate(*nodes_[i]); });
     // Users of each stream; views pass it on.
     std::map<Value, std::vector<std::optional<Joint::End>>> users;
     for (Node& node : core.nodes) {
@@ -69,7 +72,6 @@ class FoldSpace {
       for (size_t port = 0; port < node.in.size(); ++port)
         users[stream_origin(node.in[port])].push_back(Joint::End{index.at(&node), false, port});
     }
-    if (nodes_.empty()) throw Error(fmt::format("'{}' has no hardware node to fold", core.name));
     for (const Output& output : core.outputs)
       users[stream_origin(output.value)].push_back(std::nullopt);
     for (const auto& [value, ends] : users) {
@@ -190,10 +192,12 @@ class FoldSpace {
   }
 
  private:
-  std::vector<Choice> enumerate(const Node& node) const {
-    Node trial = node;
+  // Tries the foldings on the node itself, whose weights are too large to copy.
+  std::vector<Choice> enumerate(Node& node) const {
+    const auto attr = node.attr;
     std::vector<Choice> result;
-    enumerate(trial, 0, {}, result);
+    enumerate(node, 0, {}, result);
+    node.attr = attr;
     if (result.empty()) throw Error(fmt::format("{} has no legal folding", describe(node)));
     return result;
   }

@@ -196,8 +196,9 @@ class Drawing {
         "width=\"{:.1f}\" height=\"6\" rx=\"2\"/></g>\n",
         node.cycles == report_.max_cycles ? " class=\"hot\"" : "", escape(node.name),
         escape(node.node), at.x, at.y, kBox, kHeight, at.x + 12, at.y + 22,
-        escape(shortened(node.name, 22)), at.x + 12, at.y + 39, escape(folding(node)), at.x + 12,
-        at.y + 62, grouped(node.cycles), at.x + 12, at.y + 72, inner, at.x + 12, at.y + 72,
+        escape(shortened(node.name, 19)), at.x + 12, at.y + 39,
+        escape(node.folding.empty() ? node.type : folding(node)), at.x + 12, at.y + 62,
+        grouped(node.cycles), at.x + 12, at.y + 72, inner, at.x + 12, at.y + 72,
         std::max(2.0, inner * share));
   }
 
