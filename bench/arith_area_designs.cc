@@ -114,7 +114,7 @@ class Designs {
       }
       std::ofstream(folder_ / (name + ".hex")) << rows_hex;
       m.raw(fmt::format(
-          "logic [{}:0] memory [{}];\ninitial $readmemh(\"{}\", memory);\nlogic [{}:0] weights_q;\n"
+          "(* ram_style = \"block\" *) logic [{}:0] memory [{}];\ninitial $readmemh(\"{}\", memory);\nlogic [{}:0] weights_q;\n"
           "always_ff @(posedge clk_i) weights_q <= memory[fold_q];",
           width - 1, folds, (folder_ / (name + ".hex")).string(), width - 1));
       connections.emplace_back("weights_i", "weights_q");

@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <deque>
+#include <numeric>
 #include <optional>
 
 #include "src/util/error.h"
@@ -109,9 +110,11 @@ std::optional<Counter> last_chain(const Heights& heights) {
   return chain;
 }
 
-// Places counters that remove at least `efficiency` bits per LUT; where none does, the best there
-// is.
-Plan plan_counters(Heights heights, double efficiency, int width) {
+// How many bits a counter must remove for each LUT, in the first levels and then on.
+using Demands = std::array<double, 3>;
+
+// Places counters that meet the level's demand; where none does, the best there is.
+Plan plan_counters(Heights heights, const Demands& demands, int width) {
   Plan plan;
   for (;;) {
     plan.last = last_chain(heights);
@@ -121,7 +124,7 @@ Plan plan_counters(Heights heights, double efficiency, int width) {
     }
     Heights next(width, 0);
     std::vector<Counter> level;
-    double demand = efficiency;
+    double demand = demands[std::min(plan.levels.size(), demands.size() - 1)];
     while (level.empty()) {
       double best_missed = 0;
       for (int w = 0; w < width; ++w) {
@@ -163,14 +166,26 @@ Plan plan_counters(Heights heights, double efficiency, int width) {
 }
 
 Plan best_plan(const Heights& heights, int width) {
+  constexpr std::array<double, 5> kDemands = {2.0, 1.75, 1.5, 1.3, 1.0};
+  constexpr int kManyBits = 128;  // beyond it the plans differ by little and take long
   Plan best;
   bool first = true;
-  for (const double efficiency : {2.0, 1.75, 1.5, 1.3, 1.0}) {
-    Plan plan = plan_counters(heights, efficiency, width);
+  const auto consider = [&](const Demands& demands) {
+    Plan plan = plan_counters(heights, demands, width);
     if (first || plan.luts < best.luts ||
         (plan.luts == best.luts && plan.levels.size() < best.levels.size())) {
       best = std::move(plan);
       first = false;
+    }
+  };
+  const bool many = std::accumulate(heights.begin(), heights.end(), 0) > kManyBits;
+  for (const double a : kDemands) {
+    if (many) {
+      consider({a, a, a});
+      continue;
+    }
+    for (const double b : kDemands) {
+      for (const double c : kDemands) consider({a, b, c});
     }
   }
   return best;
@@ -182,7 +197,6 @@ struct BitHeap::ProductChain {
   Gate gate;
   int weight = 0;
   std::vector<std::array<Product, 2>> stages;  // a missing product has a zero gate input
-  std::vector<bool> triple;
 };
 
 void BitHeap::add(int weight, const Net& bit, bool complement) {
@@ -262,7 +276,6 @@ std::vector<BitHeap::ProductChain> BitHeap::plan_products() {
         if (!first) std::swap(first, second);
         if (!first) break;
         chain.stages.push_back({*first, second.value_or(none)});
-        chain.triple.push_back(false);
       }
       chains.push_back(std::move(chain));
     }
@@ -287,7 +300,6 @@ void BitHeap::emit(const ProductChain& chain, int level, int stage,
   const int stages = static_cast<int>(chain.stages.size());
   std::vector<Net> a, b, c;
   std::vector<bool> negate;
-  std::string triple;
   std::int64_t maximum = 0;
   for (int s = 0; s < stages; ++s) {
     for (const Product& p : chain.stages[s]) {
@@ -327,7 +339,7 @@ void BitHeap::emit(const ProductChain& chain, int level, int stage,
                   module.fresh(fmt::format("multiply_l{}_w{}", level, chain.weight)), parameters,
                   {{"a_i", Circuit::concat(a)},
                    {"b_i", Circuit::concat(b)},
-                   {"c_i", Circuit::concat(c)},
+                   {"c_i", chain.gate == Gate::kSignedAnd ? Circuit::concat(c) : "'0"},
                    {"carry_i", carry.name},
                    {"sum_o", Circuit::concat(out)}});
   circuit_.cost().luts += stages;

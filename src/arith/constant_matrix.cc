@@ -21,6 +21,7 @@ namespace {
 constexpr int kShareRounds =
     3;  // parities of 27 bits at most: deeper ones cost levels and save little
 constexpr int kShareMinimum = 6;  // rows that pay for a group's tables at half a LUT each
+constexpr int kSumTableBits = 6;  // of a sum whose thresholds become a table
 constexpr int kTableBits = 8;     // live input bits of a row that may be looked up whole
 
 int bits_for(std::int64_t maximum) { return std::bit_width(static_cast<std::uint64_t>(maximum)); }
@@ -349,6 +350,24 @@ class Matrix {
       return sum;
     }
     const std::vector<Net> sum = heap.sum();
+    const int sum_bits = static_cast<int>(sum.size());
+    const int sum_stage = sum[0].stage + (spec_.register_sums ? 1 : 0);
+    if (sum_bits <= kSumTableBits) {
+      // So short a sum chooses its result from a table.
+      std::vector<std::string> address;
+      for (int i = sum_bits; i-- > 0;) address.push_back(circuit_.delayed(sum[i], sum_stage).name);
+      std::vector<std::vector<bool>> tables(result_bits);
+      for (int code = 0; code < 64; ++code) {
+        const std::int64_t value =
+            (row.negated ? -1 : 1) * ((code & ((1 << sum_bits) - 1)) + row.constant);
+        const auto reached = std::count_if(limits.begin(), limits.end(),
+                                           [value](std::int64_t t) { return value >= t; });
+        const auto count =
+            inverted(r) ? static_cast<std::ptrdiff_t>(limits.size()) - reached : reached;
+        for (int b = 0; b < result_bits; ++b) tables[b].push_back((count >> b & 1) != 0);
+      }
+      return tables_of(fmt::format("row{}_reached", r), address, sum_bits, tables, sum_stage);
+    }
     ThresholdSearch search;
     search.stem = fmt::format("row{}_reached", r);
     search.value = [&](int low, int count, int stage) {
@@ -356,8 +375,8 @@ class Matrix {
       for (int i = low; i < low + count; ++i) bits.push_back(circuit_.delayed(sum[i], stage));
       return Circuit::concat(bits);
     };
-    search.value_bits = static_cast<int>(sum.size());
-    search.value_stage = sum[0].stage + (spec_.register_sums ? 1 : 0);
+    search.value_bits = sum_bits;
+    search.value_stage = sum_stage;
     search.levels_per_register = 0;
     // -y >= 1 - t says that t is not reached.
     std::vector<std::int64_t> own;
@@ -404,24 +423,30 @@ class Matrix {
       const std::int64_t value = constant_matrix_reference(spec_, r, activations);
       for (int b = 0; b < result_bits; ++b) tables[b].push_back((value >> b & 1) != 0);
     }
+    return tables_of(fmt::format("row{}", r), address, inputs, tables, 0);
+  }
+
+  // One function of the same inputs for each table; tables of fewer than six inputs are repeated up
+  // to 64 entries.
+  std::vector<Net> tables_of(const std::string& stem, const std::vector<std::string>& address,
+                             int inputs, const std::vector<std::vector<bool>>& tables, int stage) {
+    const int count = static_cast<int>(tables.size());
     std::vector<Net> result;
     const auto padded = [&](int width) {
       std::vector<std::string> all = address;
       if (inputs < width) all.insert(all.begin(), fmt::format("{}'d0", width - inputs));
       return SvModule::concat(all);
     };
-    const std::string stem = fmt::format("row{}_look_up", r);
-    for (int b = 0; b < result_bits; ++b) {
+    for (int b = 0; b < count; ++b) {
+      const std::string name = fmt::format("{}_b{}", stem, b);
       if (inputs <= 5) {
-        const bool pair = b + 1 < result_bits;
-        std::vector<Net> outputs = {
-            circuit_.wire(fmt::format("row{}_b{}", r, b), 0),
-            circuit_.wire(
-                pair ? fmt::format("row{}_b{}", r, b + 1) : fmt::format("unused_row{}", r), 0)};
+        const bool pair = b + 1 < count;
+        const std::string other = pair ? fmt::format("{}_b{}", stem, b + 1) : "unused_" + stem;
+        const std::vector<Net> outputs = {circuit_.wire(name, stage), circuit_.wire(other, stage)};
         const auto half = [&](int bit) {
           return SvModule::constant({tables[bit].begin(), tables[bit].begin() + 32});
         };
-        module_.instance("fst_table_pair", module_.fresh(stem),
+        module_.instance("fst_table_pair", module_.fresh(stem + "_look_up"),
                          {{"Table0", half(b)}, {"Table1", pair ? half(b + 1) : "32'd0"}},
                          {{"address_i", padded(5)}, {"data_o", Circuit::concat(outputs)}});
         result.push_back(outputs[0]);
@@ -429,18 +454,19 @@ class Matrix {
         ++b;
         circuit_.cost().luts += 1;
       } else if (inputs == 6) {
-        result.push_back(circuit_.wire(fmt::format("row{}_b{}", r, b), 0));
-        module_.instance("fst_table", module_.fresh(stem),
+        result.push_back(circuit_.wire(name, stage));
+        module_.instance("fst_table", module_.fresh(stem + "_look_up"),
                          {{"Table", SvModule::constant(tables[b])}},
                          {{"address_i", padded(6)}, {"data_o", result.back().name}});
         circuit_.cost().luts += 1;
       } else {
-        const std::string name = fmt::format("Row{}B{}", r, b);
-        module_.localparam(fmt::format("bit [{}:0]", size - 1), name,
+        // Left to synthesis: tables and the multiplexers between them.
+        const std::string table = fmt::format("Table{}", tables_++);
+        module_.localparam(fmt::format("bit [{}:0]", tables[b].size() - 1), table,
                            SvModule::constant(tables[b]));
-        result.push_back(circuit_.wire(fmt::format("row{}_b{}", r, b), 0));
-        module_.assign(result.back().name, fmt::format("{}[{}]", name, SvModule::concat(address)));
-        circuit_.cost().luts += size / 64;
+        result.push_back(circuit_.wire(name, stage));
+        module_.assign(result.back().name, fmt::format("{}[{}]", table, SvModule::concat(address)));
+        circuit_.cost().luts += static_cast<double>(tables[b].size()) / 64;
       }
     }
     return result;
@@ -455,6 +481,7 @@ class Matrix {
   std::vector<bool> parity_;  // nets that are parities of a group
   std::set<const Row*> shared_;
   int sum_width_ = 0;
+  int tables_ = 0;
   ConstantMatrixReport report_;
 };
 

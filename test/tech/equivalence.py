@@ -42,7 +42,7 @@ def differs(cell, parameters, gold_text, folder):
 
     run(f"read_slang --top {cell} {values} {gold}")
     run("proc; flatten; opt_clean")
-    run(f"rename -top gold")
+    run("rename -top gold")
     run("design -stash gold")
     run(f"read_slang --top {cell} {values} -y {XILINX} {XILINX / cell}.sv {folder / 'primitives.v'}")
     run("proc; flatten; opt_clean")
@@ -72,18 +72,10 @@ def cases(random_values):
     for stages in (1, 2, 3, 4):
         for gate in (0, 1, 2):
             for _ in range(4):
-                triple, negate = 0, random_values.getrandbits(2 * stages)
+                negate = random_values.getrandbits(2 * stages)
                 if gate == 2:
                     negate &= 0x5555
-                if gate == 0:
-                    s = 0
-                    while s + 1 < stages:
-                        if random_values.random() < 0.6:
-                            triple |= 1 << s
-                            negate &= ~(3 << (2 * s + 2))
-                            s += 1
-                        s += 1
-                yield "fst_product_chain", {"Stages": stages, "Gate": gate, "Negate": negate, "Triple": triple}
+                yield "fst_product_chain", {"Stages": stages, "Gate": gate, "Negate": negate}
     for stages in (1, 3, 4, 5):
         for _ in range(2):
             yield "fst_compare_chain", {"Stages": stages, "Pass": random_values.getrandbits(32 * stages),
@@ -114,7 +106,7 @@ BROKEN = {
 
 def verilog(name, value):
     widths = {"Table": 64, "Table0": 32, "Table1": 32}
-    if name in ("Pass", "Verdict", "Table", "Table0", "Table1", "Invert", "Shape", "Negate", "Triple"):
+    if name in ("Pass", "Verdict", "Table", "Table0", "Table1", "Invert", "Shape", "Negate"):
         return f"{widths.get(name, max(1, value.bit_length()))}'h{value:x}"
     return str(value)
 

@@ -7,10 +7,7 @@ module fst_product_chain #(
     // The product of lane i: 0 a and b; 1 a equal to b; 2 a and (b differs from c).
     parameter int unsigned Gate = 0,
     // Products which count when they are low. Gate 2: even products only.
-    parameter bit [2*Stages-1:0] Negate = '0,
-    // Bit s moves product 2s+2 from stage s+1 to stage s. Gate 0 only; not for two stages in a row nor the
-    // last; products 2s+2 and 2s+3 are then not negated.
-    parameter bit [Stages-1:0] Triple = '0
+    parameter bit [2*Stages-1:0] Negate = '0
 ) (
     input logic [2*Stages-1:0] a_i,
     input logic [2*Stages-1:0] b_i,
@@ -36,13 +33,7 @@ module fst_product_chain #(
   assign total[0] = (Stages + 2)'(carry_i);
   for (genvar s = 0; s < Stages; s++) begin : g_stage
     logic [1:0] count;
-    if (Triple[s]) begin : g_three
-      assign count = 2'(product[2*s]) + 2'(product[2*s+1]) + 2'(product[2*s+2]);
-    end else if (s > 0 && Triple[(s==0)?0 : s-1]) begin : g_one
-      assign count = 2'(product[2*s+1]);
-    end else begin : g_two
-      assign count = 2'(product[2*s]) + 2'(product[2*s+1]);
-    end
+    assign count = 2'(product[2*s]) + 2'(product[2*s+1]);
     assign total[s+1] = total[s] + ((Stages + 2)'(count) << s);
   end
   assign sum_o = total[Stages][Stages:0];

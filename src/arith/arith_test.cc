@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the generators say of themselves: counted cost, constants, repeatable text. That the modules
+// compute the right integers is held by simulation, in test/arith.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "src/arith/bit_heap.h"
+#include "src/arith/compare.h"
+#include "src/arith/constant_matrix.h"
+#include "src/arith/dot.h"
+#include "src/arith/dot_embedded.h"
+
+namespace foldstream::arith {
+namespace {
+
+const Type kBipolar{Coding::kBipolar, 1};
+const Type kUnsigned2{Coding::kUnsigned, 2};
+const Type kSigned2{Coding::kSigned, 2};
+
+double popcount_luts(int bits) {
+  SvModule module("fst_count", "Counts bits.", "Combinational.");
+  Circuit circuit(module, Family::kXilinx);
+  BitHeap heap(circuit, {});
+  for (int i = 0; i < bits; ++i) heap.add(0, {SvModule::bit("bits_i", bits, i), 0});
+  EXPECT_EQ(heap.maximum(), bits);
+  heap.sum();
+  return circuit.cost().luts;
+}
+
+TEST(BitHeap, CountsOfBitsCostHalfALutABit) {
+  EXPECT_LE(popcount_luts(8), 5);
+  EXPECT_LE(popcount_luts(32), 19);
+  EXPECT_LE(popcount_luts(64), 36);
+  EXPECT_LE(popcount_luts(128), 68);
+  EXPECT_LE(popcount_luts(256), 134);
+}
+
+TEST(BitHeap, OneBitNeedsNothing) { EXPECT_EQ(popcount_luts(1), 0); }
+
+DotSpec dot_spec(int lanes, Type weight, Type activation) {
+  DotSpec spec;
+  spec.lanes = lanes;
+  spec.weight = weight;
+  spec.activation = activation;
+  return spec;
+}
+
+TEST(Dot, CostStaysBelowTheKnownFigures) {
+  EXPECT_LE(Dot(dot_spec(32, kSigned2, kUnsigned2)).module().cost.luts, 4.2 * 32);
+  EXPECT_LE(Dot(dot_spec(32, {Coding::kSigned, 4}, {Coding::kUnsigned, 4})).module().cost.luts,
+            17.0 * 32);
+}
+
+TEST(Dot, RowConstants) {
+  // Popcount of equal bits: sum of w * x is p + (sum of w - K) / 2 for x of 0 and 1, and 2 p - K
+  // for bipolar x.
+  const std::vector<std::int64_t> row = {1, 1, -1, 1, -1};
+  EXPECT_EQ(Dot(dot_spec(5, kBipolar, {Coding::kUnsigned, 1})).row_constant(row), (1 - 5) / 2);
+  const Dot bipolar(dot_spec(5, kBipolar, kBipolar));
+  EXPECT_EQ(bipolar.row_constant(row), -5);
+  EXPECT_EQ(bipolar.scale(), 2);
+  EXPECT_EQ(bipolar.partial_maximum(), 5);
+}
+
+TEST(Dot, EqualSpecsGiveEqualText) {
+  const DotSpec spec = dot_spec(17, kSigned2, kUnsigned2);
+  EXPECT_EQ(Dot(spec).module().sources[0].text, Dot(spec).module().sources[0].text);
+}
+
+TEST(DotEmbedded, WhatFits) {
+  EXPECT_TRUE(dot_embedded_fits({Coding::kUnsigned, 1}, 32));
+  EXPECT_FALSE(dot_embedded_fits({Coding::kUnsigned, 4}, 8));
+  EXPECT_TRUE(dot_embedded_fits({Coding::kUnsigned, 8}, 1) == false);
+}
+
+TEST(DotEmbedded, WeightsOfZeroCostNothing) {
+  DotEmbeddedSpec spec;
+  spec.activation = kUnsigned2;
+  spec.weights = {{{0, 0, 0}}, {{0, 0, 0}}};
+  const DotEmbedded dot = dot_embedded(spec);
+  EXPECT_EQ(dot.module.cost.luts, 0);
+  EXPECT_EQ(dot.partial_maximum, 0);
+}
+
+ConstantMatrixSpec matrix_spec(int rows, int columns, std::int64_t low, std::int64_t high,
+                               Type activation) {
+  std::mt19937_64 random(1);
+  ConstantMatrixSpec spec;
+  spec.activation = activation;
+  for (int r = 0; r < rows; ++r) {
+    std::vector<std::int64_t> row;
+    for (int c = 0; c < columns; ++c)
+      row.push_back(std::uniform_int_distribution<std::int64_t>(low, high)(random));
+    spec.weights.push_back(row);
+    spec.thresholds.push_back({-5, 0, 5});
+  }
+  return spec;
+}
+
+TEST(ConstantMatrix, CostStaysBelowTheKnownFigures) {
+  EXPECT_LE(constant_matrix(matrix_spec(64, 64, -2, 1, kUnsigned2)).module.cost.luts, 64 * 64);
+  ConstantMatrixSpec binary = matrix_spec(64, 64, 0, 1, kBipolar);
+  for (auto& row : binary.weights) {
+    for (auto& w : row) w = 2 * w - 1;
+  }
+  for (auto& t : binary.thresholds) t = {0};
+  const ConstantMatrix matrix = constant_matrix(binary);
+  EXPECT_LE(matrix.module.cost.luts, 0.45 * 64 * 64);
+  EXPECT_EQ(matrix.report.shared_rows, 64);
+}
+
+TEST(ConstantMatrix, ChoosesTheKindOfEachRow) {
+  ConstantMatrixSpec spec = matrix_spec(1, 20, 0, 0, kUnsigned2);
+  spec.weights[0][4] = 1;
+  spec.weights[0][7] = -2;
+  spec.weights.push_back(std::vector<std::int64_t>(20, 0));
+  spec.weights.push_back(std::vector<std::int64_t>(20, 1));
+  spec.thresholds.assign(3, {-5, 0, 5});
+  const ConstantMatrixReport report = constant_matrix(spec).report;
+  EXPECT_EQ(report.table_rows, 1);
+  EXPECT_EQ(report.constant_rows, 1);
+  EXPECT_EQ(report.heap_rows, 1);
+}
+
+TEST(ConstantMatrix, ReferenceCountsReachedThresholds) {
+  ConstantMatrixSpec spec;
+  spec.weights = {{1, -2}};
+  spec.bias = {3};
+  EXPECT_EQ(constant_matrix_reference(spec, 0, {1, 1}), 2);
+  spec.thresholds = {{1, 2, 3}};
+  EXPECT_EQ(constant_matrix_reference(spec, 0, {1, 1}), 2);
+  spec.inverted = {true};
+  EXPECT_EQ(constant_matrix_reference(spec, 0, {1, 1}), 1);
+}
+
+TEST(Compare, CostStaysBelowTheKnownFigures) {
+  const auto luts = [](int count, int lanes) {
+    std::mt19937_64 random(1);
+    CompareSpec spec;
+    spec.lanes = lanes;
+    spec.folds = 64 / lanes;
+    spec.value_bits = 16;
+    for (int c = 0; c < 64; ++c) {
+      std::vector<std::int64_t> thresholds;
+      for (int t = 0; t < count; ++t)
+        thresholds.push_back(static_cast<std::int64_t>(random() % 65536) - 32768);
+      std::sort(thresholds.begin(), thresholds.end());
+      spec.thresholds.push_back(thresholds);
+    }
+    return compare(spec).cost.luts;
+  };
+  EXPECT_LE(luts(1, 8), 65);
+  EXPECT_LE(luts(3, 8), 201);
+  EXPECT_LE(luts(15, 8), 845);
+  EXPECT_LE(luts(1, 64), 257);
+  EXPECT_LE(luts(3, 64), 833);
+}
+
+}  // namespace
+}  // namespace foldstream::arith
