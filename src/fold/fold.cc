@@ -55,7 +55,9 @@ struct Fan {
 
 class FoldSpace {
  public:
-  FoldSpace(Graph& core, Family family) : family_(family) {
+  // Foldings of more than `limit` cycles are left out, unpriced.
+  FoldSpace(Graph& core, Family family, int64_t limit = INT64_MAX)
+      : family_(family), limit_(limit) {
     std::map<const Node*, size_t> index;
     for (Node& node : core.nodes) {
       if (node.op->kind != Op::Kind::hardware) continue;
@@ -64,7 +66,8 @@ class FoldSpace {
     }
     if (nodes_.empty()) throw Error(fmt::format("'{}' has no hardware node to fold", core.name));
     choices_.resize(nodes_.size());
-    parallel_for(nodes_.size(), [&](size_t i) { choices_[i] = enumerate(*nodes_[i]); });
+    least_.assign(nodes_.size(), INT64_MAX);
+    parallel_for(nodes_.size(), [&](size_t i) { enumerate(i); });
     // Users of each stream; views pass it on.
     std::map<Value, std::vector<std::optional<Joint::End>>> users;
     for (Node& node : core.nodes) {
@@ -96,9 +99,7 @@ class FoldSpace {
   std::pair<int64_t, const Node*> floor() const {
     std::pair<int64_t, const Node*> result{0, nullptr};
     for (size_t i = 0; i < nodes_.size(); ++i) {
-      int64_t least = choices_[i].front().steps;
-      for (const Choice& choice : choices_[i]) least = std::min(least, choice.steps);
-      if (least > result.first) result = {least, nodes_[i]};
+      if (least_[i] > result.first) result = {least_[i], nodes_[i]};
     }
     return result;
   }
@@ -193,38 +194,39 @@ class FoldSpace {
 
  private:
   // Tries the foldings on the node itself, whose weights are too large to copy.
-  std::vector<Choice> enumerate(Node& node) const {
+  void enumerate(size_t i) {
+    Node& node = *nodes_[i];
     const auto attr = node.attr;
-    std::vector<Choice> result;
-    enumerate(node, 0, {}, result);
+    enumerate(i, 0, {});
     node.attr = attr;
-    if (result.empty()) throw Error(fmt::format("{} has no legal folding", describe(node)));
-    return result;
+    if (least_[i] == INT64_MAX) throw Error(fmt::format("{} has no legal folding", describe(node)));
   }
 
   // Attribute by attribute, because the legal values of one may depend on those before it.
-  void enumerate(Node& trial, size_t depth, std::vector<std::pair<std::string, int64_t>> attrs,
-                 std::vector<Choice>& result) const {
+  void enumerate(size_t i, size_t depth, std::vector<std::pair<std::string, int64_t>> attrs) {
+    Node& node = *nodes_[i];
     const std::vector<Fold> folds =
-        trial.op->folds == nullptr ? std::vector<Fold>{} : trial.op->folds(trial);
+        node.op->folds == nullptr ? std::vector<Fold>{} : node.op->folds(node);
     if (depth < folds.size()) {
       for (int64_t value : folds[depth].legal) {
-        trial.attr[folds[depth].attr] = value;
+        node.attr[folds[depth].attr] = value;
         attrs.emplace_back(folds[depth].attr, value);
-        enumerate(trial, depth + 1, attrs, result);
+        enumerate(i, depth + 1, attrs);
         attrs.pop_back();
       }
       return;
     }
     Choice choice;
-    const Ports ports = trial.op->ports(trial);
+    choice.steps = node.op->rhythm(node, family_).steps();
+    least_[i] = std::min(least_[i], choice.steps);
+    if (choice.steps > limit_) return;
+    const Ports ports = node.op->ports(node);
     for (const Stream& stream : ports.in) choice.lanes_in.push_back(stream.lanes);
     for (const Stream& stream : ports.out) choice.lanes_out.push_back(stream.lanes);
-    choice.steps = trial.op->rhythm(trial, family_).steps();
-    choice.cost = node_cost(trial, family_);
+    choice.cost = node_cost(node, family_);
     for (const auto& attr : attrs) choice.parallel *= static_cast<double>(attr.second);
     choice.attrs = std::move(attrs);
-    result.push_back(std::move(choice));
+    choices_[i].push_back(std::move(choice));
   }
 
   static int64_t lanes(const Joint::End& end, const Choice& choice) {
@@ -389,8 +391,10 @@ class FoldSpace {
   }
 
   Family family_;
+  int64_t limit_;
   std::vector<Node*> nodes_;
   std::vector<std::vector<Choice>> choices_;  // by node
+  std::vector<int64_t> least_;                // cycles of its fastest folding, by node
   std::vector<Joint> joints_;
   std::vector<Fan> fans_;
   std::map<std::tuple<int, int64_t, int64_t, int64_t>, Cost> converters_, forks_;
@@ -414,7 +418,7 @@ int64_t cycles_for_rate(double frames_per_second, double clock_mhz) {
 }
 
 FoldResult fold_for_cycles(Graph& core, int64_t cycles, const Part& part) {
-  FoldSpace space(core, part.family);
+  FoldSpace space(core, part.family, cycles);
   const auto [least, node] = space.floor();
   if (cycles < least) {
     throw Error(fmt::format("{} needs at least {} cycles a frame, the target leaves {}",
