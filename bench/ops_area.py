@@ -22,19 +22,27 @@ sys.path.insert(0, str(ROOT / "test" / "ops"))
 import cells_area  # noqa: E402
 import run  # noqa: E402
 
+# What the mapper knows but the reader of SystemVerilog does not.
+BLACK_BOXES = """
+(* blackbox *) module LUT6 #(parameter [63:0] INIT = 0) (output O, input I0, I1, I2, I3, I4, I5); endmodule
+(* blackbox *) module LUT6_2 #(parameter [63:0] INIT = 0) (output O6, output O5, input I0, I1, I2, I3, I4, I5); endmodule
+(* blackbox *) module CARRY4 (output [3:0] CO, output [3:0] O, input CI, input CYINIT, input [3:0] DI, input [3:0] S);
+endmodule
+"""
+
 # line of a cases.txt, what its LUTs are divided by (lanes, MACs or synapses), LUT for each not to exceed
 POINTS = [
     # Binary, 16 rows of 64 lanes: weights in block memory (256 words), look-up tables (32) and embedded (8, 4).
     ("mvau in=u1[1,1024] w:bipolar[256,1024] t:ascending:s10[256,1] pe=16 simd=64", 1024, 1.25),
     ("mvau in=u1[1,1024] w:bipolar[256,1024] pe=16 simd=64", 1024, 1.25),
     ("mvau in=u1[1,512] w:bipolar[64,512] t:ascending:s9[64,1] pe=16 simd=64", 1024, None),
-    ("mvau in=u1[1,256] w:bipolar[32,256] t:ascending:s8[32,1] pe=16 simd=64", 1024, 1.25),
+    ("mvau in=u1[1,256] w:bipolar[32,256] t:ascending:s8[32,1] pe=16 simd=64", 1024, 1.223),
     ("mvau in=u1[1,128] w:bipolar[32,128] t:ascending:s7[32,1] pe=16 simd=64", 1024, 0.95),
-    ("mvau in=u1[1,512] w:bipolar[256,512] t:ascending:s9[256,1] pe=32 simd=32", 1024, 1.47),
+    ("mvau in=u1[1,512] w:bipolar[256,512] t:ascending:s9[256,1] pe=32 simd=32", 1024, 1.473),
     ("mvau in=u1[1,128] w:bipolar[128,128] t:ascending:s7[128,1] pe=8 simd=8", 64, None),
-    # Two and four bits, weights in block memory.
-    ("mvau in=u2[1,512] w:s2[64,512] t:ascending:s11[64,3] pe=4 simd=32", 128, 4.2),
-    ("mvau in=u4[1,512] w:s4[64,512] t:ascending:s14[64,3] pe=4 simd=32", 128, 17.0),
+    # Two and four bits, weights in block memory; with accumulators and thresholds, the dot products alone are in arith_area.py.
+    ("mvau in=u2[1,512] w:s2[64,512] t:ascending:s11[64,3] pe=4 simd=32", 128, None),
+    ("mvau in=u4[1,512] w:s4[64,512] t:ascending:s14[64,3] pe=4 simd=32", 128, None),
     ("mvau in=u2[1,512] w:ternary[64,512] t:ascending:s11[64,3] pe=4 simd=32", 128, None),
     # Fully unfolded, thresholds included.
     ("mvau in=u1[1,64] w:bipolar[64,64] t:ascending:s5[64,1] pe=64 simd=64", 4096, 0.45),
@@ -60,11 +68,13 @@ def synthesize(folder, top, family="xilinx"):
     modules = [folder / name for name in (folder / "modules.txt").read_text().split()]
     cells = [paths[name] for name in run.closure((folder / "cells.txt").read_text().split(), paths)]
     report = folder / "stat.txt"
+    boxes = folder / "boxes.v"
+    boxes.write_text(BLACK_BOXES)
     design = ys.Design()
 
     def work():
-        ys.run_pass(f"read_slang -j 1 -I {ROOT / 'rtl'} --top {top} {' '.join(map(str, [*cells, *modules]))}", design)
-        ys.run_pass("synth_xilinx -family xc7 -flatten -abc9", design)
+        ys.run_pass(f"read_slang -j 1 -I {ROOT / 'rtl'} --top {top} {' '.join(map(str, [*cells, *modules, boxes]))}", design)
+        ys.run_pass("synth_xilinx -family xc7 -flatten -abc9 -noiopad", design)
         ys.run_pass(f"tee -q -o {report} stat -json", design)
 
     cells_area.quiet(work)

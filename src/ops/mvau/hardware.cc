@@ -22,6 +22,7 @@ namespace foldstream::mvau {
 namespace {
 
 constexpr int64_t kEmbeddedWords = 8;  // words of weights that tables hold besides multiplying
+constexpr int64_t kComparedRows = 8;   // row folds whose thresholds a comparator's tables hold well
 constexpr int64_t kTableDepth = 64;    // words of weights in look-up tables; more are block memory
 
 int unsigned_width(int64_t maximum) {
@@ -61,10 +62,19 @@ arith::DotSpec dot_spec(const Node& node, const Folding& folding, Family family)
   arith::DotSpec spec;
   spec.rows = static_cast<int>(folding.pe);
   spec.lanes = static_cast<int>(folding.simd);
-  spec.weight = {format.bipolar     ? arith::Coding::kBipolar
-                 : format.is_signed ? arith::Coding::kSigned
-                                    : arith::Coding::kUnsigned,
-                 format.bits};
+  const auto coding = [&] {
+    switch (format.kind) {
+      case WeightFormat::Kind::bipolar:
+        return arith::Coding::kBipolar;
+      case WeightFormat::Kind::ternary:
+        return arith::Coding::kTernary;
+      case WeightFormat::Kind::unsigned_:
+        return arith::Coding::kUnsigned;
+      default:
+        return arith::Coding::kSigned;
+    }
+  };
+  spec.weight = {coding(), format.bits};
   spec.activation = activation_type(in);
   spec.family = arith::family_of(family);
   return spec;
@@ -139,7 +149,9 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
   }
   // Words of vector and weights; products; accumulator; thresholds.
   int64_t stages = 1 + (replays_from_memory(folding) ? 1 : 0) + registers + 1;
-  if (t != nullptr) {
+  const bool sign_decides = t != nullptr && t->type.shape[1] == 1 &&
+                            folding.row_folds > kComparedRows && folding.row_folds <= kTableDepth;
+  if (t != nullptr && !sign_decides) {
     stages += arith::thresholding_latency(t->type.shape[1], folding.row_folds, family);
   }
   return stages;
@@ -403,73 +415,158 @@ class Emitter {
     }
   }
 
-  // With thresholds the rows' constants are subtracted from those; without, sums begin with them.
-  void accumulators() {
-    int64_t largest = 0;
+  // Where each row's sum begins, and the bits it then needs. Without thresholds with what the
+  // partials lack, so that it ends as the result. A single threshold that a comparator could only
+  // have from a table is subtracted here, from a smaller one, and the sign is the result. Else at
+  // 0: the comparators' thresholds then lack what the partials do.
+  void begin_sums() {
+    begin_.assign(shape_.rows, 0);
+    begins_at_threshold_ = shape_.thresholds && shape_.thresholds->levels() == 1 &&
+                           folding_.row_folds > kComparedRows && folding_.row_folds <= kTableDepth;
+    Range all{-1, 0};
     for (int64_t row = 0; row < shape_.rows; ++row) {
-      largest = std::max(largest, row_range(*shape_.w, row, shape_.in).hi - constants_[row]);
+      Range range = row_range(*shape_.w, row, shape_.in);
+      int64_t shift = -constants_[row];
+      if (begins_at_threshold_) {
+        const int64_t t = std::clamp(*shape_.thresholds->row(row), range.lo, range.hi + 1);
+        begin_[row] = constants_[row] - t;
+        shift = -t;
+      } else if (!shape_.thresholds) {
+        begin_[row] = constants_[row];
+        shift = 0;
+      }
+      all = {std::min(all.lo, range.lo + shift), std::max(all.hi, range.hi + shift)};
     }
+    sum_width_ = !shape_.thresholds     ? shape_.acc.bits
+                 : begins_at_threshold_ ? type_for_range(all.lo, all.hi, {}).bits
+                                        : unsigned_width(all.hi);
+  }
+
+  // For row r of those worked on together: a constant, or a slice of the words of a table.
+  std::vector<std::string> initial_sums() {
     const auto pe = static_cast<int>(folding_.pe);
-    sum_width_ = shape_.thresholds ? unsigned_width(largest) : shape_.acc.bits;
+    const auto bits_of = [&](int64_t value) {
+      std::vector<bool> bits;
+      for (int b = 0; b < sum_width_; ++b) bits.push_back((value >> b & 1) != 0);
+      return bits;
+    };
+    std::vector<std::string> initial;
+    bool same = true;
+    for (int64_t row = 0; row < shape_.rows; ++row) same = same && begin_[row] == begin_[row % pe];
+    if (same) {
+      for (int r = 0; r < pe; ++r) initial.push_back(SvModule::constant(bits_of(begin_[r])));
+      return initial;
+    }
+    const std::string given = delayed_control(module_, "give", stage_ - 1);
+    const int width = pe * sum_width_;
+    const int row_width = add_fold_counter(module_, "row_q", folding_.row_folds, given);
+    module_.wire("initial_sum", width);
+    if (folding_.row_folds <= kTableDepth) {
+      std::vector<bool> table(64 * width);
+      for (int64_t row = 0; row < shape_.rows; ++row) {
+        const std::vector<bool> bits = bits_of(begin_[row]);
+        for (int b = 0; b < sum_width_; ++b) {
+          table[64 * (row % pe * sum_width_ + b) + row / pe] = bits[b];
+        }
+      }
+      module_.instance("fst_mvau_table", "u_initial",
+                       {{"Width", text(width)},
+                        {"Depth", text(folding_.row_folds)},
+                        {"Table", SvModule::constant(table)}},
+                       {{"clk_i", "clk_i"}, {"address_i", "row_q"}, {"data_o", "initial_sum"}});
+    } else {
+      std::string cases = fmt::format("always_ff @(posedge clk_i) begin\n  case (row_q)\n");
+      for (int64_t fold = 0; fold < folding_.row_folds; ++fold) {
+        std::vector<bool> word;
+        for (int64_t r = 0; r < pe; ++r) {
+          const std::vector<bool> bits = bits_of(begin_[fold * pe + r]);
+          word.insert(word.end(), bits.begin(), bits.end());
+        }
+        cases += fmt::format("    {}'d{}: initial_sum <= {};\n", row_width, fold,
+                             SvModule::constant(word));
+      }
+      module_.raw(cases + "    default: initial_sum <= '0;\n  endcase\nend");
+    }
+    for (int r = 0; r < pe; ++r) {
+      initial.push_back(SvModule::slice("initial_sum", width, r * sum_width_, sum_width_));
+    }
+    return initial;
+  }
+
+  void accumulators() {
+    const auto pe = static_cast<int>(folding_.pe);
+    const bool several = folding_.column_folds > 1;
+    begin_sums();
     module_.comment("Accumulators");
     const std::string valid = delayed_control(module_, "issue", stage_);
     given_ = delayed_control(module_, "give", stage_);
-    const std::string first = folding_.column_folds > 1
-                                  ? delayed_data(module_, "first_column", 1, stage_)
-                                  : std::string("1'b1");
-    int64_t folds = 1;
-    if (!shape_.thresholds && std::any_of(constants_.begin(), constants_.end(),
-                                          [](int64_t constant) { return constant != 0; })) {
-      folds = folding_.row_folds;
-    }
-    const bool counts = add_fold_counter(module_, "row_q", folds, given_) > 0;
-    module_.wire("sum", pe * sum_width_);
+    const std::string first =
+        several ? delayed_data(module_, "first_column", 1, stage_) : std::string("1'b1");
+    const std::vector<std::string> initial = initial_sums();
     const int addend_width = std::min(partial_width_, sum_width_);
-    std::string addend = "partial";
-    if (addend_width < partial_width_) {
-      // The higher bits are zero in every sum that the rows can have.
-      std::vector<std::string> words;
-      for (int r = pe; r-- > 0;) {
-        words.push_back(
-            SvModule::slice("partial", pe * partial_width_, r * partial_width_, addend_width));
-      }
-      addend = SvModule::concat(words);
+    module_.wire("next_sum", pe * sum_width_);
+    module_.wire("sum_q", pe * sum_width_);
+    for (int r = 0; r < pe; ++r) {
+      const auto word = [&](const char* name) {
+        return SvModule::slice(name, pe * sum_width_, r * sum_width_, sum_width_);
+      };
+      module_.instance("fst_accumulate", fmt::format("u_accumulate_{}", r),
+                       {{"Width", text(sum_width_)}, {"AddendWidth", text(addend_width)}},
+                       {{"first_i", first},
+                        {"initial_i", initial[r]},
+                        {"previous_i", several ? word("sum_q") : fmt::format("{}'d0", sum_width_)},
+                        // What a sum modulo two to its width does not need is left out.
+                        {"addend_i", SvModule::slice("partial", pe * partial_width_,
+                                                     r * partial_width_, addend_width)},
+                        {"sum_o", word("next_sum")}});
     }
-    SvBindings parameters{
-        {"Lanes", text(pe)}, {"Width", text(sum_width_)}, {"AddendWidth", text(addend_width)}};
-    if (!shape_.thresholds) {
-      std::vector<bool> initial;
-      for (int64_t row = 0; row < folds * pe; ++row) {
-        for (int b = 0; b < sum_width_; ++b) initial.push_back((constants_[row] >> b & 1) != 0);
-      }
-      parameters.emplace_back("Folds", text(folds));
-      parameters.emplace_back("Initial", SvModule::constant(initial));
-    }
-    module_.instance("fst_accumulator", "u_accumulator", parameters,
-                     {{"clk_i", "clk_i"},
-                      {"valid_i", valid},
-                      {"first_i", first},
-                      {"fold_i", counts ? "row_q" : "1'b0"},
-                      {"addend_i", addend},
-                      {"sum_o", "sum"}});
+    module_.register_data("sum_q",
+                          several ? fmt::format("{} ? next_sum : sum_q", valid) : "next_sum");
     ++stage_;
     module_.wire("summed_q");
     module_.register_control("summed_q", given_, "1'b0");
     given_ = "summed_q";
   }
 
+  // The signs of the sums; y = (sum >= threshold) xor flip.
+  void signs() {
+    const auto pe = static_cast<int>(folding_.pe);
+    module_.comment("Thresholds: reached where a sum that began at minus its own is not negative");
+    bool any_flip = false;
+    for (int64_t row = 0; row < shape_.rows; ++row) {
+      any_flip = any_flip || shape_.thresholds->flipped(row);
+    }
+    std::string flips;
+    if (any_flip) {
+      const int width = add_fold_counter(module_, "result_row_q", folding_.row_folds, given_);
+      std::vector<bool> bits((size_t{1} << width) * pe);
+      for (int64_t row = 0; row < shape_.rows; ++row) bits[row] = shape_.thresholds->flipped(row);
+      module_.localparam(fmt::format("bit [{}:0]", bits.size() - 1), "Flips",
+                         SvModule::constant(bits));
+      flips = fmt::format(" ^ Flips[{}*result_row_q+:{}]", pe, pe);
+    }
+    std::vector<std::string> reached;
+    for (int r = pe; r-- > 0;) {
+      reached.push_back("!" + SvModule::bit("sum_q", pe * sum_width_, (r + 1) * sum_width_ - 1));
+    }
+    module_.wire("result", pe);
+    module_.assign("result", SvModule::concat(reached) + flips);
+    push_ = given_, result_ = "result";
+  }
+
   void result() {
     if (!shape_.thresholds) {
-      push_ = given_, result_ = "sum";
+      push_ = given_, result_ = "sum_q";
       return;
     }
+    if (begins_at_threshold_) return signs();
     module_.comment("Thresholds");
     arith::CompareSpec spec =
         arith::thresholding_spec(*shape_.thresholds, folding_.pe, folding_.row_folds,
                                  integer_type(sum_width_, false, {}), constants_, family_);
     spec.name = instance_ + "_thresholds";
     const arith::Generated compare = arith::compare(spec);
-    SvBindings connections{{"value_i", "sum"}};
+    SvBindings connections{{"value_i", "sum_q"}};
     if (add_fold_counter(module_, "row_q", folding_.row_folds, given_) > 0) {
       connections.emplace_back("fold_i", "row_q");
     }
@@ -492,6 +589,8 @@ class Emitter {
   int column_width_ = 1, word_width_ = 1, sum_width_ = 1, partial_width_ = 1;
   int64_t stage_ = 0;               // registers passed since the issue
   std::vector<int64_t> constants_;  // of the rows: what their partials don't hold
+  std::vector<int64_t> begin_;      // where their sums begin
+  bool begins_at_threshold_ = false;
   std::string given_, push_, result_;
 };
 

@@ -46,16 +46,18 @@ bool fits_words(const Type& type) { return type.min() >= INT16_MIN && type.max()
 
 WeightFormat weight_format(const Tensor& w) {
   // Bitwise only, so that it vectorises: this is asked for every folding of every layer.
-  int64_t not_bipolar = 0, magnitude = 0, sign = 0;
+  int64_t not_bipolar = 0, not_ternary = 0, magnitude = 0, sign = 0;
   for (int64_t value : w.ints) {
     not_bipolar |= (value + 1) & ~int64_t{2};
+    not_ternary |= (value + 1) & ~int64_t{3};
     magnitude |= value ^ (value >> 63);
     sign |= value;
   }
-  if (not_bipolar == 0 && sign < 0) return {true, false, 1};
+  if (not_bipolar == 0 && sign < 0) return {WeightFormat::Kind::bipolar, 1};
   const int bits = std::bit_width(static_cast<uint64_t>(magnitude));
-  return sign < 0 ? WeightFormat{false, true, bits + 1}
-                  : WeightFormat{false, false, std::max(bits, 1)};
+  if (sign >= 0) return {WeightFormat::Kind::unsigned_, std::max(bits, 1)};
+  if (not_ternary == 0 && bits == 1) return {WeightFormat::Kind::ternary, 2};
+  return {WeightFormat::Kind::signed_, bits + 1};
 }
 
 Range row_range(const Tensor& w, int64_t row, const Type& in) {

@@ -35,9 +35,10 @@ struct Folding {
   int64_t row_folds, column_folds;  // NF, SF
 };
 
-// How weights are stored: bipolar -1 and +1 as 0 and 1 in one bit, others in their narrowest type.
+// How weights are stored: -1 and +1 in one bit, -1 to 1 in two, others in their narrowest type.
 struct WeightFormat {
-  bool bipolar = false, is_signed = false;
+  enum class Kind { bipolar, ternary, unsigned_, signed_ };
+  Kind kind = Kind::signed_;
   int bits = 1;
 };
 WeightFormat weight_format(const Tensor& w);

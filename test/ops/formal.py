@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Proves the handshakes of a small instance of every generated block, each with broken twins that must be refuted.
+
+usage: formal.py OPS_CASES [WORD...]
+"""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.append(str(ROOT / "test" / "formal"))
+
+import prove  # noqa: E402
+import run  # noqa: E402
+
+# Text of the generated top module and what breaks it: a beat pushed that no credit was taken for, and a ready that
+# looks at valid.
+FREE_ISSUE = ("dut_0.sv", ".take_i(issue)", ".take_i(1'b0)")
+FREE_GIVE = ("dut_0.sv", ".take_i(give)", ".take_i(1'b0)")
+LEAKY_BEAT = ("dut_0.sv", "assign s_ready_o = available;", "assign s_ready_o = available && s_valid_i;")
+LEAKY_LAST = ("dut_0.sv", "assign s_ready_o = !last || available;", "assign s_ready_o = (!last || available) && s_valid_i;")
+LEAKY_CONTROL = ("fst_mvau_control.sv", "assign s_ready_o = first_row &&", "assign s_ready_o = s_valid_i && first_row &&")
+
+PROOFS = [
+    ("mvau in=u1[1,4] w:bipolar[4,4] t:ascending:s3[4,1] pe=2 simd=2", FREE_GIVE, LEAKY_CONTROL),
+    ("mvau in=u1[1,2] w:bipolar[2,2] pe=2 simd=2", FREE_ISSUE, LEAKY_BEAT),
+    ("threshold in=u3[1,4] t:ascending:u3[4,1] pe=2", FREE_ISSUE, LEAKY_BEAT),
+    ("label_select in=u2[1,4] pe=2", FREE_GIVE, LEAKY_LAST),
+    ("add_constant in=u2[1,4] c:s2[4] pe=2", FREE_ISSUE, LEAKY_BEAT),
+    ("multiply_constant in=u2[1,4] c:s2[4] pe=2", FREE_ISSUE, LEAKY_BEAT),
+]
+
+
+def read_case(path):
+    """Depth, queue, steps of one frame as (take, give), and the widths of the two streams."""
+    words = path.read_text().split("\n", 1)[1].split()
+    depth, queue, _, _, _, phases = map(int, words[:6])
+    steps = []
+    for phase in range(phases):
+        count, take, give = map(int, words[6 + 3 * phase:9 + 3 * phase])
+        steps += [((take,), give)] * count
+    rest = words[6 + 3 * phases:]
+    return depth, queue, steps, int(rest[0]), int(rest[2])
+
+
+def main():
+    program, words = sys.argv[1], sys.argv[2:]
+    bad = total = 0
+    library = run.library(ROOT)
+    for line, twin, moore_twin in PROOFS:
+        if not all(word in line for word in words):
+            continue
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            (folder / "cases.txt").write_text(line + "\n")
+            subprocess.run([program, name, str(folder / "cases.txt")], check=True, stdout=subprocess.DEVNULL)
+            depth, queue, steps, width_in, width_out = read_case(folder / "cases.data")
+            files = [library[cell] for cell in run.closure((folder / "cells.txt").read_text().split(), library)]
+            files += [folder / module for module in (folder / "modules.txt").read_text().split()]
+            total += 2
+            bad += not prove.prove_operator(
+                files, "dut_0", [prove.Stream("s", width_in)], [prove.Stream("m", width_out)], steps, depth, queue,
+                mutants=[twin], moore_mutants=[moore_twin], cut=["*u_queue.push_data_i"], name=line)
+    print(f"operators: {total} proofs, {bad} not as expected")
+    return 1 if bad or not total else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
