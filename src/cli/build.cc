@@ -2,6 +2,7 @@
 // foldstream build: from a model to a folder with hardware, reports and everything to run it.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <map>
@@ -11,6 +12,7 @@
 #include "src/cli/command.h"
 #include "src/cli/network.h"
 #include "src/fold/folding_file.h"
+#include "src/ir/op.h"
 #include "src/ir/text.h"
 #include "src/onnx/writer.h"
 #include "src/report/report.h"
@@ -75,16 +77,37 @@ Json verify(const Options& options, const Network& network) {
   return report;
 }
 
-// The whole graph after each step, then the design, as ONNX.
-void add_models(const Designed& designed, std::map<std::string, std::string>& files) {
-  std::vector<std::pair<std::string, const Graph*>> graphs;
-  for (const FlowStep& step : designed.compiled.steps) graphs.emplace_back(step.name, &step.graph);
-  graphs.emplace_back("design", &designed.compiled.parts.core);
-  std::vector<std::string> texts(graphs.size());
-  parallel_for(graphs.size(), [&](size_t i) { texts[i] = write_model(*graphs[i].second); });
-  for (size_t i = 0; i < graphs.size(); ++i) {
-    files[fmt::format("intermediate_models/{}_{}.onnx", i, graphs[i].first)] = std::move(texts[i]);
+// The design's modules, its graphs in text form, and the whole graph after each step as ONNX; each
+// is made by itself.
+std::map<std::string, std::string> make_files(const Designed& designed, const Graph& model) {
+  const Parts& parts = designed.compiled.parts;
+  std::vector<std::pair<std::string, const Graph*>> texts = {{"model.fst", &model},
+                                                             {"head.fst", &parts.head},
+                                                             {"design.fst", &parts.core},
+                                                             {"tail.fst", &parts.tail}};
+  std::vector<std::pair<std::string, const Graph*>> models;
+  for (const FlowStep& step : designed.compiled.steps) models.emplace_back(step.name, &step.graph);
+  models.emplace_back("design", &parts.core);
+
+  Design hardware;
+  std::vector<std::string> made(texts.size() + models.size());
+  parallel_for(made.size() + 1, [&](size_t i) {
+    if (i == 0) {
+      hardware = stitch(parts.core, designed.part->family);
+    } else if (--i < models.size()) {
+      made[i] = write_model(*models[i].second);
+    } else {
+      made[i] = print(*texts[i - models.size()].second);
+    }
+  });
+  std::map<std::string, std::string> files;
+  for (auto& [path, text] : hardware.files) files["rtl/" + path] = std::move(text);
+  for (size_t i = 0; i < models.size(); ++i) {
+    files[fmt::format("intermediate_models/{}_{}.onnx", i, models[i].first)] = std::move(made[i]);
   }
+  for (size_t i = 0; i < texts.size(); ++i)
+    files[texts[i].first] = std::move(made[models.size() + i]);
+  return files;
 }
 
 int run(const Program& program, const Options& options) {
@@ -98,13 +121,7 @@ int run(const Program& program, const Options& options) {
   for (const std::string& warning : designed.warnings) std::cerr << "warning: " << warning << "\n";
 
   Clock::time_point last = Clock::now();
-  const Design hardware = stitch(designed.compiled.parts.core, designed.part->family);
-  std::map<std::string, std::string> files;
-  for (const auto& [path, text] : hardware.files) files["rtl/" + path] = text;
-  files["model.fst"] = print(model);
-  files["head.fst"] = print(designed.compiled.parts.head);
-  files["design.fst"] = print(designed.compiled.parts.core);
-  files["tail.fst"] = print(designed.compiled.parts.tail);
+  std::map<std::string, std::string> files = make_files(designed, model);
   files["final_hw_config.json"] = final_hw_config(designed.compiled.parts.core).dump(2) + "\n";
   Json times = {{"import", import_seconds}};
   for (const auto& [step, seconds] : designed.seconds) times[step] = seconds;
@@ -113,9 +130,7 @@ int run(const Program& program, const Options& options) {
     times[step] = std::chrono::duration<double>(now - last).count();
     last = now;
   };
-  done("stitch");
-  add_models(designed, files);
-  done("intermediate_models");
+  done("emit");
   Report report = make_report(designed.compiled.parts.core, *designed.part, options.design.board,
                               options.design.clock_mhz);
   for (const auto* remarks : {&designed.warnings, &designed.notes}) {
@@ -152,9 +167,12 @@ int run(const Program& program, const Options& options) {
     std::cout << json.dump(2) << "\n";
     return status;
   }
+  const Graph& core = designed.compiled.parts.core;
+  const auto nodes = std::count_if(core.nodes.begin(), core.nodes.end(), [](const Node& node) {
+    return node.op->kind == Op::Kind::hardware;
+  });
   std::cout << fmt::format("{}: {} nodes, a frame every {} cycles, latency {} cycles\n", name,
-                           hardware.nodes.size(), designed.queues.interval_cycles,
-                           designed.queues.latency_cycles)
+                           nodes, designed.queues.interval_cycles, designed.queues.latency_cycles)
             << fmt::format("{:.0f} frames a second at {} MHz\n", fps, options.design.clock_mhz);
   for (const std::string& note : designed.notes) std::cout << "note: " << note << "\n";
   if (!options.verify.empty()) {

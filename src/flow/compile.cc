@@ -159,10 +159,10 @@ Compiled streamline_only(const Graph& model, const CompileOptions& options) {
   Compiled compiled;
   compiled.steps.push_back({"import", model.clone()});
   Graph folded = model.clone();
-  run_pass(*find_pass("fold_constants"), folded);
+  const bool has_folded = run_pass(*find_pass("fold_constants"), folded);
   Streamlined streamlined = streamline(folded, options.streamline);
   compiled.findings = std::move(streamlined.findings);
-  compiled.steps.push_back({"fold_constants", std::move(folded)});
+  if (has_folded) compiled.steps.push_back({"fold_constants", std::move(folded)});
   compiled.steps.push_back({"streamline", std::move(streamlined.graph)});
   if (!options.standalone_thresholds) {
     Graph fused = compiled.steps.back().graph.clone();
