@@ -196,7 +196,7 @@ void write_beats(std::ostream& out, const Stream& stream, const Tensor& frame) {
 class Bench {
  public:
   explicit Bench(std::filesystem::path folder)
-      : folder_(std::move(folder)), data_(folder_ / "cases.data") {}
+      : folder_(std::move(folder)), data_(folder_ / "cases.data"), costs_(folder_ / "costs.txt") {}
 
   void add(const Case& c) {
     const Node& node = *c.node;
@@ -209,6 +209,8 @@ class Bench {
       modules_.push_back(file.name);
     }
     for (const TextFile& file : hardware.memories) write(file);
+    const Cost cost = node.op->cost(node, c.family);
+    costs_ << fmt::format("{:.0f} {:.0f} {:.0f}\n", cost.lut, cost.ff, cost.bram18);
     cells_.insert(hardware.cells.begin(), hardware.cells.end());
     connect(instance, hardware, ports);
 
@@ -298,7 +300,7 @@ class Bench {
   }
 
   std::filesystem::path folder_;
-  std::ofstream data_;
+  std::ofstream data_, costs_;  // costs: LUT, FF and block memories of each case, for bench/
   std::string body_;
   std::vector<std::string> modules_;
   std::set<std::string> cells_;

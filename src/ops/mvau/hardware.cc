@@ -56,8 +56,9 @@ arith::Type activation_type(const Type& type) {
   return {type.is_signed ? arith::Coding::kSigned : arith::Coding::kUnsigned, type.bits};
 }
 
-arith::DotSpec dot_spec(const Node& node, const Folding& folding, Family family) {
-  const WeightFormat format = weight_format(*node.tensor("w"));
+arith::DotSpec dot_spec(const Node& node, const Folding& folding, Family family,
+                        size_t stride = 1) {
+  const WeightFormat format = weight_format(*node.tensor("w"), stride);
   const Type& in = node.in_type(0);
   arith::DotSpec spec;
   spec.rows = static_cast<int>(folding.pe);
@@ -132,6 +133,14 @@ Form form(const Node& node, const Folding& folding, Family family) {
   return fits ? Form::embedded : Form::memory;
 }
 
+// A single threshold that a comparator could only have from a table is where the sum begins
+// instead, from a smaller table, and the sum's sign is the result.
+bool sign_decides(const Node& node, const Folding& folding) {
+  const Tensor* t = node.tensor("t");
+  return t != nullptr && t->type.shape[1] == 1 && folding.row_folds > kComparedRows &&
+         folding.row_folds <= kTableDepth;
+}
+
 bool replays(const Folding& folding) { return folding.row_folds > 1; }
 bool replays_from_memory(const Folding& folding) {
   return replays(folding) && folding.column_folds > 1;
@@ -149,9 +158,7 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
   }
   // Words of vector and weights; products; accumulator; thresholds.
   int64_t stages = 1 + (replays_from_memory(folding) ? 1 : 0) + registers + 1;
-  const bool sign_decides = t != nullptr && t->type.shape[1] == 1 &&
-                            folding.row_folds > kComparedRows && folding.row_folds <= kTableDepth;
-  if (t != nullptr && !sign_decides) {
+  if (t != nullptr && !sign_decides(node, folding)) {
     stages += arith::thresholding_latency(t->type.shape[1], folding.row_folds, family);
   }
   return stages;
@@ -421,8 +428,7 @@ class Emitter {
   // 0: the comparators' thresholds then lack what the partials do.
   void begin_sums() {
     begin_.assign(shape_.rows, 0);
-    begins_at_threshold_ = shape_.thresholds && shape_.thresholds->levels() == 1 &&
-                           folding_.row_folds > kComparedRows && folding_.row_folds <= kTableDepth;
+    begins_at_threshold_ = sign_decides(node_, folding_);
     Range all{-1, 0};
     for (int64_t row = 0; row < shape_.rows; ++row) {
       Range range = row_range(*shape_.w, row, shape_.in);
@@ -615,6 +621,7 @@ arith::Cost dot_cost(arith::DotSpec spec, double rows) {
 
 // A matrix or an embedded product depends on all its weights: some rows stand for the others.
 constexpr int64_t kSampledProducts = 2048;
+constexpr size_t kSampledWeights = 16384;
 
 arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family) {
   const int64_t products = folding.simd * node.in_type(0).bits * folding.column_folds;
@@ -683,7 +690,9 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   if (where == Form::embedded) {
     add(sampled_cost(node, folding, family));
   } else {
-    const arith::DotSpec spec = dot_spec(node, folding, family);
+    // Some thousand weights, evenly spread, tell the format of a large layer well enough.
+    const size_t stride = 1 + static_cast<size_t>(node.tensor("w")->count()) / kSampledWeights;
+    const arith::DotSpec spec = dot_spec(node, folding, family, stride | 1);
     add(dot_cost(spec, pe));
     const int64_t width = folding.pe * folding.simd * spec.weight.bits;
     if (words <= kTableDepth) {
@@ -697,7 +706,11 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
                           std::max<int64_t>(1, node.tensor("w")->type.max());
   const int sum_width = unsigned_width(largest);
   cost.lut += pe * sum_width, cost.ff += pe * sum_width;
-  if (const Tensor* t = node.tensor("t")) {
+  const Tensor* t = node.tensor("t");
+  if (folding.row_folds > 1 && (t == nullptr || sign_decides(node, folding))) {
+    cost.lut += pe * sum_width * (folding.row_folds <= 32 ? 0.5 : 1.0);  // where sums begin
+    cost.ff += pe * sum_width;
+  } else if (t != nullptr) {
     add(pe * arith::thresholding_cost(t->type.shape[1], folding.row_folds, sum_width, family));
   }
   return cost;

@@ -44,10 +44,11 @@ bool fits_words(const Type& type) { return type.min() >= INT16_MIN && type.max()
 
 }  // namespace
 
-WeightFormat weight_format(const Tensor& w) {
-  // Bitwise only, so that it vectorises: this is asked for every folding of every layer.
+WeightFormat weight_format(const Tensor& w, size_t stride) {
+  // Bitwise only, so that it vectorises.
   int64_t not_bipolar = 0, not_ternary = 0, magnitude = 0, sign = 0;
-  for (int64_t value : w.ints) {
+  for (size_t i = 0; i < w.ints.size(); i += stride) {
+    const int64_t value = w.ints[i];
     not_bipolar |= (value + 1) & ~int64_t{2};
     not_ternary |= (value + 1) & ~int64_t{3};
     magnitude |= value ^ (value >> 63);

@@ -41,7 +41,8 @@ struct WeightFormat {
   Kind kind = Kind::signed_;
   int bits = 1;
 };
-WeightFormat weight_format(const Tensor& w);
+// Of every stride-th weight.
+WeightFormat weight_format(const Tensor& w, size_t stride = 1);
 
 // Registers from the issue of a step to the output queue.
 int64_t pipeline_stages(const Node& node, const Folding& folding, Family family);

@@ -78,9 +78,12 @@ void to_onnx(const Node& node, OnnxSink& sink) {
   const Tensor& w = *node.tensor("w");
   const int64_t rows = w.type.shape[0], columns = w.type.shape[1];
   Tensor transposed = make_zero(integer_type(w.type.bits, w.type.is_signed, {columns, rows}));
-  for (int64_t r = 0; r < rows; ++r) {
+  constexpr int64_t kTile = 32;  // a column of the whole would be a cache miss for each element
+  for (int64_t tile = 0; tile < rows; tile += kTile) {
     for (int64_t c = 0; c < columns; ++c) {
-      transposed.ints[c * rows + r] = w.ints[r * columns + c];
+      for (int64_t r = tile; r < std::min(tile + kTile, rows); ++r) {
+        transposed.ints[c * rows + r] = w.ints[r * columns + c];
+      }
     }
   }
   const bool thresholds = node.tensor("t") != nullptr;
