@@ -71,13 +71,18 @@ Rhythm rhythm(const Node& node, Family) {
   return rhythm;
 }
 
-// Each element is compared with each label's; what is larger moves both.
+// A tree of comparisons and choices for one label; for several, each element is compared with each
+// of them and may move both.
 Cost cost(const Node& node, Family family) {
   const Stream in = ports(node).in[0], out = ports(node).out[0];
   Cost cost = queue_cost(rhythm(node, family), out.width());
+  const auto lanes = static_cast<double>(in.lanes), labels = static_cast<double>(out.lanes);
+  const auto compare = static_cast<double>(in.bits) / 2;
   const auto word = static_cast<double>(in.bits + out.bits);
-  cost.lut += static_cast<double>(in.lanes * out.lanes) * (word + static_cast<double>(in.bits)) + 8;
-  cost.ff += static_cast<double>(in.width()) + static_cast<double>(out.lanes) * word + 10;
+  cost.lut +=
+      out.lanes == 1 ? lanes * compare + (lanes - 1) * word : lanes * labels * (compare + 2 * word);
+  cost.lut += 6;
+  cost.ff += static_cast<double>(in.width()) + labels * word + 10;
   return cost;
 }
 

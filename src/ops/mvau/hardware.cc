@@ -621,13 +621,17 @@ arith::Cost dot_cost(arith::DotSpec spec, double rows) {
 
 // A matrix or an embedded product depends on all its weights: some rows stand for the others.
 constexpr int64_t kSampledProducts = 2048;
+constexpr int64_t kSmallLayer = 65536;  // products of a layer that is worth a larger sample
+constexpr int64_t kSmallSampledProducts = 16384;
 constexpr size_t kSampledWeights = 16384;
 
 arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family) {
   const int64_t products = folding.simd * node.in_type(0).bits * folding.column_folds;
+  const int64_t limit = products * folding.row_folds * folding.pe <= kSmallLayer
+                            ? kSmallSampledProducts
+                            : kSampledProducts;
   Folding sampled = folding;
-  sampled.pe =
-      std::clamp<int64_t>(kSampledProducts / (products * folding.row_folds), 1, folding.pe);
+  sampled.pe = std::clamp<int64_t>(limit / (products * folding.row_folds), 1, folding.pe);
   std::vector<int64_t> rows;
   for (int64_t fold = 0; fold < folding.row_folds; ++fold) {
     for (int64_t r = 0; r < sampled.pe; ++r) rows.push_back(fold * folding.pe + r);
