@@ -35,6 +35,14 @@ def closure(names, paths):
     return sorted(found)
 
 
+def broken_twins(lines):
+    """What the bench must refuse: a rhythm of one cycle more, and a result with one other bit."""
+    depth, rest = lines[1].split(" ", 1)
+    late = [lines[0], f"{int(depth) + 1} {rest}", *lines[2:]]
+    other = [*lines[:-1], lines[-1][:-1] + format(int(lines[-1][-1], 16) ^ 1, "x")]
+    return {"a depth of one cycle more": late, "a result with one other bit": other}
+
+
 def main():
     program, source, folder = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), pathlib.Path(sys.argv[3]).resolve()
     shutil.rmtree(folder, ignore_errors=True)
@@ -60,7 +68,16 @@ def main():
                str(folder / "bench.sv"), str(HERE / "bench.cc")]
     if subprocess.run(command, check=False, env=environment, cwd=folder).returncode != 0:
         return 1
-    return subprocess.run([str(folder / "obj" / "Vbench"), "cases.data"], check=False, cwd=folder).returncode
+    bench = str(folder / "obj" / "Vbench")
+    if subprocess.run([bench, "cases.data"], check=False, cwd=folder).returncode != 0:
+        return 1
+    for what, lines in broken_twins((folder / "cases.data").read_text().splitlines()).items():
+        (folder / "broken.data").write_text("\n".join(lines) + "\n")
+        if subprocess.run([bench, "broken.data"], check=False, cwd=folder, capture_output=True).returncode == 0:
+            print(f"FAILED: {what} is not noticed")
+            return 1
+        print(f"{what}: noticed")
+    return 0
 
 
 if __name__ == "__main__":
