@@ -65,7 +65,7 @@ const Tensor* Node::tensor(std::string_view key) const {
   return it == data.end() ? nullptr : &it->second;
 }
 
-void infer_node(Node& node) {
+std::vector<Type> inferred_types(const Node& node) {
   try {
     std::vector<Type> out = node.op->infer(node);
     for (const Type& type : out) {
@@ -73,11 +73,13 @@ void infer_node(Node& node) {
         throw Error(fmt::format("its result {} has too many elements", to_string(type)));
       }
     }
-    node.out = std::move(out);
+    return out;
   } catch (const Error& error) {
     throw Error(fmt::format("{}: {}", describe(node), error.what()), error.help());
   }
 }
+
+void infer_node(Node& node) { node.out = inferred_types(node); }
 
 Node& Graph::add(const Op& op, std::vector<Value> in, std::string node_name,
                  std::map<std::string, Attr, std::less<>> attr,

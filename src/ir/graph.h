@@ -75,8 +75,9 @@ struct Graph {
   std::map<Value, std::vector<Node*>> users();
 };
 
-// Runs op->infer on the node's present inputs and stores the result; an Error gains the node's
-// name.
+// What op->infer gives for the node's present inputs; an Error gains the node's name.
+std::vector<Type> inferred_types(const Node& node);
+// Stores them in the node.
 void infer_node(Node& node);
 
 std::string describe(const Node& node);  // "node 'fc1' (mvau)"

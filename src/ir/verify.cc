@@ -24,9 +24,7 @@ void verify(const Graph& graph) {
   for (const Node& node : graph.nodes) {
     FOLDSTREAM_CHECK(node.op != nullptr);
     for (const Value& value : node.in) check_value(value, describe(node));
-    Node again = node;
-    infer_node(again);
-    if (again.out != node.out) {
+    if (inferred_types(node) != node.out) {
       throw Error(
           fmt::format("{}: its stored type is not the one its operands give", describe(node)));
     }
