@@ -158,5 +158,31 @@ TEST(Compile, RandomNetworksKeepEveryFloat) {
   }
 }
 
+// The bias varies along an axis that the reshape behind it moves; repeated on the host, it must
+// still meet the shape it was written for.
+TEST(Compile, ASquareReshapedAfterABiasKeepsItsFloats) {
+  const Graph source = parse(R"(foldstream 1
+graph "square"
+%0 "x" = input {shape=[1, 4], type="f32"} : f32[1,4]
+%1 "q" = quant %0 {bits=4, narrow=0, rounding="HALF_EVEN", signed=1} (scale=@0, zero=@1) : f32[1,4]
+%2 "w" = constant (value=@2) : f32[4,4]
+%3 "fc" = matmul %1, %2 : f32[1,4]
+%4 "square" = reshape %3 {shape=[1, 2, 2]} : f32[1,2,2]
+%5 "b" = constant (value=@3) : f32[2]
+%6 "add" = add %4, %5 : f32[1,2,2]
+%7 "turned" = reshape %6 {shape=[1, 4, 1]} : f32[1,4,1]
+output "y" %7
+@0 = f32[] 1.0
+@1 = f32[] 0.0
+@2 = f32[4,4] 1.0 0.0 0.0 0.0 0.0 1.0 0.0 0.0 0.0 0.0 1.0 0.0 0.0 0.0 0.0 1.0
+@3 = f32[2] 10.0 20.0
+)");
+  const Compiled compiled = compile(source, {});
+  const std::vector<Tensor> inputs = {make_floats({1, 4}, {1, 2, 3, 4})};
+  const std::vector<Tensor> expected = {make_floats({1, 4, 1}, {11, 22, 13, 24})};
+  EXPECT_EQ(Evaluator(source).run(inputs), expected);
+  EXPECT_EQ(PartsRunner(compiled.parts).run(inputs), expected);
+}
+
 }  // namespace
 }  // namespace foldstream

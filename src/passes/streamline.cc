@@ -597,15 +597,31 @@ class Streamliner : public Lowering {
                               std::move(attr),
                               {{"scale", vector(traced.scale)}, {"bias", vector(traced.bias)}});
     Value value{&real, 0};
+    // A reshape may lie between a step and this value; the step's constants belong to its own
+    // shape.
+    const auto shaped = [&](const Shape& shape) {
+      if (value.type().shape == shape) return;
+      value = {&target().add(require_op("reshape"), {value}, value.node->name + "_shaped",
+                             {{"shape", shape}}),
+               0};
+    };
     for (const Step& step : traced.steps) {
       std::vector<Value> operands;
       for (const Value& operand : step.source->in) {
-        operands.push_back(traced_.at(operand).is_constant() ? in_float(operand) : value);
+        if (traced_.at(operand).is_constant()) {
+          operands.push_back(in_float(operand));
+        } else {
+          if (element_count(operand.type().shape) == value.type().count()) {
+            shaped(operand.type().shape);
+          }
+          operands.push_back(value);
+        }
       }
       Node& copy = target().add(*step.source->op, std::move(operands), step.source->name,
                                 step.source->attr, step.source->data);
       value = {&copy, 0};
     }
+    shaped(source.type().shape);
     if (!source.type().is_float) {  // codes that the model itself has as integers
       value = {&target().add(require_op("cast"), {value}, source.node->name + "_integer",
                              {{"type", element_name(source.type())}}),

@@ -143,6 +143,24 @@ void to_onnx(const Node& node, OnnxSink& sink) {
   sink.node("qonnx", "Trunc", std::move(operands), {sink.output(0)}, std::move(attributes));
 }
 
+// Whether every integer the operand can take is one of in_bits, signed or not.
+bool fits_in_bits(const Node& node, const Lowering& lowering, const Coding& coding) {
+  const std::optional<Traced> x = lowering.affine(0);
+  if (!x) return false;
+  const auto at = [](const auto& values, size_t c) { return values[values.size() == 1 ? 0 : c]; };
+  const size_t channels = std::max({x->scale.size(), x->bias.size(), x->lo.size(), x->hi.size(),
+                                    coding.scale.size(), coding.zero.size()});
+  const double bound = std::ldexp(1.0, static_cast<int>(node.integer("in_bits")));
+  for (size_t c = 0; c < channels; ++c) {
+    for (const int64_t q : {at(x->lo, c), at(x->hi, c)}) {
+      const double value = at(x->scale, c) * static_cast<double>(q) + at(x->bias, c);
+      const double integer = value / at(coding.scale, c) + at(coding.zero, c);
+      if (!(integer >= -bound && integer < bound)) return false;
+    }
+  }
+  return true;
+}
+
 void lower(const Node& node, Lowering& lowering) {
   const bool second = node.tensor("out_scale") != nullptr;
   ChannelVectors channels(lowering, node.out[0].shape);
@@ -165,6 +183,10 @@ void lower(const Node& node, Lowering& lowering) {
     out_zero.push_back(second ? at(zero, c) / coding.divisor.back() : at(zero, c));
   }
   if (!second) {
+    if (!fits_in_bits(node, lowering, coding)) {
+      return lowering.keep("its operand may leave in_bits, and version 1 does not clip",
+                           "export Trunc version 2, or quantize the operand to in_bits");
+    }
     // Not clipped by the reference: wide enough for integers of in_bits, signed or not.
     coding.bits = static_cast<int>(std::min(node.integer("out_bits") + 1, kMostBits));
     coding.is_signed = true;
