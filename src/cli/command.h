@@ -23,6 +23,9 @@ struct Program {
 CLI::App& add_command(Program& program, const std::string& name, const std::string& doc,
                       const std::string& example, std::function<int()> run);
 
+// A finite number above zero; CLI11's own check names its bounds by three hundred digits.
+CLI::Validator positive();
+
 void add_inspect(Program& program);
 void add_build(Program& program);
 void add_run(Program& program);

@@ -55,10 +55,10 @@ void add_design_options(CLI::App& command, DesignOptions& options) {
   command.add_option("--part", options.part, fmt::format("part to build for ({})", kDefaultPart))
       ->excludes(board);
   command.add_option("--clock", options.clock_mhz, "clock in MHz")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
-  auto* fps = command.add_option("--fps", options.fps, "frames a second to reach")
-                  ->check(CLI::PositiveNumber);
+  auto* fps =
+      command.add_option("--fps", options.fps, "frames a second to reach")->check(positive());
   auto* max = command.add_flag("--max", options.max, "as fast as the part allows")->excludes(fps);
   command
       .add_option("--folding", options.folding,

@@ -118,12 +118,11 @@ void add_eval(Program& program) {
   for (const std::string& name : data_set_names()) names += (names.empty() ? "" : ", ") + name;
   command.add_option("--dataset", options->data_set, names)->required();
   command.add_option("--data", options->folder, "the folder with its files")->required();
-  command.add_option("--limit", options->limit, "only the first samples")
-      ->check(CLI::PositiveNumber);
+  command.add_option("--limit", options->limit, "only the first samples")->check(positive());
   command
       .add_option("--scale", options->scale,
                   "samples are divided by this; 255 for bytes and 1 for floats by default")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   command.add_option("--engine", options->engine, kEngineHelp)->capture_default_str();
   add_run_options(command, options->how);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command `foldstream`. Exit status: 0 done, 1 the answer is no, 2 wrong use or wrong input.
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -22,6 +23,17 @@ CLI::App& add_command(Program& program, const std::string& name, const std::stri
   command->add_flag("--json", program.json, "one JSON object on standard output");
   command->callback([&program, run = std::move(run)] { program.chosen = run; });
   return *command;
+}
+
+CLI::Validator positive() {
+  return {[](std::string& text) -> std::string {
+            double value = 0;
+            const bool is_number = CLI::detail::lexical_cast(text, value);
+            return is_number && std::isfinite(value) && value > 0
+                       ? ""
+                       : "'" + text + "' is not a positive number";
+          },
+          "POSITIVE"};
 }
 
 namespace {

@@ -137,10 +137,10 @@ void add_synth(Program& program) {
   }
   command.add_option("--device", options->device, names + ", or the name of a part")->required();
   command.add_option("--clock", options->clock_mhz, "MHz to aim for; that of the build by default")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   command.add_option("--seed", options->seed, "of the placer")->capture_default_str();
   command.add_option("--limit", options->limit, "seconds for each program")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   command.add_flag("--no-place", options->no_place, "count resources only");
 }
