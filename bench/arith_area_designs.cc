@@ -113,10 +113,11 @@ class Designs {
         rows_hex += line + "\n";
       }
       std::ofstream(folder_ / (name + ".hex")) << rows_hex;
-      m.raw(fmt::format(
-          "(* ram_style = \"block\" *) logic [{}:0] memory [{}];\ninitial $readmemh(\"{}\", memory);\nlogic [{}:0] weights_q;\n"
-          "always_ff @(posedge clk_i) weights_q <= memory[fold_q];",
-          width - 1, folds, (folder_ / (name + ".hex")).string(), width - 1));
+      m.raw(
+          fmt::format("(* ram_style = \"block\" *) logic [{}:0] memory [{}];\ninitial "
+                      "$readmemh(\"{}\", memory);\nlogic [{}:0] weights_q;\n"
+                      "always_ff @(posedge clk_i) weights_q <= memory[fold_q];",
+                      width - 1, folds, (folder_ / (name + ".hex")).string(), width - 1));
       connections.emplace_back("weights_i", "weights_q");
     } else {
       connections.emplace_back("fold_i", "fold_1_q");
