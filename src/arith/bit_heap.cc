@@ -7,8 +7,11 @@
 #include <array>
 #include <bit>
 #include <deque>
+#include <map>
+#include <mutex>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 #include "src/util/error.h"
 
@@ -165,7 +168,7 @@ Plan plan_counters(Heights heights, const Demands& demands, int width) {
   }
 }
 
-Plan best_plan(const Heights& heights, int width) {
+Plan find_best_plan(const Heights& heights, int width) {
   constexpr std::array<double, 5> kDemands = {2.0, 1.75, 1.5, 1.3, 1.0};
   constexpr int kManyBits = 128;  // beyond it the plans differ by little and take long
   Plan best;
@@ -189,6 +192,21 @@ Plan best_plan(const Heights& heights, int width) {
     }
   }
   return best;
+}
+
+// The rows of a matrix, and the foldings that a search prices, ask for few different heaps many
+// times.
+Plan best_plan(const Heights& heights, int width) {
+  static std::mutex mutex;
+  static std::map<std::pair<Heights, int>, Plan> plans;
+  const std::pair key(heights, width);
+  {
+    const std::lock_guard lock(mutex);
+    if (const auto known = plans.find(key); known != plans.end()) return known->second;
+  }
+  Plan plan = find_best_plan(heights, width);
+  const std::lock_guard lock(mutex);
+  return plans.emplace(key, std::move(plan)).first->second;
 }
 
 }  // namespace
