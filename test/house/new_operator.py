@@ -70,6 +70,8 @@ def main():
     shutil.rmtree(operator, ignore_errors=True)
     before = copy_tree(root, tree)
     shutil.copytree(pathlib.Path(__file__).parent / NAME, operator)
+    for path in operator.iterdir():
+        os.utime(path)  # newer than what an earlier run built from the wrong rhythm
     added = set(files_below(tree)) - before
     assert added and all(name.startswith(f"src/ops/{NAME}/") for name in added), added
 
