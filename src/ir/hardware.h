@@ -4,8 +4,10 @@
 // and queue exactly.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,17 +28,31 @@ struct Ports {
 };
 
 // `steps` equal steps in a row. In each of them one beat is taken from every input whose bit is set
-// in `take`, and one beat is given to every output whose bit is set in `give`.
+// in `take`, and one beat is given to every output whose bit is set in `give`. In a block with a
+// store each step further needs `acquire` beats of the store more than the step before it, and
+// frees the `release` oldest of those it needed so far.
 struct Phase {
   int64_t steps = 1;
   uint32_t take = 0;
   uint32_t give = 0;
+  int64_t acquire = 0;
+  int64_t release = 0;
   bool operator==(const Phase&) const = default;
 };
 
 struct Block {
   int64_t repeat = 1;
   std::vector<Phase> phases;
+};
+
+// A memory between input 0 and the steps of a block (decision record 7). Beside the steps a writer
+// takes a beat of input 0 in every cycle in which one is valid and one of the `room` places is
+// free; input 0 is in no phase's `take`. A beat written in cycle t can be needed by a step from
+// cycle t + 1 on; the place of a beat that a step frees in cycle t can be written from cycle t + 1.
+struct Store {
+  int64_t room = 1;   // places, in beats
+  int64_t beats = 1;  // written in a frame: the sum of `acquire` and that of `release`
+  bool operator==(const Store&) const = default;
 };
 
 // One frame of a node, step by step, and how long a given beat needs to become visible at the
@@ -48,13 +64,18 @@ struct Rhythm {
   // Beats that the queue behind each output holds: the node's attribute `queue` or, without one,
   // the fewest that keep the full rate.
   int64_t queue = 2;
+  std::optional<Store> store = {};
+  // Places of a holding register behind each input (decision record 7); 0: none. A block that takes
+  // from several inputs in one step has them: a beat moves from the stream into a free place in any
+  // cycle, can be taken by a step from the next cycle on, and its place is free again one later.
+  int64_t hold = 0;
 
   int64_t steps() const {  // the initiation interval when never starved or blocked, in cycles
     int64_t total = 0;
     for (const Block& block : frame) {
       for (const Phase& phase : block.phases) total += block.repeat * phase.steps;
     }
-    return total;
+    return store ? std::max(total, store->beats) : total;
   }
 };
 

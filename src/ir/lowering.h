@@ -28,6 +28,17 @@ struct Step {
   std::function<std::pair<double, double>(int64_t channel)> affine;
 };
 
+// How the elements of q lie. The value's elements, in their order, seen as a tensor of shape
+// `dims`; dimension d of q is dimension order[d] of that. Both empty: q has the value's own shape
+// and order. A transposition changes nothing else, and a reshape keeps it: layouts cost hardware
+// only where an operator needs another one.
+struct Layout {
+  Shape dims;
+  std::vector<int> order;
+  bool operator==(const Layout&) const = default;
+  bool natural() const { return order.empty(); }
+};
+
 // A described value. Exactly one of three forms:
 //   integer:  `q` is a value of the target graph                (scale, bias, lo, hi, steps
 //   describe it) constant: `codes` holds q itself, or `real` the float tensor when it isn't
@@ -39,7 +50,8 @@ struct Traced {
   std::optional<Tensor> real;
   Value kept;
 
-  int axis = -1;  // of q's shape; -1: uniform, vectors below have one entry
+  Layout layout;  // of q
+  int axis = -1;  // of the value's shape; -1: uniform, vectors below have one entry
   std::vector<double> scale{1.0}, bias{0.0};  // one entry, or one a channel
   std::vector<int64_t> lo{0}, hi{0};          // exact range of q
   std::vector<Step> steps;
@@ -87,6 +99,11 @@ class Lowering {
   // {axis, values}; axis -1 when it is uniform. Nothing when it varies along several axes.
   virtual std::optional<std::pair<int, std::vector<double>>> per_channel(
       const Tensor& constant, const Shape& shape) const = 0;
+
+  // q of a described operand with its elements in this order of the value's axes, or in the value's
+  // own: as it is where it lies so, else moved on the host or by hardware.
+  virtual Value ordered(const Traced& traced, const std::vector<int>& order) = 0;
+  virtual Value natural(const Traced& traced) = 0;
 
   // Results. Each op's lower calls one of these for every output.
   virtual void set(size_t port, Traced result) = 0;

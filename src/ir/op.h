@@ -47,6 +47,10 @@ struct Op {
   bool takes_floats =
       false;  // lower is called even where operand 0 is only known in float (quantizers)
 
+  // Computes each element from the same element of operand 0 alone, with constants along the
+  // attribute `axis` (the last axis when absent): order of elements and computation can be swapped.
+  bool pointwise = false;
+
   // Hardware. All read the folding attributes of the node.
   std::vector<Fold> (*folds)(const Node& node) =
       nullptr;  // legal values; the first is the smallest hardware
