@@ -4,10 +4,11 @@
 `include "fst_assert.svh"
 module fst_mvau_control #(
   parameter int unsigned ColumnFolds = 4,
-  parameter int unsigned RowFolds = 2,
+  parameter int unsigned RowFolds = 2,  // of one group: each has rows and columns of its own
+  parameter int unsigned Groups = 1,
+  localparam int unsigned Words = ColumnFolds * RowFolds * Groups,
   localparam int unsigned ColumnWidth = ColumnFolds > 1 ? $clog2(ColumnFolds) : 1,
-  localparam int unsigned WordWidth =
-    ColumnFolds * RowFolds > 1 ? $clog2(ColumnFolds * RowFolds) : 1
+  localparam int unsigned WordWidth = Words > 1 ? $clog2(Words) : 1
 ) (
   input  logic                   clk_i,
   input  logic                   rst_i,
@@ -19,7 +20,7 @@ module fst_mvau_control #(
   output logic                   give_o,
   output logic                   first_column_o,  // of the next step, as are column and word
   output logic [ColumnWidth-1:0] column_o,
-  output logic [WordWidth-1:0]   word_o           // row and column as one number
+  output logic [WordWidth-1:0]   word_o           // group, row and column as one number
 );
   logic first_row, last_column;
 
@@ -45,16 +46,16 @@ module fst_mvau_control #(
     assign column_o       = column_q;
   end
 
-  if (ColumnFolds * RowFolds == 1) begin : g_one_word
+  if (Words == 1) begin : g_one_word
     assign word_o = '0;
-  end else if (ColumnFolds == 1 || RowFolds == 1 || (ColumnFolds & (ColumnFolds - 1)) != 0)
+  end else if (ColumnFolds == 1 || RowFolds * Groups == 1 || (ColumnFolds & (ColumnFolds - 1)) != 0)
   begin : g_words
     logic [WordWidth-1:0] word_q;
 
     always_ff @(posedge clk_i) begin
       if (rst_i) word_q <= '0;
       else if (issue_o) begin
-        word_q <= word_q == WordWidth'(ColumnFolds * RowFolds - 1) ? '0 : word_q + 1'b1;
+        word_q <= word_q == WordWidth'(Words - 1) ? '0 : word_q + 1'b1;
       end
     end
 
@@ -66,7 +67,7 @@ module fst_mvau_control #(
 
     always_ff @(posedge clk_i) begin
       if (rst_i) row_q <= '0;
-      else if (give_o) row_q <= row_q == RowWidth'(RowFolds - 1) ? '0 : row_q + 1'b1;
+      else if (give_o) row_q <= row_q == RowWidth'(RowFolds * Groups - 1) ? '0 : row_q + 1'b1;
     end
 
     assign word_o = {row_q, column_o};
@@ -74,10 +75,21 @@ module fst_mvau_control #(
 
   if (RowFolds == 1) begin : g_one_row
     assign first_row = 1'b1;
-  end else begin : g_rows
+  end else if (Groups == 1) begin : g_rows
     assign first_row = word_o < WordWidth'(ColumnFolds);
+  end else begin : g_groups
+    localparam int unsigned FoldWidth = $clog2(RowFolds);
+    logic [FoldWidth-1:0] fold_q;
+
+    always_ff @(posedge clk_i) begin
+      if (rst_i) fold_q <= '0;
+      else if (give_o) fold_q <= fold_q == FoldWidth'(RowFolds - 1) ? '0 : fold_q + 1'b1;
+    end
+
+    assign first_row = fold_q == '0;
   end
 
   `FST_REQUIRE(columns, ColumnFolds >= 1, "fst_mvau_control: ColumnFolds must be at least 1")
   `FST_REQUIRE(rows, RowFolds >= 1, "fst_mvau_control: RowFolds must be at least 1")
+  `FST_REQUIRE(groups, Groups >= 1, "fst_mvau_control: Groups must be at least 1")
 endmodule

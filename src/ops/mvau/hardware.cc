@@ -141,7 +141,7 @@ bool sign_decides(const Node& node, const Folding& folding) {
          folding.row_folds <= kTableDepth;
 }
 
-bool replays(const Folding& folding) { return folding.row_folds > 1; }
+bool replays(const Folding& folding) { return folding.group_row_folds > 1; }
 bool replays_from_memory(const Folding& folding) {
   return replays(folding) && folding.column_folds > 1;
 }
@@ -226,20 +226,21 @@ class Emitter {
     module_.wire("first_column");
     module_.wire("column", column_width_);
     module_.wire("word", word_width_);
-    module_.instance(
-        "fst_mvau_control", "u_control",
-        {{"ColumnFolds", text(folding_.column_folds)}, {"RowFolds", text(folding_.row_folds)}},
-        {{"clk_i", "clk_i"},
-         {"rst_i", "rst_i"},
-         {"s_valid_i", "s_valid_i"},
-         {"s_ready_o", "s_ready_o"},
-         {"available_i", "available"},
-         {"issue_o", "issue"},
-         {"take_o", "take"},
-         {"give_o", "give"},
-         {"first_column_o", "first_column"},
-         {"column_o", "column"},
-         {"word_o", "word"}});
+    module_.instance("fst_mvau_control", "u_control",
+                     {{"ColumnFolds", text(folding_.column_folds)},
+                      {"RowFolds", text(folding_.group_row_folds)},
+                      {"Groups", text(folding_.groups)}},
+                     {{"clk_i", "clk_i"},
+                      {"rst_i", "rst_i"},
+                      {"s_valid_i", "s_valid_i"},
+                      {"s_ready_o", "s_ready_o"},
+                      {"available_i", "available"},
+                      {"issue_o", "issue"},
+                      {"take_o", "take"},
+                      {"give_o", "give"},
+                      {"first_column_o", "first_column"},
+                      {"column_o", "column"},
+                      {"word_o", "word"}});
   }
 
   void matrix(int64_t width) {

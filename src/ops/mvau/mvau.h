@@ -22,7 +22,8 @@ struct Shape {
 
   const Tensor* w;
   int64_t rows, columns;  // MH, MW
-  int64_t vectors;        // in a frame
+  int64_t groups;         // of rows, each with columns of its own
+  int64_t vectors;        // in a frame; each has groups * columns elements
   Type in, acc;           // acc: element type of the widest row's sum
   std::optional<Thresholds> thresholds;
   Type out;
@@ -33,6 +34,8 @@ struct Folding {
 
   int64_t pe, simd;
   int64_t row_folds, column_folds;  // NF, SF
+  int64_t groups;
+  int64_t group_row_folds;  // that one group's columns serve
 };
 
 // How weights are stored: -1 and +1 in one bit, -1 to 1 in two, others in their narrowest type.

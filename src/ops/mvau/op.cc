@@ -15,8 +15,8 @@ namespace {
 std::vector<Type> infer(const Node& node) { return {Shape(node).out}; }
 
 std::vector<Fold> folds(const Node& node) {
-  const Tensor& w = *node.tensor("w");
-  return {{"pe", divisors(w.type.shape[0])}, {"simd", divisors(w.type.shape[1])}};
+  const foldstream::Shape& shape = node.tensor("w")->type.shape;
+  return {{"pe", divisors(shape[0] / node.integer("groups", 1))}, {"simd", divisors(shape[1])}};
 }
 
 Ports ports(const Node& node) {
@@ -26,11 +26,12 @@ Ports ports(const Node& node) {
           .out = {{folding.pe, out.bits, out.count() / folding.pe}}};
 }
 
-// Rows outside, columns inside: the vector is taken with the first rows and kept for the others.
+// Rows outside, columns inside: a group's columns are taken with its first rows and kept for the
+// others.
 Rhythm rhythm(const Node& node, Family family) {
   const Folding folding(node);
-  const int64_t vectors = node.in_type(0).count() / node.in_type(0).shape.back();
-  const int64_t row_folds = folding.row_folds, column_folds = folding.column_folds;
+  const int64_t vectors = node.in_type(0).count() / node.in_type(0).shape.back() * folding.groups;
+  const int64_t row_folds = folding.group_row_folds, column_folds = folding.column_folds;
   const auto sum = [&](uint32_t take) {
     std::vector<Phase> phases;
     if (column_folds > 1) phases.push_back({column_folds - 1, take, 0});
@@ -43,6 +44,8 @@ Rhythm rhythm(const Node& node, Family family) {
     rhythm.frame = {{vectors, first}};
   } else if (vectors == 1) {
     rhythm.frame = {{1, first}, {row_folds - 1, next}};
+  } else if (column_folds == 1) {
+    rhythm.frame = {{vectors, {first[0], {row_folds - 1, 0, 1}}}};
   } else {
     std::vector<Phase> phases = first;
     for (int64_t fold = 1; fold < row_folds; ++fold) {
@@ -74,24 +77,55 @@ std::map<std::string, int64_t> counts(const Node& node) {
   return counts;
 }
 
-void to_onnx(const Node& node, OnnxSink& sink) {
+// The weights as [groups, columns, rows of a group], without the first for one group.
+Tensor transposed_weights(const Node& node) {
   const Tensor& w = *node.tensor("w");
-  const int64_t rows = w.type.shape[0], columns = w.type.shape[1];
-  Tensor transposed = make_zero(integer_type(w.type.bits, w.type.is_signed, {columns, rows}));
+  const int64_t groups = node.integer("groups", 1);
+  const int64_t rows = w.type.shape[0] / groups, columns = w.type.shape[1];
+  foldstream::Shape shape{columns, rows};
+  if (groups > 1) shape.insert(shape.begin(), groups);
+  Tensor transposed = make_zero(integer_type(w.type.bits, w.type.is_signed, shape));
   constexpr int64_t kTile = 32;  // a column of the whole would be a cache miss for each element
-  for (int64_t tile = 0; tile < rows; tile += kTile) {
-    for (int64_t c = 0; c < columns; ++c) {
-      for (int64_t r = tile; r < std::min(tile + kTile, rows); ++r) {
-        transposed.ints[c * rows + r] = w.ints[r * columns + c];
+  for (int64_t first = 0; first < w.count(); first += rows * columns) {
+    for (int64_t tile = 0; tile < rows; tile += kTile) {
+      for (int64_t c = 0; c < columns; ++c) {
+        for (int64_t r = tile; r < std::min(tile + kTile, rows); ++r) {
+          transposed.ints[first + c * rows + r] = w.ints[first + r * columns + c];
+        }
       }
     }
   }
+  return transposed;
+}
+
+void to_onnx(const Node& node, OnnxSink& sink) {
   const bool thresholds = node.tensor("t") != nullptr;
+  const foldstream::Shape& shape = node.out[0].shape;
+  const int64_t groups = node.integer("groups", 1);
+  const std::string weights = sink.constant(transposed_weights(node), "weights");
   const std::string sums = thresholds ? sink.temporary("sums") : sink.output(0);
-  sink.node("", "MatMul", {sink.input(0), sink.constant(transposed, "weights")}, {sums});
+  if (groups == 1) {
+    sink.node("", "MatMul", {sink.input(0), weights}, {sums});
+  } else {
+    // One matrix for each group, which multiplies the group's row of the vector.
+    const auto reshape = [&](const std::string& from, const std::string& to,
+                             const foldstream::Shape& as, const char* hint) {
+      const foldstream::Shape rank{static_cast<int64_t>(as.size())};
+      sink.node("", "Reshape", {from, sink.index_constant(make_ints(rank, as), hint)}, {to});
+    };
+    const Tensor& w = *node.tensor("w");
+    const foldstream::Shape split{node.in_type(0).count() / (groups * w.type.shape[1]), groups, 1,
+                                  w.type.shape[1]};
+    foldstream::Shape product = split;
+    product.back() = w.type.shape[0] / groups;
+    const std::string parts = sink.temporary("groups", float_type(split));
+    const std::string products = sink.temporary("products", float_type(product));
+    reshape(sink.input(0), parts, split, "split");
+    sink.node("", "MatMul", {parts, weights}, {products});
+    reshape(products, sums, shape, "shape");
+  }
   if (thresholds) {
-    const foldstream::Shape& shape = node.out[0].shape;
-    Thresholds(node, rows).to_onnx(sink, sums, shape, shape.size() - 1);
+    Thresholds(node, shape.back()).to_onnx(sink, sums, shape, shape.size() - 1);
   }
 }
 
