@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/ir/op.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "src/ir/box.h"
+#include "src/ir/onnx_node.h"
+#include "src/util/error.h"
+
+namespace foldstream {
+namespace {
+
+std::vector<int64_t> pads(const Node& node) { return node.integers("pad", {}); }
+int64_t pad_value(const Node& node) { return node.integer("pad_value", 0); }
+
+// Where the operand lies in the result.
+Box inside(const Node& node) {
+  const Shape& shape = node.in_type(0).shape;
+  const std::vector<int64_t> pad = pads(node);
+  const size_t rank = shape.size();
+  Box box{Shape(rank), std::vector<int64_t>(pad.begin(), pad.begin() + rank),
+          std::vector<int64_t>(rank)};
+  for (size_t d = 0; d < rank; ++d) {
+    box.end[d] = box.begin[d] + shape[d];
+    box.frame[d] = box.end[d] + pad[rank + d];
+  }
+  return box;
+}
+
+std::vector<Type> infer(const Node& node) {
+  if (node.in.size() != 1 || node.in_type(0).is_float || node.in_type(0).shape.empty()) {
+    throw Error("takes one integer operand of at least one dimension");
+  }
+  const Type& type = node.in_type(0);
+  const std::vector<int64_t> pad = pads(node);
+  constexpr int64_t kMost = int64_t{1} << 32;
+  if (pad.size() != 2 * type.shape.size() ||
+      std::any_of(pad.begin(), pad.end(), [](int64_t p) { return p < 0 || p > kMost; })) {
+    throw Error(fmt::format("pad {} of {}", to_string(pad), to_string(type)),
+                fmt::format("'pad' has {} entries: before each axis, then after each axis",
+                            2 * type.shape.size()));
+  }
+  const Shape shape = inside(node).frame;
+  if (!checked_element_count(shape)) {
+    throw Error(fmt::format("pad {} makes {} of {}, more than can be held", to_string(pad),
+                            to_string(shape), to_string(type)));
+  }
+  return {type_for_range(std::min(type.min(), pad_value(node)),
+                         std::max(type.max(), pad_value(node)), shape)};
+}
+
+std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
+  Tensor out = make_zero(node.out[0]);
+  std::fill(out.ints.begin(), out.ints.end(), pad_value(node));
+  auto from = in[0]->ints.begin();
+  const int64_t length = in[0]->type.shape.back();
+  for (const int64_t row : box_rows(inside(node))) {
+    std::copy_n(from, length, out.ints.begin() + row);
+    from += length;
+  }
+  return {std::move(out)};
+}
+
+void to_onnx(const Node& node, OnnxSink& sink) {
+  const std::vector<int64_t> pad = pads(node);
+  const auto count = static_cast<int64_t>(pad.size());
+  sink.node("", "Pad",
+            {sink.input(0), sink.index_constant(make_ints(Shape{count}, pad), "pad"),
+             sink.constant(make_ints(Shape{}, {pad_value(node)}), "pad_value")},
+            {sink.output(0)});
+}
+
+}  // namespace
+
+extern const Op op_pad_stream;
+const Op op_pad_stream{.name = "pad_stream",
+                       .doc = "one value around a tensor",
+                       .kind = Op::Kind::hardware,
+                       .to_onnx = to_onnx,
+                       .infer = infer,
+                       .eval = eval,
+                       .finn_name = "FMPadding"};
+
+}  // namespace foldstream
