@@ -15,6 +15,7 @@ ROOM_ORDER = [
     "ir",
     "rtl",
     "arith",
+    "window",
     "boards",
     "source",
     "ops",
@@ -33,7 +34,7 @@ ROOM_ORDER = [
 ]
 
 # These work for any operator and so name none. (The graph's own two operators, input and constant, are not meant.)
-ROOMS_WITHOUT_OPERATOR_NAMES = ["ir", "rtl", "arith", "onnx", "sim", "cost", "fold", "report", "flow", "exec", "backend"]
+ROOMS_WITHOUT_OPERATOR_NAMES = ["ir", "rtl", "arith", "window", "onnx", "sim", "cost", "fold", "report", "flow", "exec", "backend"]
 # Some operators are called by words that mean other things too ("sign"): a string names an operator where its line is
 # about one.
 STRUCTURAL_OPERATORS = {"input", "constant"}
