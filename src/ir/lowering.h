@@ -39,6 +39,9 @@ struct Layout {
   bool natural() const { return order.empty(); }
 };
 
+// For each element in the value's order, its offset in q.
+std::vector<int64_t> element_places(const Layout& layout);
+
 // A described value. Exactly one of three forms:
 //   integer:  `q` is a value of the target graph                (scale, bias, lo, hi, steps
 //   describe it) constant: `codes` holds q itself, or `real` the float tensor when it isn't

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <numeric>
 #include <unordered_map>
 
 #include "src/ir/eval.h"
@@ -39,6 +40,34 @@ float reference(const Traced& traced, int64_t q, int64_t channel) {
   float x = static_cast<float>(scaled + at(traced.bias, channel));
   for (const Step& step : traced.steps) x = step.apply(x, channel);
   return x;
+}
+
+std::vector<int> natural_order(size_t rank) {
+  std::vector<int> order(rank);
+  std::iota(order.begin(), order.end(), 0);
+  return order;
+}
+
+// Which axis of the value each dimension of q is, where they correspond one to one.
+std::optional<std::vector<int>> dimension_order(const Traced& traced) {
+  if (traced.layout.natural()) return natural_order(traced.shape.size());
+  if (traced.layout.dims == traced.shape) return traced.layout.order;
+  return std::nullopt;
+}
+
+// The dimension of q along which the channel of an element is its place along `axis` of the value.
+std::optional<int> dimension_of(const Traced& traced, int axis) {
+  if (axis < 0 || traced.layout.natural()) return axis;
+  const auto inner = [](const Shape& shape, size_t d) {
+    return element_count(Shape(shape.begin() + static_cast<int64_t>(d) + 1, shape.end()));
+  };
+  const auto& [dims, order] = traced.layout;
+  for (size_t d = 0; d < dims.size(); ++d) {
+    if (dims[d] != traced.shape[axis] || inner(dims, d) != inner(traced.shape, axis)) continue;
+    return static_cast<int>(std::find(order.begin(), order.end(), static_cast<int>(d)) -
+                            order.begin());
+  }
+  return std::nullopt;
 }
 
 int sign(double x) { return (x > 0) - (x < 0); }
@@ -167,6 +196,26 @@ class Streamliner : public Lowering {
     return {{axis, std::move(values)}};
   }
 
+  Value ordered(const Traced& traced, const std::vector<int>& order) override {
+    const std::optional<std::vector<int>> current = dimension_order(traced);
+    if (!current) {
+      Traced moved = traced;
+      moved.q = natural(traced);
+      moved.layout = {};
+      return ordered(moved, order);
+    }
+    std::vector<int64_t> perm;
+    for (const int axis : order) {
+      perm.push_back(std::find(current->begin(), current->end(), axis) - current->begin());
+    }
+    return moved(traced.q, perm);
+  }
+
+  Value natural(const Traced& traced) override {
+    if (traced.layout.natural()) return traced.q;
+    return viewed(moved(traced.q, back(traced.layout)), traced.shape);
+  }
+
   void set(size_t port, Traced result) override {
     const Value value{const_cast<Node*>(node_), static_cast<int>(port)};
     result.shape = node_->out.at(port).shape;
@@ -195,6 +244,9 @@ class Streamliner : public Lowering {
                        result.axis),
            "use constants along one channel axis between two quantizers");
       return;
+    }
+    if (result.is_integer() && result.layout.natural()) {
+      result.q = viewed(result.q, node_->out[0].shape);
     }
     spread(result, axis);
     step.source = node_;
@@ -247,6 +299,68 @@ class Streamliner : public Lowering {
       throw Error(fmt::format("the model has no input '{}' to give a format to", name),
                   "its inputs are " + names);
     }
+  }
+
+  // The permutation that brings q of a layout into the order of its dims.
+  static std::vector<int64_t> back(const Layout& layout) {
+    std::vector<int64_t> perm(layout.order.size());
+    for (size_t d = 0; d < perm.size(); ++d) perm[layout.order[d]] = static_cast<int64_t>(d);
+    return perm;
+  }
+
+  Value viewed(Value q, const Shape& shape) {
+    const Op& view = require_op("reshape");
+    Value first = q;
+    while (first.node->op == &view) first = first.node->in[0];
+    if (first.type().shape == shape) return first;
+    return {&target().add(view, {first}, first.node->name + "_view", {{"shape", shape}}), 0};
+  }
+
+  // q with dimension d of the result being its dimension perm[d]. What computes element by element,
+  // and the way from the host, are moved instead of a stream.
+  Value moved(Value q, const std::vector<int64_t>& perm) {
+    const Shape& shape = q.type().shape;
+    Shape result;
+    int64_t last = -1;
+    bool moves = false;
+    for (const int64_t d : perm) {
+      result.push_back(shape[d]);
+      if (shape[d] == 1) continue;
+      moves = moves || d < last;
+      last = d;
+    }
+    if (!moves) return viewed(q, result);
+    Value& known = moved_[{q, perm}];
+    if (!known) known = moved_anew(q, perm);
+    return known;
+  }
+
+  Value moved_anew(Value q, const std::vector<int64_t>& perm) {
+    Node& node = *q.node;
+    const bool edge = node.op->kind == Op::Kind::edge && node.in.size() == 1 &&
+                      node.in_type(0).shape == q.type().shape;
+    if (!edge && !node.op->pointwise) {
+      return {&target().add(require_op("shuffle"), {q}, node.name + "_shuffle", {{"perm", perm}}),
+              0};
+    }
+    Value operand = edge ? Value{&target().add(require_op("transpose"), {node.in[0]},
+                                               node.name + "_order", {{"perm", perm}}),
+                                 0}
+                         : moved(node.in[0], perm);
+    auto attr = node.attr;
+    const int64_t last = static_cast<int64_t>(perm.size()) - 1;
+    if (const int64_t axis = node.integer("axis", edge ? -1 : last); axis >= 0) {
+      const int64_t to = std::find(perm.begin(), perm.end(), axis) - perm.begin();
+      if (edge || to != last) {
+        attr["axis"] = to;
+      } else {
+        attr.erase("axis");
+      }
+    }
+    // The copy takes the name; the first normally is dead now.
+    const std::string name = node.name;
+    node.name += "_unordered";
+    return {&target().add(*node.op, {operand}, name, std::move(attr), node.data), 0};
   }
 
   void lower_node(const Node& node) {
@@ -466,6 +580,7 @@ class Streamliner : public Lowering {
           quantizer.code(reference(described, at(described.lo, 0), 0), 0) - at(described.lo, 0);
       result = coded(quantizer, offset);
       result.q = described.q;
+      result.layout = described.layout;
       result.lo = described.lo, result.hi = described.hi;
       if (result.axis < 0) result.axis = described.lo.size() > 1 ? described.axis : -1;
       finding_.becomes = "nothing: the codes are those of its operand";
@@ -488,8 +603,9 @@ class Streamliner : public Lowering {
     }
     std::map<std::string, Attr, std::less<>> attr;
     const int axis = described.axis;
-    if (axis >= 0 && axis + 1 != static_cast<int>(described.shape.size()))
-      attr["axis"] = int64_t{axis};
+    const int dimension = settled_dimension(described);
+    if (axis >= 0 && dimension + 1 != static_cast<int>(described.q.type().shape.size()))
+      attr["axis"] = int64_t{dimension};
     std::map<std::string, Tensor, std::less<>> data;
     const auto row = [&](int64_t c) { return thresholds.begin() + c * levels; };
     bool uniform = true;
@@ -507,6 +623,7 @@ class Streamliner : public Lowering {
                               std::move(data));
     Traced result = coded(quantizer, base);
     result.q = {&node, 0};
+    result.layout = described.layout;
     result.axis = axis >= 0 ? axis : quantizer.axis;
     if (axis >= 0) {
       result.lo.resize(channels), result.hi.resize(channels);
@@ -516,6 +633,15 @@ class Streamliner : public Lowering {
       result.lo = {least[0] - base}, result.hi = {most[0] - base};
     }
     set(0, std::move(result));
+  }
+
+  // The dimension of q along which the vectors of `traced` vary, or -1; brings q into the value's
+  // own order where no single dimension does.
+  int settled_dimension(Traced& traced) {
+    if (const auto dimension = dimension_of(traced, traced.axis)) return *dimension;
+    traced.q = natural(traced);
+    traced.layout = {};
+    return traced.axis;
   }
 
   // A quantizer in the middle that can't be integers still gives integers: on the host, from the
@@ -587,9 +713,10 @@ class Streamliner : public Lowering {
   }
 
   Value dequantized(const Value& source) {
-    const Traced traced = traced_.at(source);
+    Traced traced = traced_.at(source);
     std::map<std::string, Attr, std::less<>> attr;
-    if (traced.axis >= 0) attr["axis"] = int64_t{traced.axis};
+    const int dimension = settled_dimension(traced);
+    if (dimension >= 0) attr["axis"] = int64_t{dimension};
     const auto vector = [](const std::vector<double>& values) {
       return make_doubles({static_cast<int64_t>(values.size())}, values);
     };
@@ -597,6 +724,11 @@ class Streamliner : public Lowering {
                               std::move(attr),
                               {{"scale", vector(traced.scale)}, {"bias", vector(traced.bias)}});
     Value value{&real, 0};
+    if (!traced.layout.natural()) {
+      value = {&target().add(require_op("transpose"), {value}, source.node->name + "_order",
+                             {{"perm", back(traced.layout)}}),
+               0};
+    }
     // A reshape may lie between a step and this value; the step's constants belong to its own
     // shape.
     const auto shaped = [&](const Shape& shape) {
@@ -649,6 +781,7 @@ class Streamliner : public Lowering {
   Finding finding_;
   std::map<Value, Traced> traced_;
   std::map<Value, Value> floats_;
+  std::map<std::pair<Value, std::vector<int64_t>>, Value> moved_;
 };
 
 bool run(Graph& graph) {

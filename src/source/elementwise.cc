@@ -91,11 +91,12 @@ void lower_unary(Lowering& lowering, float (*apply)(float x), int direction) {
   lowering.step(0, -1, std::move(step));
 }
 
-void lower_binary(Lowering& lowering, const BinaryStep& binary) {
+void lower_binary(Lowering& lowering, const BinaryStep& binary, void (*join)(Lowering&)) {
   const bool constant[2] = {lowering.in(0).is_constant(), lowering.in(1).is_constant()};
   if (!constant[0] && !constant[1]) {
+    if (join != nullptr) return join(lowering);
     return lowering.keep("it joins two computed values",
-                         "branches that meet again are not mapped to hardware yet");
+                         "let branches meet in a sum, a product, a maximum or a concatenation");
   }
   const int port = constant[1] ? 0 : 1;
   const bool flipped = port == 1;

@@ -34,8 +34,9 @@ struct BinaryStep {
   // Nothing when it isn't affine.
   std::optional<std::pair<double, double>> (*affine)(double k, bool flipped);
 };
-// A step where one operand is a constant; kept where both are computed.
-void lower_binary(Lowering& lowering, const BinaryStep& step);
+// A step where one operand is a constant; `join`, when there is one, where both are computed.
+void lower_binary(Lowering& lowering, const BinaryStep& step,
+                  void (*join)(Lowering& lowering) = nullptr);
 
 // The real values of a constant operand, whether quantized or not.
 Tensor constant_values(const Traced& traced);

@@ -93,7 +93,7 @@ void lower_to_selection(Lowering& lowering, int64_t k, const Shape& result_shape
                          "let one positive scale and one bias lie between the layer and this");
   }
   Graph& target = lowering.target();
-  Value x = operand.q;
+  Value x = lowering.natural(operand);
   const int64_t classes = operand.shape.back();
   if (!order.shift.empty()) {
     x = {&target.add(require_op("add_constant"), {x}, name + "_bias", {},

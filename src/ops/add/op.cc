@@ -4,6 +4,7 @@
 #include "src/ir/onnx_node.h"
 #include "src/source/elementwise.h"
 #include "src/source/import.h"
+#include "src/source/joins.h"
 
 namespace foldstream {
 namespace {
@@ -27,11 +28,13 @@ void to_onnx(const Node&, OnnxSink& sink) {
 }
 
 void lower(const Node&, Lowering& lowering) {
-  lower_binary(lowering, {.apply = [](float a, float b) { return a + b; },
-                          .direction = [](double, bool) { return 1; },
-                          .affine = [](double k, bool) -> std::optional<std::pair<double, double>> {
-                            return {{1.0, k}};
-                          }});
+  lower_binary(lowering,
+               {.apply = [](float a, float b) { return a + b; },
+                .direction = [](double, bool) { return 1; },
+                .affine = [](double k, bool) -> std::optional<std::pair<double, double>> {
+                  return {{1.0, k}};
+                }},
+               [](Lowering& both) { lower_sum(both, 1); });
 }
 
 }  // namespace

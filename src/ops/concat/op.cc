@@ -7,6 +7,7 @@
 
 #include "src/ir/onnx_node.h"
 #include "src/source/import.h"
+#include "src/source/joins.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -73,6 +74,10 @@ void to_onnx(const Node& node, OnnxSink& sink) {
   sink.node("", "Concat", std::move(operands), {sink.output(0)}, {{"axis", node.integer("axis")}});
 }
 
+void lower(const Node& node, Lowering& lowering) {
+  lower_concat(lowering, static_cast<int>(node.integer("axis")));
+}
+
 }  // namespace
 
 extern const Op op_concat;
@@ -82,6 +87,7 @@ const Op op_concat{.name = "concat",
                    .import = import,
                    .to_onnx = to_onnx,
                    .infer = infer,
-                   .eval = eval};
+                   .eval = eval,
+                   .lower = lower};
 
 }  // namespace foldstream

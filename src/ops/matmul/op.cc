@@ -4,11 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <numeric>
 
 #include "src/ir/lowering.h"
 #include "src/ir/onnx_node.h"
 #include "src/source/import.h"
+#include "src/source/linear.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -141,32 +142,34 @@ void to_onnx(const Node&, OnnxSink& sink) {
   sink.node("", "MatMul", {sink.input(0), sink.input(1)}, {sink.output(0)});
 }
 
-template <class T>
-const T& at(const std::vector<T>& values, int64_t channel) {
-  return values.size() == 1 ? values[0] : values.at(channel);
-}
+// The operand's elements as vectors along the last dimension of a stream, and which of the value's
+// elements lies where in a vector.
+struct Vectors {
+  Value q;
+  Layout layout;                // of the result
+  std::vector<int64_t> places;  // empty: in order
+};
 
-// A unit of which every scale is a small integer multiple, and the multiples.
-std::optional<std::pair<double, std::vector<int64_t>>> common_unit(const std::vector<double>& s) {
-  double least = 0;
-  for (const double v : s) {
-    if (!std::isfinite(v)) return std::nullopt;
-    if (v != 0 && (least == 0 || std::abs(v) < least)) least = std::abs(v);
-  }
-  if (least == 0) return {{1.0, std::vector<int64_t>(s.size(), 0)}};
-  constexpr int kMostParts = 16;
-  constexpr double kMostMultiple = 127;
-  for (int parts = 1; parts <= kMostParts; ++parts) {
-    const double unit = least / parts;
-    std::vector<int64_t> multiples;
-    for (const double v : s) {
-      const double multiple = std::nearbyint(v / unit);
-      if (std::abs(multiple) > kMostMultiple || multiple * unit != v) break;
-      multiples.push_back(static_cast<int64_t>(multiple));
+Vectors vectors_of(const Traced& x, const Shape& result, Lowering& lowering) {
+  const auto rank = static_cast<int>(x.shape.size());
+  const int64_t inner = x.shape.back();
+  std::vector<int> order = x.layout.order;
+  if (x.layout.natural()) return {x.q, {}, {}};
+  if (x.layout.dims == x.shape && order.back() == rank - 1) return {x.q, {result, order}, {}};
+  if (element_count(x.shape) == inner) {
+    // One vector in another order: the weights are moved instead.
+    Value q = x.q;
+    if (q.type().shape != x.shape) {
+      q = {&lowering.target().add(require_op("reshape"), {q}, lowering.node().name + "_vector",
+                                  {{"shape", x.shape}}),
+           0};
     }
-    if (multiples.size() == s.size()) return {{unit, std::move(multiples)}};
+    return {q, {}, element_places(x.layout)};
   }
-  return std::nullopt;
+  if (x.layout.dims != x.shape) return {lowering.natural(x), {}, {}};
+  order.erase(std::find(order.begin(), order.end(), rank - 1));
+  order.push_back(rank - 1);
+  return {lowering.ordered(x, order), {result, order}, {}};
 }
 
 void lower(const Node& node, Lowering& lowering) {
@@ -196,52 +199,35 @@ void lower(const Node& node, Lowering& lowering) {
     return lowering.keep(fmt::format("the scales of its operand vary along axis {}", x->axis),
                          "scale along the channel axis");
   }
-  const int64_t inner = shape[0], columns = shape[1];
-  std::vector<double> scales(inner);
-  for (int64_t k = 0; k < inner; ++k) {
-    scales[k] = at(x->scale, k) * (w->axis == 0 ? at(w->scale, k) : 1.0);
-  }
-  const auto unit = common_unit(scales);
-  if (!unit) {
-    return lowering.keep("its operand has another scale in each channel",
-                         "use one scale for the whole tensor in front of a layer");
-  }
-  std::vector<int64_t> codes(inner * columns);
-  std::vector<double> scale(columns), bias(columns, 0.0), least(columns, 0.0), most(columns, 0.0);
-  std::vector<int64_t> lo(columns, 0), hi(columns, 0);
-  for (int64_t k = 0; k < inner; ++k) {
-    const double offset = at(x->bias, k) * (w->axis == 0 ? at(w->scale, k) : 1.0);
-    const int64_t low = at(x->lo, k), high = at(x->hi, k);
-    for (int64_t n = 0; n < columns; ++n) {
-      const int64_t code = w->codes->ints[k * columns + n];
-      const int64_t product = code * unit->second[k];
-      codes[n * inner + k] = product;
-      bias[n] += offset * static_cast<double>(code);
-      const auto real = static_cast<double>(product);
-      least[n] += real * static_cast<double>(product < 0 ? high : low);
-      most[n] += real * static_cast<double>(product < 0 ? low : high);
+  WeightedSums sums;
+  sums.columns = shape[0], sums.rows = shape[1];
+  sums.channel.resize(sums.columns);
+  std::iota(sums.channel.begin(), sums.channel.end(), 0);
+  (w->axis == 0 ? sums.column_scale : sums.row_scale) = w->scale;
+  sums.weights.resize(w->codes->ints.size());
+  for (int64_t k = 0; k < sums.columns; ++k) {
+    for (int64_t r = 0; r < sums.rows; ++r) {
+      sums.weights[r * sums.columns + k] = w->codes->ints[k * sums.rows + r];
     }
   }
-  constexpr double kExact = 0x1p52;
-  for (int64_t n = 0; n < columns; ++n) {
-    if (least[n] < -kExact || most[n] > kExact) {
-      return lowering.keep("its sums need more than 52 bits", "use fewer bits");
-    }
-    lo[n] = static_cast<int64_t>(least[n]);
-    hi[n] = static_cast<int64_t>(most[n]);
-    const double column_scale = w->axis == 0 ? 1.0 : at(w->scale, n);
-    scale[n] = unit->first * column_scale;
-    bias[n] *= column_scale;
-  }
-  Node& mvau = lowering.target().add(require_op("mvau"), {x->q}, node.name, {},
-                                     {{"w", make_ints(Shape{columns, inner}, std::move(codes))}});
   Traced result;
+  if (const auto obstacle = describe_sums(*x, std::nullopt, sums, result)) {
+    return lowering.keep(obstacle->first, obstacle->second);
+  }
+  const Vectors vectors = vectors_of(*x, node.out[0].shape, lowering);
+  if (!vectors.places.empty()) {
+    std::vector<int64_t> row(sums.columns);
+    for (auto first = sums.weights.begin(); first != sums.weights.end(); first += sums.columns) {
+      for (int64_t k = 0; k < sums.columns; ++k) row[vectors.places[k]] = first[k];
+      std::copy(row.begin(), row.end(), first);
+    }
+  }
+  Node& mvau = lowering.target().add(
+      require_op("mvau"), {vectors.q}, node.name, {},
+      {{"w", make_ints(Shape{sums.rows, sums.columns}, std::move(sums.weights))}});
   result.q = {&mvau, 0};
+  result.layout = vectors.layout;
   result.axis = last;
-  result.scale = std::move(scale);
-  result.bias = std::move(bias);
-  result.lo = std::move(lo);
-  result.hi = std::move(hi);
   lowering.set(0, std::move(result));
 }
 

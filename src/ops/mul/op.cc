@@ -4,6 +4,7 @@
 #include "src/ir/onnx_node.h"
 #include "src/source/elementwise.h"
 #include "src/source/import.h"
+#include "src/source/joins.h"
 
 namespace foldstream {
 namespace {
@@ -39,11 +40,13 @@ void to_onnx(const Node&, OnnxSink& sink) {
 }
 
 void lower(const Node&, Lowering& lowering) {
-  lower_binary(lowering, {.apply = [](float a, float b) { return a * b; },
-                          .direction = [](double k, bool) { return k < 0 ? -1 : 1; },
-                          .affine = [](double k, bool) -> std::optional<std::pair<double, double>> {
-                            return {{k, 0.0}};
-                          }});
+  lower_binary(lowering,
+               {.apply = [](float a, float b) { return a * b; },
+                .direction = [](double k, bool) { return k < 0 ? -1 : 1; },
+                .affine = [](double k, bool) -> std::optional<std::pair<double, double>> {
+                  return {{k, 0.0}};
+                }},
+               [](Lowering& both) { lower_product(both); });
 }
 
 }  // namespace

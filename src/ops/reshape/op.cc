@@ -202,7 +202,7 @@ void lower(const Node& node, Lowering& lowering) {
   }
   if (result.codes) result.codes->type.shape = to;
   if (result.real) result.real->type.shape = to;
-  if (result.is_integer()) {
+  if (result.is_integer() && result.layout.natural()) {
     // Views of views are views of the first; Squeeze undoes Unsqueeze.
     Value first = result.q;
     while (first.node->op == node.op) first = first.node->in[0];

@@ -4,6 +4,7 @@
 #include "src/ir/onnx_node.h"
 #include "src/source/elementwise.h"
 #include "src/source/import.h"
+#include "src/source/joins.h"
 
 namespace foldstream {
 namespace {
@@ -33,7 +34,8 @@ void lower(const Node&, Lowering& lowering) {
                 .affine = [](double k, bool flipped) -> std::optional<std::pair<double, double>> {
                   if (flipped) return {{-1.0, k}};
                   return {{1.0, -k}};
-                }});
+                }},
+               [](Lowering& both) { lower_sum(both, -1); });
 }
 
 }  // namespace

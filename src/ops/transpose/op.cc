@@ -2,6 +2,7 @@
 #include "src/ir/op.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "src/ir/lowering.h"
 #include "src/ir/onnx_node.h"
@@ -45,6 +46,17 @@ void to_onnx(const Node& node, OnnxSink& sink) {
             {{"perm", node.integers("perm", {})}});
 }
 
+// Whether only axes of one element change places.
+bool moves_nothing(const Layout& layout) {
+  int last = -1;
+  for (const int axis : layout.order) {
+    if (layout.dims[axis] == 1) continue;
+    if (axis < last) return false;
+    last = axis;
+  }
+  return true;
+}
+
 void lower(const Node& node, Lowering& lowering) {
   Traced result = lowering.in(0);
   const std::vector<int64_t> perm = node.integers("perm", {});
@@ -55,14 +67,27 @@ void lower(const Node& node, Lowering& lowering) {
   if (result.codes) result.codes = permuted(*result.codes, perm);
   if (result.real) result.real = permuted(*result.real, perm);
   if (result.is_integer()) {
-    // Without hardware of its own only where no element moves: axes of one may change places.
-    const std::vector<int64_t> offsets = permuted_offsets(result.shape, perm);
-    if (!std::is_sorted(offsets.begin(), offsets.end())) {
-      return lowering.keep("it reorders a stream", "transpose the weights instead");
+    // Only a name of the axes changes; the elements stay where they are.
+    if (!result.layout.natural() && result.layout.dims != result.shape) {
+      result.q = lowering.natural(result);
+      result.layout = {};
     }
-    result.q = {
-        &lowering.target().add(require_op("reshape"), {result.q}, node.name, {{"shape", shape}}),
-        0};
+    std::vector<int>& order = result.layout.order;
+    if (result.layout.natural()) {
+      order.resize(perm.size());
+      std::iota(order.begin(), order.end(), 0);
+    }
+    for (int& axis : order) {
+      axis = static_cast<int>(std::find(perm.begin(), perm.end(), axis) - perm.begin());
+    }
+    result.layout.dims = shape;
+    result.shape = shape;
+    if (std::is_sorted(order.begin(), order.end())) {
+      result.layout = {};
+    } else if (moves_nothing(result.layout)) {
+      result.q = lowering.natural(result);
+      result.layout = {};
+    }
   }
   lowering.set(0, std::move(result));
 }

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lowering of the layers that slide a window over the positions of a tensor [N, C, H, W] or
+// [N, C, L]: convolutions and pools. Streams carry channels last.
+#pragma once
+
+#include "src/ir/lowering.h"
+
+namespace foldstream {
+
+// Geometry by spatial axis. `pad` has all begins, then all ends.
+struct WindowShape {
+  std::vector<int64_t> kernel, stride, dilation, pad;
+  bool padded() const;
+  int64_t positions() const;  // of one window
+};
+
+// Operand 0 by weights [M, C / groups, kernel...] in operand 1.
+void lower_convolution(Lowering& lowering, WindowShape window, int64_t groups);
+
+// The greatest of each window; padding doesn't count.
+void lower_max_pool(Lowering& lowering, WindowShape window);
+
+// The mean of each window. `counts_pad`: padding counts as zeros; otherwise it isn't counted.
+void lower_average_pool(Lowering& lowering, WindowShape window, bool counts_pad);
+
+// [N, C, ...] to [N, ..., C]: which axis each dimension of a stream is.
+std::vector<int> channels_last(size_t rank);
+
+// The integer that is worth zero, for operands of which zero is an integer: what padding is in a
+// stream. Where it isn't the same for all channels, or lies half way between two integers, `x` is
+// first recoded to values whose zero is 0. Nothing where neither is possible.
+std::optional<int64_t> zero_code(Lowering& lowering, Traced& x);
+
+}  // namespace foldstream
