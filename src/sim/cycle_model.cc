@@ -15,12 +15,14 @@ namespace {
 constexpr int64_t kPatience = 1'000'000;
 
 // The last Q beats of a stream. Slot m % Q holds when beat m becomes visible and, once it is taken,
-// when that was: beat m + Q, which needs to know, is the one that overwrites it.
+// when that was: beat m + Q, which needs to know, is the one that overwrites it. The steps of a
+// block with a store look further ahead than they take: `needed` beats so far, `popped` of them
+// freed.
 struct Ring {
   std::vector<int64_t> time;
-  int64_t pushed = 0, popped = 0;
+  int64_t pushed = 0, needed = 0, popped = 0;
 
-  bool empty() const { return pushed == popped; }
+  bool has(int64_t more) const { return pushed - needed >= more; }
   bool full() const { return pushed - popped == static_cast<int64_t>(time.size()); }
   int64_t& slot(int64_t beat) { return time[static_cast<size_t>(beat) % time.size()]; }
   int64_t slot(int64_t beat) const { return time[static_cast<size_t>(beat) % time.size()]; }
@@ -114,7 +116,7 @@ class Model {
       if (phase.steps > 0) {
         // A block that neither takes nor gives in a whole frame would never stop.
         int64_t steps = 1;
-        if (phase.take == 0 && phase.give == 0) {
+        if (phase.take == 0 && phase.give == 0 && phase.acquire == 0 && phase.release == 0) {
           steps = phase.steps - state.step;
           state.last += steps;
         } else if (!issue(index, phase)) {
@@ -146,10 +148,11 @@ class Model {
     const int64_t earliest = state.last + 1;
     int64_t fed = earliest;
     for (size_t port = 0; port < block.in.size(); ++port) {
-      if (!(phase.take >> port & 1)) continue;
+      const int64_t needs = block.needs(phase, port);
+      if (needs == 0) continue;
       const Ring& ring = rings_[block.in[port]];
-      if (ring.empty()) return false;
-      fed = std::max(fed, ring.slot(ring.popped));
+      if (!ring.has(needs)) return false;
+      fed = std::max(fed, ring.slot(ring.needed + needs - 1));
     }
     int64_t cycle = fed;
     for (size_t port = 0; port < block.out.size(); ++port) {
@@ -165,7 +168,9 @@ class Model {
       cycle = first_chance(options_.accept, ordinal_[index], cycle);
 
     for (size_t port = 0; port < block.in.size(); ++port) {
-      if (phase.take >> port & 1) take(block.in[port], cycle);
+      rings_[block.in[port]].needed += block.needs(phase, port);
+      for (int64_t beats = block.frees(phase, port); beats > 0; --beats)
+        take(block.in[port], cycle);
     }
     for (size_t port = 0; port < block.out.size(); ++port) {
       if (phase.give >> port & 1) give(block.out[port], cycle + block.rhythm.depth);
@@ -227,8 +232,11 @@ class Model {
       const int64_t size = static_cast<int64_t>(ring.time.size());
       const int64_t last = states_[graph_.links[i].from].last;
       image.push_back(ring.pushed - ring.popped);
-      for (int64_t beat = ring.pushed - size; beat < ring.pushed; ++beat)
+      image.push_back(ring.pushed - ring.needed);
+      for (int64_t beat = ring.pushed - size; beat < ring.popped; ++beat)
         image.push_back((beat < 0 ? last : std::max(last, ring.slot(beat))) - origin);
+      for (int64_t beat = ring.popped; beat < ring.pushed; ++beat)
+        image.push_back(ring.slot(beat) - origin);
     }
     return image;
   }
@@ -282,8 +290,7 @@ class Model {
     if (block.kind == StreamBlock::Kind::source && state.frame >= offered_frames_) return {};
     const Phase& phase = block.rhythm.frame[state.block].phases[state.phase];
     for (size_t port = 0; port < block.in.size(); ++port) {
-      if ((phase.take >> port & 1) && rings_[block.in[port]].empty())
-        return {block.in[port], false};
+      if (!rings_[block.in[port]].has(block.needs(phase, port))) return {block.in[port], false};
     }
     for (size_t port = 0; port < block.out.size(); ++port) {
       if ((phase.give >> port & 1) && rings_[block.out[port]].full())
@@ -314,10 +321,14 @@ class Model {
       const StreamBlock& block = graph_.blocks[path[i]];
       std::string what = "nothing: its beats are used up";
       if (reasons[i].link != SIZE_MAX && reasons[i].full) {
-        what = fmt::format("room in its queue to '{}'", graph_.consumer(reasons[i].link));
-        deadlock.full.push_back(reasons[i].link);
+        what = graph_.is_ring(reasons[i].link)
+                   ? "room in its own store"
+                   : fmt::format("room in its queue to '{}'", graph_.consumer(reasons[i].link));
+        if (!graph_.is_ring(reasons[i].link)) deadlock.full.push_back(reasons[i].link);
       } else if (reasons[i].link != SIZE_MAX) {
-        what = fmt::format("a beat from '{}'", graph_.producer(reasons[i].link));
+        what = graph_.is_ring(reasons[i].link)
+                   ? "a beat in its own store"
+                   : fmt::format("a beat from '{}'", graph_.producer(reasons[i].link));
       }
       deadlock.circle.push_back({block.name, std::move(what), states_[path[i]].last + 1});
     }

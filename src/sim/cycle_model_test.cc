@@ -18,6 +18,12 @@ struct Reference {
   struct Queue {
     std::deque<int64_t> visible;
     int64_t credits = 0;
+    int64_t ahead = 0;  // beats needed by steps so far and not yet freed
+    // The beat that a step needs which needs so many more.
+    bool has(int64_t more, int64_t cycle) const {
+      const auto count = static_cast<size_t>(ahead + more);
+      return visible.size() >= count && visible[count - 1] <= cycle;
+    }
   };
   std::vector<std::vector<int64_t>> visible, taken;
   std::vector<Activity> activity;
@@ -33,7 +39,7 @@ struct Reference {
         for (int64_t r = 0; r < block.repeat; ++r) {
           for (const Phase& phase : block.phases) {
             for (int64_t s = 0; s < phase.steps; ++s)
-              program[i].push_back({1, phase.take, phase.give});
+              program[i].push_back({1, phase.take, phase.give, phase.acquire, phase.release});
           }
         }
       }
@@ -60,9 +66,8 @@ struct Reference {
         const Phase& step = program[i][static_cast<size_t>(done[i]) % program[i].size()];
         bool fed = true, room = true;
         for (size_t p = 0; p < block.in.size(); ++p) {
-          const Queue& queue = before[block.in[p]];
-          if (step.take >> p & 1)
-            fed = fed && !queue.visible.empty() && queue.visible.front() <= cycle;
+          const int64_t needs = block.needs(step, p);
+          if (needs > 0) fed = fed && before[block.in[p]].has(needs, cycle);
         }
         for (size_t p = 0; p < block.out.size(); ++p) {
           if (step.give >> p & 1) room = room && before[block.out[p]].credits > 0;
@@ -79,11 +84,14 @@ struct Reference {
         ++activity[i].busy;
         ++done[i];
         for (size_t p = 0; p < block.in.size(); ++p) {
-          if (!(step.take >> p & 1)) continue;
           Queue& queue = queues[block.in[p]];
-          queue.visible.pop_front();
-          ++queue.credits;
-          taken[block.in[p]].push_back(cycle);
+          queue.ahead += block.needs(step, p) - block.frees(step, p);
+          for (int64_t beats = block.frees(step, p); beats > 0; --beats) {
+            queue.visible.pop_front();
+            ++queue.credits;
+            taken[block.in[p]].push_back(cycle);
+          }
+          if (block.frees(step, p) == 0) continue;
           const size_t from = graph.links[block.in[p]].from;
           if (graph.blocks[from].kind == StreamBlock::Kind::source) {
             offering[from] = 0;
@@ -139,6 +147,28 @@ std::vector<int64_t> random_phases(Random& random, const std::vector<int64_t>& t
   return flat;
 }
 
+// Moves operand 0 into a store: steps need its beats in the order in which they would have taken
+// them, and free them later, several at a time.
+void add_store(Random& random, std::vector<int64_t>& phases,
+               std::map<std::string, Attr, std::less<>>& attr) {
+  std::vector<int64_t> stored;
+  int64_t held = 0, most = 0;
+  for (size_t i = 0; i < phases.size(); i += 3) {
+    int64_t acquire = 0, release = 0;
+    if (phases[i + 1] & 1) {
+      acquire = 1, phases[i + 1] &= ~int64_t{1};
+      most = std::max(most, ++held);
+      release = i + 3 == phases.size() ? held : pick(random, 0, held);
+      held -= release;
+    } else if (i + 3 == phases.size()) {
+      release = held;
+    }
+    stored.insert(stored.end(), {acquire, release});
+  }
+  attr["stored"] = stored;
+  attr["room"] = most + pick(random, 0, 2);
+}
+
 // A random graph of blocks with one to three operands and results.
 Graph random_graph(Random& random) {
   Graph graph;
@@ -172,11 +202,14 @@ Graph random_graph(Random& random) {
     std::vector<int64_t> phases = random_phases(random, takes, gives, pick(random, 0, 4) > 0);
     if (pick(random, 0, 3) == 0) phases.insert(phases.begin(), {pick(random, 1, 5), 0, 0});
     const int64_t depth = pick(random, 1, 6);
+    std::map<std::string, Attr, std::less<>> attr{{"elements", elements},
+                                                  {"depth", depth},
+                                                  {"queue", pick(random, 1, depth + 2)},
+                                                  {"hold", pick(random, 0, 3) / 2 * 2}};
+    if (pick(random, 0, 2) == 0) add_store(random, phases, attr);
+    attr["phases"] = phases;
     Node& node = graph.add(fake::block, std::move(in), "n" + std::to_string(graph.nodes.size()),
-                           {{"phases", phases},
-                            {"elements", elements},
-                            {"depth", depth},
-                            {"queue", pick(random, 1, depth + 2)}});
+                           std::move(attr));
     for (size_t o = 0; o < gives.size(); ++o)
       free.push_back({{&node, static_cast<int>(o)}, gives[o]});
   }
@@ -297,6 +330,66 @@ TEST(CycleModel, LatencyAndIntervalByHand) {
   EXPECT_EQ(result.cycles, 6 + 999 * 4 + 1);
   EXPECT_EQ(result.period_frames, 1);
   EXPECT_EQ(result.period_cycles, 4);
+}
+
+TEST(CycleModel, AStoreByHand) {
+  // A window of three over four beats, with one pixel of padding at each end: the first window
+  // needs two beats and keeps both, the last needs none and frees the two that are left.
+  Graph graph;
+  Node& input = add_input(graph, "x", 4);
+  Node& window = graph.add(fake::block, {{&input, 0}}, "window",
+                           {{"phases", std::vector<int64_t>{1, 0, 1, 2, 0, 1, 1, 0, 1}},
+                            {"stored", std::vector<int64_t>{2, 0, 1, 1, 0, 2}},
+                            {"room", int64_t{3}},
+                            {"elements", std::vector<int64_t>{12}},
+                            {"depth", int64_t{2}}});
+  graph.outputs.push_back({"y", {&window, 0}});
+  const StreamGraph streams = stream_graph(graph, Family::generic);
+  SimOptions options;
+  options.frames = 2;
+  options.record = true;
+  const SimResult result = simulate(streams, options);
+  // Beats 0 to 2 are written in cycles 0 to 2, beat 3 in 4: the step of cycle 3 frees its place.
+  // That of cycle 5 frees the place of beat 4, and that of cycle 6 two more.
+  const size_t in = streams.blocks[streams.sources[0]].out[0];
+  const size_t out = streams.blocks[streams.sinks[0]].in[0];
+  EXPECT_EQ(result.taken[in], (std::vector<int64_t>{0, 1, 2, 4, 6, 7, 8, 10}));
+  EXPECT_EQ(result.visible[out], (std::vector<int64_t>{4, 5, 7, 8, 10, 11, 13, 14}));
+  EXPECT_EQ(result.latency_cycles, 8);
+  EXPECT_EQ(result.interval_cycles, 6);
+  ASSERT_EQ(streams.blocks.size(), 4u);  // the writer is one of them, and belongs to the node
+  EXPECT_EQ(streams.blocks[1].kind, StreamBlock::Kind::writer);
+  EXPECT_EQ(streams.consumer(in), "window");
+  EXPECT_TRUE(streams.is_ring(streams.blocks[2].in[0]));
+  // With one place more frames overlap without a gap.
+  window.attr["room"] = int64_t{4};
+  EXPECT_EQ(simulate(stream_graph(graph, Family::generic), options).interval_cycles, 4);
+}
+
+TEST(CycleModel, AHoldingRegisterIsAStoreOfTwoBeats) {
+  // One operand comes three cycles late; the other fills its two places and then waits.
+  Graph graph;
+  Node& x = add_input(graph, "x", 4);
+  Node& y = add_input(graph, "y", 4);
+  Node& late = graph.add(fake::block, {{&y, 0}}, "late",
+                         {{"phases", std::vector<int64_t>{4, 1, 1}},
+                          {"elements", std::vector<int64_t>{4}},
+                          {"depth", int64_t{3}},
+                          {"queue", int64_t{4}}});
+  Node& add = graph.add(fake::block, {{&x, 0}, {&late, 0}}, "add",
+                        {{"phases", std::vector<int64_t>{4, 3, 1}},
+                         {"elements", std::vector<int64_t>{4}},
+                         {"hold", int64_t{2}}});
+  graph.outputs.push_back({"sum", {&add, 0}});
+  const StreamGraph streams = stream_graph(graph, Family::generic);
+  SimOptions options;
+  options.record = true;
+  options.frames = 1;
+  const SimResult result = simulate(streams, options);
+  EXPECT_EQ(result.taken[streams.blocks[streams.sources[1]].out[0]],
+            (std::vector<int64_t>{0, 1, 5, 6}));
+  EXPECT_EQ(result.visible[streams.blocks[streams.sinks[0]].in[0]],
+            (std::vector<int64_t>{5, 6, 7, 8}));
 }
 
 TEST(CycleModel, ADeadlockNamesTheQueueThatMustGrow) {

@@ -9,8 +9,9 @@
 
 namespace foldstream::fake {
 
-// `phases` is a flat list of {steps, take, give}; every operand and result has as many lanes as its
-// elements divided by the beats that the phases move.
+// `phases` is a flat list of {steps, take, give}, and `stored` of {acquire, release} for each of
+// them when there is a store of `room` places; `hold` as in Rhythm. Every operand and result has as
+// many lanes as its elements divided by the beats that the phases move.
 inline Rhythm rhythm(const Node& node, Family) {
   Rhythm result;
   const std::vector<int64_t> flat = node.integers("phases", {});
@@ -22,6 +23,15 @@ inline Rhythm rhythm(const Node& node, Family) {
   result.frame.push_back(std::move(block));
   result.depth = node.integer("depth", 1);
   result.queue = node.integer("queue", result.depth + 1);
+  result.hold = node.integer("hold", 0);
+  if (const std::vector<int64_t> stored = node.integers("stored", {}); !stored.empty()) {
+    std::vector<Phase>& phases = result.frame[0].phases;
+    result.store = Store{node.integer("room"), 0};
+    for (size_t i = 0; i < phases.size(); ++i) {
+      phases[i].acquire = stored[2 * i], phases[i].release = stored[2 * i + 1];
+      result.store->beats += result.frame[0].repeat * phases[i].steps * phases[i].acquire;
+    }
+  }
   return result;
 }
 
@@ -36,7 +46,9 @@ inline Ports ports(const Node& node) {
   };
   Ports result;
   for (size_t i = 0; i < node.in.size(); ++i)
-    result.in.push_back(side(i, &Phase::take, node.in_type(i)));
+    result.in.push_back(i == 0 && steps.store ? Stream{node.in_type(0).count() / steps.store->beats,
+                                                       node.in_type(0).bits, steps.store->beats}
+                                              : side(i, &Phase::take, node.in_type(i)));
   for (size_t i = 0; i < node.out.size(); ++i)
     result.out.push_back(side(i, &Phase::give, node.out[i]));
   return result;

@@ -13,15 +13,44 @@ namespace {
 
 bool is_hardware(const Node& node) { return node.op->kind == Op::Kind::hardware; }
 
-// Beats that all steps of a frame take from, or give to, one port.
-int64_t beats_of(const Rhythm& rhythm, uint32_t Phase::*side, size_t port) {
-  int64_t beats = 0;
+// A sum over all steps of a frame.
+template <class Amount>
+int64_t in_frame(const Rhythm& rhythm, const Amount& amount) {
+  int64_t sum = 0;
   for (const Block& block : rhythm.frame) {
-    for (const Phase& phase : block.phases) {
-      if (phase.*side >> port & 1) beats += block.repeat * phase.steps;
+    for (const Phase& phase : block.phases) sum += block.repeat * phase.steps * amount(phase);
+  }
+  return sum;
+}
+
+// The steps of a frame move as many beats as its streams have, and no step frees what none needed.
+void check_rhythm(const StreamBlock& block, const Ports& ports) {
+  const Rhythm& rhythm = block.rhythm;
+  FOLDSTREAM_CHECK(rhythm.depth >= 1 && rhythm.queue >= 1 && rhythm.hold >= 0);
+  for (size_t port = 0; port < ports.in.size(); ++port) {
+    const auto needs = [&](const Phase& phase) { return block.needs(phase, port); };
+    FOLDSTREAM_CHECK(in_frame(rhythm, needs) == ports.in[port].beats);
+  }
+  for (size_t port = 0; port < ports.out.size(); ++port) {
+    const auto gives = [&](const Phase& phase) { return phase.give >> port & 1; };
+    FOLDSTREAM_CHECK(in_frame(rhythm, gives) == ports.out[port].beats);
+  }
+  if (!rhythm.store) return;
+  FOLDSTREAM_CHECK(rhythm.store->room >= 1 && rhythm.store->beats == ports.in.at(0).beats);
+  FOLDSTREAM_CHECK(in_frame(rhythm, [](const Phase& phase) { return phase.release; }) ==
+                   rhythm.store->beats);
+  int64_t held = 0;
+  for (const Block& outer : rhythm.frame) {
+    for (int64_t repeat = 0; repeat < outer.repeat; ++repeat) {
+      for (const Phase& phase : outer.phases) {
+        FOLDSTREAM_CHECK(phase.acquire >= 0 && phase.release >= 0 && (phase.take & 1) == 0);
+        // The first and the last step of a phase are the extremes of all its steps.
+        const int64_t first = held + phase.acquire - phase.release;
+        held += phase.steps * (phase.acquire - phase.release);
+        FOLDSTREAM_CHECK(phase.steps == 0 || (first >= 0 && held >= 0));
+      }
     }
   }
-  return beats;
 }
 
 class Builder {
@@ -50,16 +79,18 @@ class Builder {
                       node.op->rhythm(node, family_), {},    {}};
     const Ports ports = node.op->ports(node);
     FOLDSTREAM_CHECK(ports.in.size() == node.in.size() && ports.out.size() == node.out.size());
-    FOLDSTREAM_CHECK(block.rhythm.depth >= 1 && block.rhythm.queue >= 1);
-    for (size_t port = 0; port < ports.in.size(); ++port)
-      FOLDSTREAM_CHECK(beats_of(block.rhythm, &Phase::take, port) == ports.in[port].beats);
-    for (size_t port = 0; port < ports.out.size(); ++port)
-      FOLDSTREAM_CHECK(beats_of(block.rhythm, &Phase::give, port) == ports.out[port].beats);
+    check_rhythm(block, ports);
     std::vector<std::pair<size_t, size_t>> from;  // sources are blocks too, and come before
     for (size_t port = 0; port < node.in.size(); ++port) {
       const Value value = stream_origin(node.in[port]);
       if (!is_hardware(*value.node) && !made_.contains(value)) add_source(value, ports.in[port]);
       from.push_back(made_.at(value));
+    }
+    // The places of each input's ring, 0 where it has none.
+    std::vector<int64_t> places(node.in.size(), block.rhythm.hold);
+    if (block.rhythm.store) places.at(0) = block.rhythm.store->room;
+    for (size_t port = 0; port < places.size(); ++port) {
+      if (places[port] > 0) from[port] = add_writer(node, ports.in[port], places[port], from[port]);
     }
     block.in.resize(node.in.size());
     block.out.assign(node.out.size(), kOpen);
@@ -69,6 +100,16 @@ class Builder {
       made_[{const_cast<Node*>(&node), static_cast<int>(port)}] = {index, port};
     for (size_t port = 0; port < from.size(); ++port)
       connect(from[port], index, port, &ports.in[port]);
+  }
+
+  std::pair<size_t, size_t> add_writer(const Node& node, const Stream& stream, int64_t places,
+                                       std::pair<size_t, size_t> from) {
+    const size_t index = graph_.blocks.size();
+    Rhythm rhythm{{{1, {{stream.beats, 1, 1}}}}, 1, places};
+    graph_.blocks.push_back(
+        {StreamBlock::Kind::writer, &node, node.name, std::move(rhythm), {0}, {kOpen}});
+    connect(from, index, 0, &stream);
+    return {index, 0};
   }
 
   void add_source(Value value, const Stream& stream) {
@@ -102,7 +143,7 @@ class Builder {
                   "insert stream nodes first: a value with several users needs a fork");
     }
     Stream stream;
-    if (producer.kind == StreamBlock::Kind::source) {
+    if (producer.kind == StreamBlock::Kind::source || producer.kind == StreamBlock::Kind::writer) {
       stream = *expected;
     } else {
       stream = producer.node->op->ports(*producer.node).out[from.second];

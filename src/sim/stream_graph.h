@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A core graph seen as blocks and the streams between them: what the cycle model and the queue
-// depths work on. Views vanish; values from and to the host become sources and sinks.
+// depths work on. Views vanish; values from and to the host become sources and sinks. A store or a
+// holding register (decision record 7) is a link of its own: a writer, which passes beats on one
+// cycle later, and behind it a queue of as many beats as there are places.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +15,24 @@
 namespace foldstream {
 
 struct StreamBlock {
-  enum class Kind { source, node, sink };
+  enum class Kind { source, node, sink, writer };
   Kind kind = Kind::node;
-  const Node* node = nullptr;  // of a source, the node that makes the value; null for a sink
-  std::string name;
+  // Of a source, the node that makes the value; of a writer, the node it belongs to; null for a
+  // sink.
+  const Node* node = nullptr;
+  std::string name;  // that of the node
   Rhythm rhythm;
   std::vector<size_t> in, out;  // links by port
+
+  // What a step of this phase needs beyond what those before it needed, and what it frees, of the
+  // beats at an input.
+  int64_t needs(const Phase& phase, size_t port) const {
+    return stored(port) ? phase.acquire : phase.take >> port & 1;
+  }
+  int64_t frees(const Phase& phase, size_t port) const {
+    return stored(port) ? phase.release : phase.take >> port & 1;
+  }
+  bool stored(size_t port) const { return port == 0 && rhythm.store.has_value(); }
 };
 
 // The stream from one block to the next, with the queue behind its producer.
@@ -34,6 +48,10 @@ struct StreamGraph {
   std::vector<StreamLink> links;
   std::vector<size_t> sources, sinks;  // blocks; sinks in the order of the graph's outputs
 
+  // Inside one node: behind a writer.
+  bool is_ring(size_t link) const {
+    return blocks[links[link].from].kind == StreamBlock::Kind::writer;
+  }
   const std::string& producer(size_t link) const { return blocks[links[link].from].name; }
   const std::string& consumer(size_t link) const { return blocks[links[link].to].name; }
 };

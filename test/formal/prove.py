@@ -191,20 +191,37 @@ class Stream:
 
     prefix: str
     width: int
+    places: int = 0  # of the store or holding register behind an input: beats taken ahead of the steps
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One step: beats it needs beyond those before it and beats it frees, by input; beats it gives, by output."""
+
+    needs: tuple
+    frees: tuple
+    gives: tuple
+
+    @staticmethod
+    def plain(takes, *gives):
+        """A step of a block without stores, which frees what it needs."""
+        return Step(takes, takes, gives)
 
 
 def operator_harness(top, parameters, inputs, outputs, steps, capacity, response):
     """A module that holds `top` in the schedule `steps`; see prove_operator."""
-    takes = [sum(step[0][i] for step in steps) for i in range(len(inputs))]
-    gives = sum(step[1] for step in steps)
-    need, before = [], []  # input beats of the frame taken up to and with, and before, the step that gives beat k
-    taken = [0] * len(inputs)
-    for take, give in steps:
-        if give:
-            before.append(list(taken))
-        taken = [count + more for count, more in zip(taken, take)]
-        if give:
-            need.append(list(taken))
+    takes = [sum(step.needs[i] for step in steps) for i in range(len(inputs))]
+    # By output and beat: the input beats that must have been taken for the step that gives it to issue, and the most
+    # that can have been taken as long as it has not issued.
+    need, before = [[] for _ in outputs], [[] for _ in outputs]
+    needed, freed = [0] * len(inputs), [stream.places for stream in inputs]
+    for step in steps:
+        needed = [count + more for count, more in zip(needed, step.needs)]
+        for o, give in enumerate(step.gives):
+            if give:
+                need[o].append(needed)
+                before[o].append(freed)
+        freed = [count + more for count, more in zip(freed, step.frees)]
     lines = ["module harness (", "  input logic clk_i"]
     for stream in inputs:
         lines += [f"  , input logic {stream.prefix}_valid_i",
@@ -228,6 +245,7 @@ def operator_harness(top, parameters, inputs, outputs, steps, capacity, response
                   f"  wire take_{i} = {stream.prefix}_valid_i && {stream.prefix}_ready_o;",
                   f"  wire frame_{i} = take_{i} && taken_{i} == {takes[i] - 1};"]
     for o, out in enumerate(outputs):
+        gives = len(need[o])
         lines += [f"  logic held_{o}, late_{o}; logic [{out.width - 1}:0] data_{o};",
                   f"  logic [15:0] beat_{o}, wait_{o};",
                   f"  wire give_{o} = {out.prefix}_valid_o && {out.prefix}_ready_i;",
@@ -238,14 +256,13 @@ def operator_harness(top, parameters, inputs, outputs, steps, capacity, response
             lines += [f"  logic [7:0] {ahead};"]
             # one frame further on, or as far into this frame as beat k needs
             enough.append("(" + " || ".join([f"{ahead} != 0"] + [
-                f"(beat_{o} == {k} && {count} >= {need[k][i]})" for k in range(gives)]) + ")")
+                f"(beat_{o} == {k} && {count} >= {need[o][k][i]})" for k in range(gives)]) + ")")
             # not past the step that gives the beat for which there is no credit
             bound, free = [], []
             for k in range(gives):
                 frames, beat = divmod(k + capacity, gives)
-                most = before[beat][i]
-                if most == takes[i]:  # a whole frame counts as the start of the next
-                    frames, most = frames + 1, 0
+                ahead_frames, most = divmod(before[o][beat][i], takes[i])  # a whole frame is the start of the next
+                frames += ahead_frames
                 bound.append(f"(beat_{o} == {k} && ({ahead} < {frames} || "
                              f"({ahead} == {frames} && {count} <= {most})))")
                 free.append(bound[-1].replace("<=", "<"))
@@ -291,8 +308,8 @@ def prove_operator(files, top, inputs, outputs, steps, depth, capacity, paramete
     """Proves the handshakes of an operator, a line for each of its two proofs; true if all is as it should be.
 
     files       SystemVerilog files, `top` and all below it
-    inputs      Stream list; outputs too, each output gets every beat given
-    steps       one frame: ((beats taken from each input: 0 or 1, ...), gives: 0 or 1), in order
+    inputs      Stream list; outputs too
+    steps       one frame, a Step list in order
     depth       D of the stall policy, capacity its Q
     mutants     broken twins, (file name, old text, new text), for the assertions; moore_mutants for the netlist check
     cut         wires to leave free, globs allowed, to keep a large data path out of the proof

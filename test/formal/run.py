@@ -176,16 +176,28 @@ AXIS_PROOFS = [
          ("fst_axis_out.sv", "else if (s_valid_i && m_axis_tready_i)", "else if (s_valid_i)")]),
     (4, [("fst_axis_in.sv", "s_axis_tdata_i[Width-1:0]", "s_axis_tdata_i[Width:1]")]),
 ]
-TAKE, GIVE = 1, 1
+TAKES, BOTH, GIVES = prove.Step.plain((1,), 0), prove.Step.plain((1,), 1), prove.Step.plain((0,), 1)
 IGNORES_STALL = ("pipeline_block.sv", "push_i(valid_q[Stages-1])", "push_i(valid_q[Stages-1] && m_ready_i)")
-OPERATORS = [  # cell, parameters, bits in and out, steps, D, Q, twins, twins of the Moore check
-    ("fst_width_converter", dict(LaneWidth=LANE, InLanes=1, OutLanes=4, Depth=2), LANE, 4 * LANE,
-     [((TAKE,), 0)] * 3 + [((TAKE,), GIVE)], 1, 2, [GIVES_EARLY, LOSES_A_BEAT], [LEAKS_READY]),
-    ("fst_width_converter", dict(LaneWidth=LANE, InLanes=3, OutLanes=2, Depth=2), 3 * LANE, 2 * LANE,
-     [((TAKE,), GIVE), ((TAKE,), GIVE), ((0,), GIVE)], 1, 2, [IGNORES_CREDIT, LOSES_A_BEAT], [LEAKS_READY]),
-    ("pipeline_block", dict(Width=LANE, Stages=2, Depth=4), LANE, LANE, [((TAKE,), GIVE)], 3, 4,
+TAKES_NO_CREDIT = ("join_block.sv", ".take_i(issue)", ".take_i(1'b0)")
+ONE_IS_ENOUGH = ("join_block.sv", "issue = (&held) && available", "issue = (|held) && available")
+DROPS_A_BEAT = ("join_block.sv", ".m_ready_i(issue),\n      .m_data_o (data1)", ".m_ready_i(available),\n      .m_data_o (data1)")
+
+
+def one(side, width):
+    return [prove.Stream(side, width)]
+
+
+OPERATORS = [  # cell, parameters, streams in and out, steps, D, Q, twins, twins of the Moore check
+    ("fst_width_converter", dict(LaneWidth=LANE, InLanes=1, OutLanes=4, Depth=2), one("s", LANE), one("m", 4 * LANE),
+     [TAKES] * 3 + [BOTH], 1, 2, [GIVES_EARLY, LOSES_A_BEAT], [LEAKS_READY]),
+    ("fst_width_converter", dict(LaneWidth=LANE, InLanes=3, OutLanes=2, Depth=2), one("s", 3 * LANE), one("m", 2 * LANE),
+     [BOTH, BOTH, GIVES], 1, 2, [IGNORES_CREDIT, LOSES_A_BEAT], [LEAKS_READY]),
+    ("pipeline_block", dict(Width=LANE, Stages=2, Depth=4), one("s", LANE), one("m", LANE), [BOTH], 3, 4,
      [IGNORES_STALL, ONE_CREDIT_TOO_MANY],
      [("fst_credit.sv", "available_o = available_q;\n  end\n\n", "available_o = available_q || give_i;\n  end\n\n")]),
+    ("join_block", dict(Width=LANE, Depth=2), [prove.Stream("s0", LANE, 2), prove.Stream("s1", LANE, 2)], one("m", 2 * LANE),
+     [prove.Step.plain((1, 1), 1)], 1, 2, [ONE_IS_ENOUGH, DROPS_A_BEAT, TAKES_NO_CREDIT],
+     [("fst_skid.sv", "s_ready_o = !spare_valid_q", "s_ready_o = !spare_valid_q || m_ready_i && s_valid_i")]),
 ]
 
 
@@ -222,15 +234,14 @@ def main():
             continue
         total += 1
         bad += not prove.report(name, lambda files: prove.moore(files, cell, parameters), CELLS, twins)
-    for cell, parameters, bits_in, bits_out, steps, depth, capacity, twins, moore_twins in OPERATORS:
+    for cell, parameters, inputs, outputs, steps, depth, capacity, twins, moore_twins in OPERATORS:
         name = "as operator: " + title(cell, parameters)
         if words and not any(word in name for word in words):
             continue
         total += 2
         bad += not prove.prove_operator(
-            [*CELLS, HERE.parent / "cells/pipeline_block.sv"], cell, [prove.Stream("s", bits_in)],
-            [prove.Stream("m", bits_out)], steps, depth, capacity, parameters=parameters, mutants=twins,
-            moore_mutants=moore_twins, cut=["*u_queue.push_data_i"], name=name)
+            [*CELLS, *sorted(HERE.parent.glob("cells/*_block.sv"))], cell, inputs, outputs, steps, depth, capacity,
+            parameters=parameters, mutants=twins, moore_mutants=moore_twins, cut=["*u_queue.push_data_i"], name=name)
     print(f"formal: {total} proofs, {bad} not as expected")
     return 1 if bad or not total else 0
 

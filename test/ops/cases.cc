@@ -11,6 +11,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <bit>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -22,6 +23,7 @@
 #include "src/ir/op.h"
 #include "src/ir/text.h"
 #include "src/ir/verify.h"
+#include "src/sim/stream_graph.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -169,6 +171,19 @@ void check_folds(const Case& c) {
   }
 }
 
+// Decision record 7: a step takes from several inputs only where registers hold their beats. And
+// the steps move what the streams have, which the stream graph checks.
+void check_holds(const Case& c, const Rhythm& rhythm) {
+  for (const Block& block : rhythm.frame) {
+    for (const Phase& phase : block.phases) {
+      const int inputs = std::popcount(phase.take) + (rhythm.store && phase.acquire > 0 ? 1 : 0);
+      if (inputs > 1 && rhythm.hold == 0)
+        fail(c.label, "a step takes from several inputs, and no register holds their beats");
+    }
+  }
+  stream_graph(c.graph, c.family);
+}
+
 std::string hex(const std::vector<bool>& bits) {
   std::string text;
   for (size_t digit = (bits.size() + 3) / 4; digit-- > 0;) {
@@ -214,11 +229,12 @@ class Bench {
     cells_.insert(hardware.cells.begin(), hardware.cells.end());
     connect(instance, hardware, ports);
 
+    check_holds(c, rhythm);
     const int64_t steps = rhythm.steps();
     const int64_t frames = c.frames != 0 ? c.frames : std::clamp<int64_t>(1500 / steps, 4, 200);
     data_ << "case " << c.label << '\n';
-    data_ << rhythm.depth << ' ' << rhythm.queue << ' ' << frames << ' ' << ports.in.size() << ' '
-          << ports.out.size() << '\n';
+    data_ << rhythm.depth << ' ' << rhythm.queue << ' ' << steps << ' ' << rhythm.store.has_value()
+          << ' ' << frames << ' ' << ports.in.size() << ' ' << ports.out.size() << '\n';
     std::vector<Phase> phases;
     for (const Block& block : rhythm.frame) {
       for (int64_t i = 0; i < block.repeat; ++i) {
@@ -226,7 +242,12 @@ class Bench {
       }
     }
     data_ << phases.size() << '\n';
-    for (const Phase& p : phases) data_ << p.steps << ' ' << p.take << ' ' << p.give << '\n';
+    for (const Phase& p : phases) {
+      data_ << p.steps << ' ' << p.take << ' ' << p.give << ' ' << p.acquire << ' ' << p.release
+            << '\n';
+    }
+    for (size_t i = 0; i < ports.in.size(); ++i)
+      data_ << (i == 0 && rhythm.store ? rhythm.store->room : rhythm.hold) << '\n';
     for (const auto* side : {&ports.in, &ports.out}) {
       for (const Stream& s : *side) data_ << s.width() << ' ' << s.beats << '\n';
     }

@@ -36,15 +36,24 @@ PROOFS = [
 
 
 def read_case(path):
-    """Depth, queue, steps of one frame as (take, give), and the widths of the two streams."""
-    words = path.read_text().split("\n", 1)[1].split()
-    depth, queue, _, _, _, phases = map(int, words[:6])
+    """Depth, queue, one frame as a list of prove.Step, and the streams of both sides."""
+    words = iter(path.read_text().split("\n", 1)[1].split())
+    depth, queue, _, stores, _, inputs, outputs, phases = (int(next(words)) for _ in range(8))
     steps = []
-    for phase in range(phases):
-        count, take, give = map(int, words[6 + 3 * phase:9 + 3 * phase])
-        steps += [((take,), give)] * count
-    rest = words[6 + 3 * phases:]
-    return depth, queue, steps, int(rest[0]), int(rest[2])
+    for _ in range(phases):
+        count, take, give, acquire, release = (int(next(words)) for _ in range(5))
+        takes = [take >> i & 1 for i in range(inputs)]
+        needs, frees = ([amount, *takes[1:]] if stores else takes for amount in (acquire, release))
+        steps += [prove.Step(tuple(needs), tuple(frees), tuple(give >> o & 1 for o in range(outputs)))] * count
+    places = [int(next(words)) for _ in range(inputs)]
+    widths = [(int(next(words)), next(words))[0] for _ in range(inputs + outputs)]
+
+    def prefix(side, index, count):
+        return side if count == 1 else f"{side}{index}"
+
+    return (depth, queue, steps,
+            [prove.Stream(prefix("s", i, inputs), widths[i], places[i]) for i in range(inputs)],
+            [prove.Stream(prefix("m", o, outputs), widths[inputs + o]) for o in range(outputs)])
 
 
 def main():
@@ -58,13 +67,13 @@ def main():
             folder = pathlib.Path(name)
             (folder / "cases.txt").write_text(line + "\n")
             subprocess.run([program, name, str(folder / "cases.txt")], check=True, stdout=subprocess.DEVNULL)
-            depth, queue, steps, width_in, width_out = read_case(folder / "cases.data")
+            depth, queue, steps, inputs, outputs = read_case(folder / "cases.data")
             files = [library[cell] for cell in run.closure((folder / "cells.txt").read_text().split(), library)]
             files += [folder / module for module in (folder / "modules.txt").read_text().split()]
             total += 2
             bad += not prove.prove_operator(
-                files, "dut_0", [prove.Stream("s", width_in)], [prove.Stream("m", width_out)], steps, depth, queue,
-                mutants=[twin], moore_mutants=[moore_twin], cut=["*u_queue.push_data_i"], name=line)
+                files, "dut_0", inputs, outputs, steps, depth, queue, mutants=[twin], moore_mutants=[moore_twin],
+                cut=["*u_queue.push_data_i"], name=line)
     print(f"operators: {total} proofs, {bad} not as expected")
     return 1 if bad or not total else 0
 
