@@ -66,9 +66,15 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
                                ? (run.period_cycles + run.period_frames - 1) / run.period_frames
                                : run.interval_cycles;
 
-  std::map<size_t, size_t> node_of_block;
+  std::map<const Node*, size_t> row_of;
+  // The row of a block's node; kOutside for sources and sinks.
+  const auto row_of_block = [&](size_t b) {
+    const auto it = row_of.find(streams.blocks[b].node);
+    return it == row_of.end() ? Report::kOutside : it->second;
+  };
   const auto names = finn_names(core);
   std::vector<int64_t> done(streams.blocks.size(), 0), path(streams.blocks.size(), 0);
+  std::vector<size_t> column(streams.blocks.size(), 0);
   for (size_t b = 0; b < streams.blocks.size(); ++b) {
     const StreamBlock& block = streams.blocks[b];
     if (block.kind == StreamBlock::Kind::source) {
@@ -76,15 +82,15 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
       continue;
     }
     int64_t before = 0;
-    size_t column = 0;
     for (size_t link : block.in) {
       const size_t from = streams.links[link].from;
       before = std::max(before, done[from]);
       path[b] = std::max(path[b], path[from]);
-      if (const auto it = node_of_block.find(from); it != node_of_block.end())
-        column = std::max(column, report.nodes[it->second].column + 1);
+      const bool is_node = streams.blocks[from].kind == StreamBlock::Kind::node;
+      column[b] = std::max(column[b], column[from] + (is_node ? 1 : 0));
     }
-    if (block.kind == StreamBlock::Kind::sink) continue;
+    if (block.kind == StreamBlock::Kind::writer) done[b] = before;  // part of its node
+    if (block.kind != StreamBlock::Kind::node) continue;
     const Node& node = *block.node;
     ReportNode row;
     row.name = names[report.nodes.size()].first;
@@ -107,7 +113,7 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
     row.activity = run.blocks[b];
     row.cost = node_cost(node, part.family);
     if (node.op->counts != nullptr) row.counts = node.op->counts(node);
-    row.column = column;
+    row.column = column[b];
     path[b] += row.cycles;
     report.critical_path_cycles = std::max(report.critical_path_cycles, path[b]);
     report.total += row.cost;
@@ -115,19 +121,15 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
       report.max_cycles = row.cycles;
       report.slowest = report.nodes.size();
     }
-    node_of_block[b] = report.nodes.size();
+    row_of[block.node] = report.nodes.size();
     report.nodes.push_back(std::move(row));
   }
-  for (const StreamLink& link : streams.links) {
-    ReportEdge edge{Report::kOutside, Report::kOutside, link.stream, ""};
-    if (const auto it = node_of_block.find(link.from); it != node_of_block.end())
-      edge.from = it->second;
-    else
-      edge.outside = streams.blocks[link.from].name;
-    if (const auto it = node_of_block.find(link.to); it != node_of_block.end())
-      edge.to = it->second;
-    else
-      edge.outside = streams.blocks[link.to].name;
+  for (size_t l = 0; l < streams.links.size(); ++l) {
+    if (streams.is_ring(l)) continue;
+    const StreamLink& link = streams.links[l];
+    ReportEdge edge{row_of_block(link.from), row_of_block(link.to), link.stream, ""};
+    if (edge.from == Report::kOutside) edge.outside = streams.blocks[link.from].name;
+    if (edge.to == Report::kOutside) edge.outside = streams.blocks[link.to].name;
     report.edges.push_back(std::move(edge));
   }
   report.uses = use_of(report.total, part);
