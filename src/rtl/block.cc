@@ -15,15 +15,15 @@ namespace foldstream {
 void add_block_ports(SvModule& module, int64_t width_in, int64_t width_out) {
   module.input("clk_i");
   module.input("rst_i");
-  module.input("s_valid_i");
-  module.output("s_ready_o");
-  module.input("s_data_i", static_cast<int>(width_in));
-  module.output("m_valid_o");
-  module.input("m_ready_i");
-  module.output("m_data_o", static_cast<int>(width_out));
+  add_stream_in(module, 0, 1, width_in);
+  add_stream_out(module, 0, 1, width_out);
 }
 
 namespace {
+
+std::string prefix_of(char side, size_t index, size_t count) {
+  return count == 1 ? std::string(1, side) : fmt::format("{}{}", side, index);
+}
 
 std::vector<std::string> delay_line(SvModule& module, const std::string& signal, int64_t width,
                                     int64_t stages) {
@@ -72,6 +72,63 @@ void add_beat_issue(SvModule& module) {
   module.wire("issue");
   module.assign("s_ready_o", "available");
   module.assign("issue", "s_valid_i && available");
+}
+
+std::string add_stream_in(SvModule& module, size_t index, size_t count, int64_t width) {
+  std::string prefix = prefix_of('s', index, count);
+  module.input(prefix + "_valid_i");
+  module.output(prefix + "_ready_o");
+  module.input(prefix + "_data_i", static_cast<int>(width));
+  return prefix;
+}
+
+std::string add_stream_out(SvModule& module, size_t index, size_t count, int64_t width) {
+  std::string prefix = prefix_of('m', index, count);
+  module.output(prefix + "_valid_o");
+  module.input(prefix + "_ready_i");
+  module.output(prefix + "_data_o", static_cast<int>(width));
+  return prefix;
+}
+
+std::vector<HeldInput> add_held_inputs(SvModule& module, const std::vector<int64_t>& widths) {
+  module.comment("Holding registers");
+  std::vector<HeldInput> inputs;
+  for (size_t i = 0; i < widths.size(); ++i) {
+    const std::string port = add_stream_in(module, i, widths.size(), widths[i]);
+    const HeldInput& held =
+        inputs.emplace_back(HeldInput{fmt::format("held_{}_valid", i),
+                                      fmt::format("held_{}_data", i), fmt::format("take_{}", i)});
+    module.wire(held.valid);
+    module.wire(held.data, static_cast<int>(widths[i]));
+    module.wire(held.take);
+    module.instance("fst_skid", fmt::format("u_hold_{}", i), {{"Width", std::to_string(widths[i])}},
+                    {{"clk_i", "clk_i"},
+                     {"rst_i", "rst_i"},
+                     {"s_valid_i", port + "_valid_i"},
+                     {"s_ready_o", port + "_ready_o"},
+                     {"s_data_i", port + "_data_i"},
+                     {"m_valid_o", held.valid},
+                     {"m_ready_i", held.take},
+                     {"m_data_o", held.data}});
+  }
+  return inputs;
+}
+
+Cost hold_cost(int64_t width) {
+  Cost cost;
+  cost.lut = static_cast<double>(width) + 3;
+  cost.ff = 2 * static_cast<double>(width) + 2;
+  return cost;
+}
+
+void add_join_issue(SvModule& module, const std::vector<HeldInput>& inputs) {
+  module.comment("Issue: one beat of each input in, one beat out");
+  module.wire("available");
+  module.wire("issue");
+  std::string issue = "available";
+  for (const HeldInput& input : inputs) issue += " && " + input.valid;
+  module.assign("issue", issue);
+  for (const HeldInput& input : inputs) module.assign(input.take, "issue");
 }
 
 void add_output_queue(SvModule& module, const Rhythm& rhythm, int64_t width,

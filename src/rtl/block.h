@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "src/ir/hardware.h"
 #include "src/rtl/sv_module.h"
@@ -12,6 +13,23 @@ namespace foldstream {
 
 // clk_i, rst_i and one stream on each side.
 void add_block_ports(SvModule& module, int64_t width_in, int64_t width_out);
+
+// One stream into the block or out of it: number `index` of `count`, with a number in its name
+// where there are several. The prefix of its ports, "s" or "m1".
+std::string add_stream_in(SvModule& module, size_t index, size_t count, int64_t width);
+std::string add_stream_out(SvModule& module, size_t index, size_t count, int64_t width);
+
+// An input of a block that takes from several in one step, seen behind its holding register
+// (decision record 7). A step looks at `valid` and `data`; the block assigns `take`, which is high
+// in the cycle of a step that takes the beat.
+struct HeldInput {
+  std::string valid, data, take;
+};
+// Ports, holding register and these three wires for an input stream of each width; the rhythm's
+// `hold` is kHoldPlaces.
+std::vector<HeldInput> add_held_inputs(SvModule& module, const std::vector<int64_t>& widths);
+inline constexpr int64_t kHoldPlaces = 2;
+Cost hold_cost(int64_t width);  // of one register
 
 // `signal` after so many registers; `signal` itself for none. Control is cleared by reset.
 std::string delayed_control(SvModule& module, const std::string& signal, int64_t stages);
@@ -25,6 +43,10 @@ int add_fold_counter(SvModule& module, const std::string& name, int64_t count,
 
 // Issue of a block that gives a beat for each it takes: wires `available` and `issue`.
 void add_beat_issue(SvModule& module);
+
+// Issue of a block that takes a beat from every held input and gives one in each step: the same
+// wires.
+void add_join_issue(SvModule& module, const std::vector<HeldInput>& inputs);
 
 // Credits and queue. `give` issues a beat, after the pipeline `push` writes `data`; drives the
 // output stream and the wire `available`, which must be declared.
