@@ -6,12 +6,14 @@
 //   illegal mvau in=u2[16] w:s2[8,16] pe=3 | pe = 3 does not divide 8 output channels
 //
 // Operands `in=`, random constants `name:kind` with kind a type, `bipolar[...]`, `ternary[...]` or
-// `ascending:type`; attributes `name=integer`, `name=[list]`; `family=generic`; `frames=N`.
+// `ascending:type`; attributes `name=integer`, `name=[list]`,
+// `name=word`; `family=generic`; `frames=N`.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <bit>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -123,6 +125,8 @@ void read_case(const std::string& line, Case& c) {
       c.frames = std::stoll(value);
     } else if (value[0] == '[') {
       attr[key] = parse_list(value);
+    } else if (std::isalpha(static_cast<unsigned char>(value[0])) != 0) {
+      attr[key] = value;
     } else {
       attr[key] = std::stoll(value);
     }
@@ -225,7 +229,7 @@ class Bench {
     }
     for (const TextFile& file : hardware.memories) write(file);
     const Cost cost = node.op->cost(node, c.family);
-    costs_ << fmt::format("{:.0f} {:.0f} {:.0f}\n", cost.lut, cost.ff, cost.bram18);
+    costs_ << fmt::format("{:.0f} {:.0f} {:.0f} {:.0f}\n", cost.lut, cost.ff, cost.bram18, cost.dsp);
     cells_.insert(hardware.cells.begin(), hardware.cells.end());
     connect(instance, hardware, ports);
 
@@ -321,7 +325,7 @@ class Bench {
   }
 
   std::filesystem::path folder_;
-  std::ofstream data_, costs_;  // costs: LUT, FF and block memories of each case, for bench/
+  std::ofstream data_, costs_;  // costs: LUT, FF, block memories and DSP blocks of each case, for bench/
   std::string body_;
   std::vector<std::string> modules_;
   std::set<std::string> cells_;

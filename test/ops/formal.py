@@ -23,6 +23,7 @@ FREE_ISSUE = ("dut_0.sv", ".take_i(issue)", ".take_i(1'b0)")
 FREE_GIVE = ("dut_0.sv", ".take_i(give)", ".take_i(1'b0)")
 LEAKY_BEAT = ("dut_0.sv", "assign s_ready_o = available;", "assign s_ready_o = available && s_valid_i;")
 LEAKY_LAST = ("dut_0.sv", "assign s_ready_o = !last || available;", "assign s_ready_o = (!last || available) && s_valid_i;")
+LEAKY_HOLD = ("fst_skid.sv", "assign s_ready_o = !spare_valid_q;", "assign s_ready_o = !spare_valid_q && s_valid_i;")
 LEAKY_CONTROL = ("fst_mvau_control.sv", "assign s_ready_o = first_row &&", "assign s_ready_o = s_valid_i && first_row &&")
 
 PROOFS = [
@@ -32,6 +33,8 @@ PROOFS = [
     ("label_select in=u2[1,4] pe=2", FREE_GIVE, LEAKY_LAST),
     ("add_constant in=u2[1,4] c:s2[4] pe=2", FREE_ISSUE, LEAKY_BEAT),
     ("multiply_constant in=u2[1,4] c:s2[4] pe=2", FREE_ISSUE, LEAKY_BEAT),
+    ("eltwise in=u1[1,2] in=u1[1,2] function=add", FREE_ISSUE, LEAKY_HOLD),
+    ("mvau in=u1[1,4] w:bipolar[4,2] groups=2 pe=1 simd=1", FREE_GIVE, LEAKY_CONTROL),
 ]
 
 

@@ -173,6 +173,14 @@ void to_onnx(const Node& node, OnnxSink& sink) {
   sink.node("", "Cast", {verdict}, {sink.output(0)}, {{"to", int64_t{1}}});
 }
 
+std::vector<Fold> folds(const Node& node) { return {{"pe", divisors(channels(node))}}; }
+
+Ports ports(const Node& node) {
+  const int64_t pe = folding(node, "pe", channels(node), "channels");
+  const auto stream = [&](const Type& type) { return Stream{pe, type.bits, type.count() / pe}; };
+  return {.in = {stream(node.in_type(0)), stream(node.in_type(1))}, .out = {stream(node.out[0])}};
+}
+
 }  // namespace
 
 Function function(const Node& node) {
@@ -205,6 +213,12 @@ const Op op_eltwise{.name = "eltwise",
                     .kind = Op::Kind::hardware,
                     .to_onnx = eltwise::to_onnx,
                     .infer = eltwise::infer,
-                    .eval = eltwise::eval};
+                    .eval = eltwise::eval,
+                    .folds = eltwise::folds,
+                    .ports = eltwise::ports,
+                    .rhythm = eltwise::rhythm,
+                    .cost = eltwise::cost,
+                    .emit = eltwise::emit,
+                    .finn_name = "AddStreams"};
 
 }  // namespace foldstream
