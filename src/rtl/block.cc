@@ -178,6 +178,18 @@ Cost memory_cost(int64_t width, int64_t depth) {
   return cost;
 }
 
+Cost product_cost(int64_t a_bits, int64_t b_bits, Family family) {
+  Cost cost;
+  if (family == Family::xilinx && a_bits + b_bits > 8) {
+    const auto blocks = [](int64_t bits, int64_t most) { return (bits + most - 1) / most; };
+    const auto [narrow, wide] = std::minmax(a_bits, b_bits);
+    cost.dsp = static_cast<double>(blocks(wide, 24) * blocks(narrow, 17));
+  } else {
+    cost.lut = 0.9 * static_cast<double>(a_bits * b_bits);
+  }
+  return cost;
+}
+
 Cost queue_cost(const Rhythm& rhythm, int64_t width) {
   Cost cost;
   if (rhythm.queue == 1) {

@@ -59,6 +59,10 @@ Cost queue_cost(const Rhythm& rhythm, int64_t width);
 Cost memory_cost(int64_t width, int64_t depth);
 double block_memories(int64_t width, int64_t depth);
 
+// A product of two numbers of so many bits. Synthesis puts those of more than 8 bits into DSP
+// blocks where there are any.
+Cost product_cost(int64_t a_bits, int64_t b_bits, Family family);
+
 // Makes `module` the top of the hardware, and lists the library modules that all its files use.
 void add_top(const SvModule& module, Hardware& hardware);
 

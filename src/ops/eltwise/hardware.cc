@@ -43,19 +43,6 @@ arith::LinearSpec sum_spec(const Node& node, Family family) {
   return spec;
 }
 
-// Synthesis puts products of more than 8 bits into DSP blocks where there are any.
-Cost product_cost(int64_t a, int64_t b, Family family) {
-  Cost cost;
-  if (family == Family::xilinx && a + b > 8) {
-    const auto blocks = [](int64_t bits, int64_t most) { return (bits + most - 1) / most; };
-    const auto [narrow, wide] = std::minmax(a, b);
-    cost.dsp = static_cast<double>(blocks(wide, 24) * blocks(narrow, 17));
-  } else {
-    cost.lut = 0.9 * static_cast<double>(a * b);
-  }
-  return cost;
-}
-
 class Emitter {
  public:
   Emitter(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance)
