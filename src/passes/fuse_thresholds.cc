@@ -5,18 +5,19 @@
 namespace foldstream {
 namespace {
 
-// A threshold whose operand is made for it alone by a matrix-vector unit moves into that unit: one
-// stream of full sums and one controller less.
+// A threshold whose operand is made for it alone by a unit of weighted sums moves into that unit:
+// one stream of full sums and one controller less.
 bool run(Graph& graph) {
   const Op& mvau = require_op("mvau");
+  const Op& vvau = require_op("vvau");
   const Op& threshold = require_op("threshold");
   bool changed = false;
   auto users = graph.users();
   for (Node& node : graph.nodes) {
     if (node.op != &threshold || node.attr.contains("axis")) continue;
     Node& producer = *node.in[0].node;
-    if (producer.op != &mvau || producer.data.contains("t") || users[node.in[0]].size() != 1)
-      continue;
+    if (producer.op != &mvau && producer.op != &vvau) continue;
+    if (producer.data.contains("t") || users[node.in[0]].size() != 1) continue;
     bool is_output = false;
     for (const Output& output : graph.outputs) is_output = is_output || output.value == node.in[0];
     if (is_output) continue;
@@ -33,6 +34,6 @@ bool run(Graph& graph) {
 
 extern const Pass pass_fuse_thresholds;
 const Pass pass_fuse_thresholds{"fuse_thresholds",
-                                "move thresholds into the matrix-vector unit before them", run};
+                                "move thresholds into the matrix-vector or depthwise unit before them", run};
 
 }  // namespace foldstream
