@@ -151,7 +151,7 @@ void lower_rearrangement(Lowering& lowering, const Shape& split, const std::vect
     }
   }
   const std::vector<int> result_order =
-      last ? channels_last(node.out[0].shape.size()) : axes_in_order(node.out[0].shape);
+      last ? channels_last_order(node.out[0].shape.size()) : axes_in_order(node.out[0].shape);
   Traced parts = x;
   parts.shape = taken_apart;
   parts.layout = {};

@@ -43,7 +43,7 @@ bool has_other_axis(const Traced& x, Lowering& lowering) {
 Traced channels_last_result(const Node& node, Value q) {
   Traced result;
   result.q = q;
-  result.layout = {node.out[0].shape, channels_last(node.out[0].shape.size())};
+  result.layout = {node.out[0].shape, channels_last_order(node.out[0].shape.size())};
   return result;
 }
 
@@ -69,7 +69,7 @@ int64_t WindowShape::positions() const {
   return std::accumulate(kernel.begin(), kernel.end(), int64_t{1}, std::multiplies<>());
 }
 
-std::vector<int> channels_last(size_t rank) {
+std::vector<int> channels_last_order(size_t rank) {
   std::vector<int> order(rank);
   std::iota(order.begin(), order.end(), 0);
   if (rank > 2) std::rotate(order.begin() + kChannels, order.begin() + kChannels + 1, order.end());
@@ -97,7 +97,7 @@ std::optional<int64_t> zero_code(Lowering& lowering, Traced& x) {
   if (whole && all_are(doubled, doubled[0])) return doubled[0] / 2;
 
   const int64_t factor = whole ? 1 : 2;
-  const std::vector<int> order = channels_last(x.shape.size());
+  const std::vector<int> order = channels_last_order(x.shape.size());
   Value q = lowering.ordered(x, order);
   const std::string& name = lowering.node().name;
   std::vector<int64_t> shift;
@@ -182,7 +182,7 @@ void lower_convolution(Lowering& lowering, WindowShape window, int64_t groups) {
   result.axis = kChannels;
 
   Graph& target = lowering.target();
-  Value q = lowering.ordered(*x, channels_last(x->shape.size()));
+  Value q = lowering.ordered(*x, channels_last_order(x->shape.size()));
   std::map<std::string, Attr, std::less<>> attr = attributes(window);
   if (pad && *pad != 0) attr["pad_value"] = *pad;
   Tensor weights = make_ints(Shape{sums.rows, sums.columns}, std::move(sums.weights));
@@ -228,11 +228,11 @@ void lower_max_pool(Lowering& lowering, WindowShape window) {
     direction = here;
   }
   end_where_windows_end(window, node.in_type(0).shape, node.out[0].shape);
-  const Value q = lowering.ordered(result, channels_last(result.shape.size()));
+  const Value q = lowering.ordered(result, channels_last_order(result.shape.size()));
   std::map<std::string, Attr, std::less<>> attr = attributes(window);
   attr.emplace("function", std::string(direction < 0 ? "min" : "max"));
   result.q = {&lowering.target().add(require_op("pool"), {q}, node.name, std::move(attr)), 0};
-  result.layout = {node.out[0].shape, channels_last(node.out[0].shape.size())};
+  result.layout = {node.out[0].shape, channels_last_order(node.out[0].shape.size())};
   // Steps repeated on the host have the shape of their own operands.
   lowering.set(0, std::move(result));
 }
@@ -263,7 +263,7 @@ void lower_average_pool(Lowering& lowering, WindowShape window, bool counts_pad)
   attr.erase("dilation");
   if (pad && *pad != 0) attr["pad_value"] = *pad;
   attr.emplace("function", std::string("sum"));
-  const Value q = lowering.ordered(*x, channels_last(x->shape.size()));
+  const Value q = lowering.ordered(*x, channels_last_order(x->shape.size()));
   result.q = {&lowering.target().add(require_op("pool"), {q}, node.name, std::move(attr)), 0};
   result.axis = x->axis;
   result.scale = std::move(x->scale), result.bias = std::move(x->bias);

@@ -24,7 +24,7 @@ void lower_max_pool(Lowering& lowering, WindowShape window);
 void lower_average_pool(Lowering& lowering, WindowShape window, bool counts_pad);
 
 // [N, C, ...] to [N, ..., C]: which axis each dimension of a stream is.
-std::vector<int> channels_last(size_t rank);
+std::vector<int> channels_last_order(size_t rank);
 
 // The integer that is worth zero, for operands of which zero is an integer: what padding is in a
 // stream. Where it isn't the same for all channels, or lies half way between two integers, `x` is
