@@ -219,6 +219,7 @@ class Streamliner : public Lowering {
   void set(size_t port, Traced result) override {
     const Value value{const_cast<Node*>(node_), static_cast<int>(port)};
     result.shape = node_->out.at(port).shape;
+    if (result.axis >= 0 && result.shape[result.axis] == 1) result.axis = -1;
     traced_[value] = std::move(result);
     if (finding_.becomes.empty()) finding_.becomes = describe_new_nodes();
   }

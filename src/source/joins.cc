@@ -110,8 +110,8 @@ void lower_sum(Lowering& lowering, int64_t sign) {
     result.lo.resize(channels), result.hi.resize(channels);
     result.scale[c] = unit->first;
     result.bias[c] = at(a.bias, c) + static_cast<double>(sign) * at(b.bias, c);
-    const auto [a0, a1] = std::minmax(f * at(a.lo, c), f * at(a.hi, c));
-    const auto [b0, b1] = std::minmax(g * at(b.lo, c), g * at(b.hi, c));
+    const auto [a0, a1] = std::minmax({f * at(a.lo, c), f * at(a.hi, c)});
+    const auto [b0, b1] = std::minmax({g * at(b.lo, c), g * at(b.hi, c)});
     result.lo[c] = a0 + b0, result.hi[c] = a1 + b1;
   }
   const int64_t* f = factors.data();

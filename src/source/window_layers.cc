@@ -24,14 +24,6 @@ bool all_are(const std::vector<int64_t>& values, int64_t wanted) {
   return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == wanted; });
 }
 
-std::map<std::string, Attr, std::less<>> attributes(const WindowShape& window) {
-  std::map<std::string, Attr, std::less<>> attr{{"kernel", window.kernel}};
-  if (!all_are(window.stride, 1)) attr["stride"] = window.stride;
-  if (!all_are(window.dilation, 1)) attr["dilation"] = window.dilation;
-  if (window.padded()) attr["pad"] = window.pad;
-  return attr;
-}
-
 // What a stream of vectors per channel along axis 1 can't be made of.
 bool has_other_axis(const Traced& x, Lowering& lowering) {
   if (x.axis < 0 || x.axis == kChannels) return false;
@@ -53,21 +45,14 @@ constexpr std::string_view kNoZeroRemedy =
 
 // Pads at the end as far as the last window reaches.
 void end_where_windows_end(WindowShape& window, const Shape& from, const Shape& to) {
-  const size_t axes = window.kernel.size();
+  const size_t axes = window.axes();
   for (size_t d = 0; d < axes; ++d) {
-    const int64_t reach = (to[d + 2] - 1) * window.stride[d] +
-                          (window.kernel[d] - 1) * window.dilation[d] + 1 - window.pad[d];
+    const int64_t reach = (to[d + 2] - 1) * window.stride[d] + window.extent(d) - window.pad[d];
     window.pad[axes + d] = std::max<int64_t>(0, reach - from[d + 2]);
   }
 }
 
 }  // namespace
-
-bool WindowShape::padded() const { return !all_are(pad, 0); }
-
-int64_t WindowShape::positions() const {
-  return std::accumulate(kernel.begin(), kernel.end(), int64_t{1}, std::multiplies<>());
-}
 
 std::vector<int> channels_last_order(size_t rank) {
   std::vector<int> order(rank);
@@ -183,7 +168,7 @@ void lower_convolution(Lowering& lowering, WindowShape window, int64_t groups) {
 
   Graph& target = lowering.target();
   Value q = lowering.ordered(*x, channels_last_order(x->shape.size()));
-  std::map<std::string, Attr, std::less<>> attr = attributes(window);
+  NodeAttributes attr = window_attributes(window, true);
   if (pad && *pad != 0) attr["pad_value"] = *pad;
   Tensor weights = make_ints(Shape{sums.rows, sums.columns}, std::move(sums.weights));
   if (depthwise && positions > 1) {
@@ -229,7 +214,7 @@ void lower_max_pool(Lowering& lowering, WindowShape window) {
   }
   end_where_windows_end(window, node.in_type(0).shape, node.out[0].shape);
   const Value q = lowering.ordered(result, channels_last_order(result.shape.size()));
-  std::map<std::string, Attr, std::less<>> attr = attributes(window);
+  NodeAttributes attr = window_attributes(window, true);
   attr.emplace("function", std::string(direction < 0 ? "min" : "max"));
   result.q = {&lowering.target().add(require_op("pool"), {q}, node.name, std::move(attr)), 0};
   result.layout = {node.out[0].shape, channels_last_order(node.out[0].shape.size())};
@@ -259,7 +244,7 @@ void lower_average_pool(Lowering& lowering, WindowShape window, bool counts_pad)
   }
   const int64_t positions = window.positions();
   Traced result = channels_last_result(node, {});
-  std::map<std::string, Attr, std::less<>> attr = attributes(window);
+  NodeAttributes attr = window_attributes(window, true);
   attr.erase("dilation");
   if (pad && *pad != 0) attr["pad_value"] = *pad;
   attr.emplace("function", std::string("sum"));

@@ -4,15 +4,9 @@
 #pragma once
 
 #include "src/ir/lowering.h"
+#include "src/source/window.h"
 
 namespace foldstream {
-
-// Geometry by spatial axis. `pad` has all begins, then all ends.
-struct WindowShape {
-  std::vector<int64_t> kernel, stride, dilation, pad;
-  bool padded() const;
-  int64_t positions() const;  // of one window
-};
 
 // Operand 0 by weights [M, C / groups, kernel...] in operand 1.
 void lower_convolution(Lowering& lowering, WindowShape window, int64_t groups);

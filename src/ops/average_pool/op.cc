@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/ir/op.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "src/source/import.h"
+#include "src/source/pooling.h"
+#include "src/source/window_layers.h"
+#include "src/util/error.h"
+
+namespace foldstream {
+namespace {
+
+constexpr std::string_view kOnnx[] = {"AveragePool", "GlobalAveragePool"};
+
+bool counts_pad(const Node& node) { return node.integer("counts_pad", 0) != 0; }
+
+std::vector<Value> import(const OnnxNode& source, Graph& graph) {
+  NodeAttributes more;
+  if (integer_attr(source, "count_include_pad", 0) != 0) more["counts_pad"] = int64_t{1};
+  return import_pool("average_pool", source, source.type == "GlobalAveragePool", std::move(more),
+                     graph);
+}
+
+// Positions of a window that count where padding does: all but those that only ceil_mode added.
+int64_t counted(const WindowShape& window, const Shape& reach, const Shape& spatial,
+                const std::vector<int64_t>& place) {
+  int64_t count = 1;
+  for (size_t d = 0; d < place.size(); ++d) {
+    const int64_t end = spatial[d] + window.pad[d] + window.pad[window.axes() + d] - reach[d];
+    const int64_t room = end - place[d] * window.stride[d];
+    count *= std::min(window.kernel[d], (room + window.dilation[d] - 1) / window.dilation[d]);
+  }
+  return count;
+}
+
+// The sum in double, divided and rounded once.
+std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
+  const WindowShape window = pool_window(node);
+  const Shape spatial = spatial_axes(in[0]->type);
+  const Shape reach = node.integers("reach", Shape(window.axes(), 0));
+  const auto mean = [&](const std::vector<double>& elements, const std::vector<int64_t>& place) {
+    const double sum = std::accumulate(elements.begin(), elements.end(), 0.0);
+    const int64_t count = counts_pad(node) ? counted(window, reach, spatial, place)
+                                           : static_cast<int64_t>(elements.size());
+    return static_cast<double>(static_cast<float>(sum / static_cast<double>(count)));
+  };
+  return {eval_pool(node, *in[0], mean)};
+}
+
+void to_onnx(const Node& node, OnnxSink& sink) {
+  WindowShape window = pool_window(node);
+  const Shape reach = node.integers("reach", Shape(window.axes(), 0));
+  NodeAttributes attr;
+  for (size_t d = 0; d < reach.size(); ++d) {
+    if (reach[d] == 0) continue;
+    window.pad[window.axes() + d] -= reach[d];
+    attr["ceil_mode"] = int64_t{1};
+  }
+  attr.merge(onnx_window(window));
+  attr.erase("dilations");
+  if (counts_pad(node)) attr["count_include_pad"] = int64_t{1};
+  sink.node("", "AveragePool", {sink.input(0)}, {sink.output(0)}, std::move(attr));
+}
+
+void lower(const Node& node, Lowering& lowering) {
+  const WindowShape window = pool_window(node);
+  const bool dilated =
+      std::any_of(window.dilation.begin(), window.dilation.end(), [](int64_t d) { return d != 1; });
+  if (dilated) return lowering.keep("its windows are dilated", "pool over neighbours");
+  lower_average_pool(lowering, window, counts_pad(node) && node.integers("reach", {}).empty());
+}
+
+}  // namespace
+
+extern const Op op_average_pool;
+const Op op_average_pool{.name = "average_pool",
+                         .doc = "the mean of each window",
+                         .onnx = kOnnx,
+                         .import = import,
+                         .to_onnx = to_onnx,
+                         .infer = infer_pool,
+                         .eval = eval,
+                         .lower = lower};
+
+}  // namespace foldstream
