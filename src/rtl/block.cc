@@ -168,12 +168,17 @@ double block_memories(int64_t width, int64_t depth) {
 
 Cost memory_cost(int64_t width, int64_t depth) {
   Cost cost;
-  if (depth > kLutQueueDepth) {
+  // Four LUTs hold six bits of 32 words or three of 64.
+  const int64_t bits = depth <= 32 ? 6 : 3;
+  const int64_t banks = (depth + 63) / 64;
+  const int64_t cells = banks * ((width + bits - 1) / bits);
+  // Synthesis keeps a deep memory of few bits in LUTs, where words are chosen among banks.
+  constexpr int64_t kMostCells = 16, kMostBits = 2600;
+  if (depth > kLutQueueDepth && (cells > kMostCells || width * depth > kMostBits)) {
     cost.bram18 = block_memories(width, depth);
   } else {
-    // Four LUTs hold six bits of 32 words or three of 64.
-    const int64_t bits = depth <= 32 ? 6 : 3;
-    cost.lut = 4.0 * static_cast<double>((width + bits - 1) / bits);
+    cost.lut = 4.0 * static_cast<double>(cells);
+    if (banks > 1) cost.lut += static_cast<double>((width + 1) * banks) / 2;
   }
   return cost;
 }

@@ -310,7 +310,12 @@ int64_t simulate(std::vector<Case> cases, bool stalls, uint64_t seed) {
       }
       // Nothing but the pipeline and the register behind each input comes before the first step.
       const bool holds = !c.stores && !c.inputs.empty() && c.inputs[0].places > 0;
-      if (!c.stores && c.finished + 1 != c.interval * c.frames + c.depth + (holds ? 1 : 0))
+      int64_t behind = 0;  // steps of a frame that only take, after the last beat out
+      for (size_t p = c.phases.size(); p-- > 0 && c.phases[p].give == 0;) {
+        behind += c.phases[p].steps;
+      }
+      const int64_t expected = c.interval * c.frames - behind + c.depth + (holds ? 1 : 0);
+      if (!c.stores && c.finished + 1 != expected)
         fail(c, c.finished, "begins late");
     }
   }

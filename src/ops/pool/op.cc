@@ -5,111 +5,73 @@
 
 #include <algorithm>
 
+#include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
+#include "src/ops/pool/pool.h"
 #include "src/util/error.h"
 
 namespace foldstream {
-namespace {
+namespace pool {
 
-// Windows along one direction: window i covers the places i * stride - before up to, not including,
-// i * stride - before + kernel.
-struct Direction {
-  int64_t size = 1, kernel = 1, stride = 1, before = 0, after = 0;
-  int64_t windows() const { return (size + before + after - kernel) / stride + 1; }
-  int64_t begin(int64_t window) const { return std::max<int64_t>(window * stride - before, 0); }
-  int64_t end(int64_t window) const { return std::min(window * stride - before + kernel, size); }
-};
-
-// Downwards and across; a frame without rows has one.
-struct Geometry {
-  int64_t images = 1, channels = 1;
-  Direction down, across;
-};
-
-std::string function(const Node& node) { return node.text("function", "max"); }
-int64_t pad_value(const Node& node) { return node.integer("pad_value", 0); }
-
-Geometry geometry(const Node& node) {
-  if (node.in.size() != 1 || node.in_type(0).is_float) throw Error("takes one integer operand");
-  const Shape& shape = node.in_type(0).shape;
-  if (shape.size() != 3 && shape.size() != 4) {
-    throw Error(fmt::format("takes [N,H,W,C] or [N,L,C], found {}", to_string(shape)));
-  }
-  const size_t directions = shape.size() - 2;
-  const std::vector<int64_t> kernel = node.integers("kernel", {});
-  const std::vector<int64_t> stride = node.integers("stride", std::vector<int64_t>(directions, 1));
-  const std::vector<int64_t> pad = node.integers("pad", std::vector<int64_t>(2 * directions, 0));
-  if (kernel.size() != directions || stride.size() != directions || pad.size() != 2 * directions) {
-    throw Error(fmt::format("kernel {}, stride {}, pad {} for {}", to_string(kernel),
-                            to_string(stride), to_string(pad), to_string(shape)),
-                fmt::format("give {} of kernel and stride, {} of pad", directions, 2 * directions));
-  }
-  Geometry geometry{.images = shape[0], .channels = shape.back(), .down = {}, .across = {}};
-  for (size_t d = 0; d < directions; ++d) {
-    const Direction direction{shape[1 + d], kernel[d], stride[d], pad[d], pad[directions + d]};
-    constexpr int64_t kMost = int64_t{1} << 32;
-    if (direction.kernel < 1 || direction.stride < 1 || direction.kernel > kMost ||
-        direction.stride > kMost) {
-      throw Error(fmt::format("kernel {} with stride {}", direction.kernel, direction.stride),
-                  fmt::format("legal values are 1 to {}", kMost));
-    }
-    if (direction.before < 0 || direction.after < 0 || direction.before >= direction.kernel ||
-        direction.after >= direction.kernel) {
-      throw Error(fmt::format("pad {} before and {} after with a kernel of {}", direction.before,
-                              direction.after, direction.kernel),
-                  "padding is smaller than the kernel: a window has an element of the frame");
-    }
-    if (direction.kernel > direction.size + direction.before + direction.after) {
-      throw Error(fmt::format("a kernel of {} on {} elements with padding {} and {}",
-                              direction.kernel, direction.size, direction.before, direction.after),
-                  "the padded frame holds at least one window");
-    }
-    (d + 1 == directions ? geometry.across : geometry.down) = direction;
-  }
-  return geometry;
+Function function(const Node& node) {
+  const std::string name = node.text("function", "max");
+  if (name == "max") return Function::max;
+  if (name == "min") return Function::min;
+  if (name == "sum") return Function::sum;
+  throw Error(fmt::format("function '{}'", name), "legal values are max, min, sum");
 }
 
-std::vector<Type> infer(const Node& node) {
-  const Geometry g = geometry(node);
-  const Type& type = node.in_type(0);
-  Shape shape{g.images, g.across.windows(), g.channels};
-  if (type.shape.size() == 4) shape.insert(shape.begin() + 1, g.down.windows());
-  const std::string name = function(node);
-  if (name == "max" || name == "min") return {integer_type(type.bits, type.is_signed, shape)};
-  if (name != "sum") {
-    throw Error(fmt::format("function '{}'", name), "legal values are max, min, sum");
+window::Geometry geometry(const Node& node) {
+  const window::Geometry g(node);
+  if (g.rows.dilation != 1 || g.columns.dilation != 1) {
+    throw Error("its windows are dilated", "a pool's windows are of neighbours");
   }
-  int64_t lo = type.min(), hi = type.max();
-  if (g.down.before + g.down.after + g.across.before + g.across.after > 0) {
-    lo = std::min(lo, pad_value(node)), hi = std::max(hi, pad_value(node));
-  }
-  const int64_t count = g.down.kernel * g.across.kernel;
+  return g;
+}
+
+Type sum_type(const window::Geometry& g, int64_t count, Shape shape) {
+  const int64_t lo = g.element.min(), hi = g.element.max();
   constexpr int64_t kMost = int64_t{1} << 53;
-  if (std::max(hi, -lo) > kMost / count || lo < -kMost) {
-    throw Error(fmt::format("sums of {} elements of {}", count, element_name(type)),
+  if (std::max(hi, -std::max(lo, -kMost)) >= kMost / count) {
+    throw Error(fmt::format("sums of {} elements of {}", count, element_name(g.element)),
                 "sums have at most 53 bits");
   }
-  return {type_for_range(count * lo, count * hi, shape)};
+  return type_for_range(count * lo, count * hi, std::move(shape));
+}
+
+}  // namespace pool
+
+namespace {
+
+using pool::Function;
+
+std::vector<Type> infer(const Node& node) {
+  const window::Geometry g = pool::geometry(node);
+  const Shape shape = g.result(g.channels);
+  const Type& type = node.in_type(0);
+  if (pool::function(node) == Function::sum) return {pool::sum_type(g, g.taps(), shape)};
+  return {integer_type(type.bits, type.is_signed, shape)};
 }
 
 // Every window along one direction, where each place is a run of `inner` elements.
 template <class Combine>
-std::vector<int64_t> pooled(const std::vector<int64_t>& x, const Direction& direction,
-                            int64_t inner, int64_t padding, const Combine& combine) {
-  const int64_t windows = direction.windows();
-  const int64_t outer = static_cast<int64_t>(x.size()) / (direction.size * inner);
+std::vector<int64_t> pooled(const std::vector<int64_t>& x, const window::Axis& axis, int64_t inner,
+                            int64_t padding, const Combine& combine) {
+  const int64_t windows = axis.windows();
+  const int64_t outer = static_cast<int64_t>(x.size()) / (axis.size * inner);
   std::vector<int64_t> y(outer * windows * inner);
   for (int64_t o = 0; o < outer; ++o) {
     for (int64_t window = 0; window < windows; ++window) {
       int64_t* to = y.data() + (o * windows + window) * inner;
-      const int64_t begin = direction.begin(window), end = direction.end(window);
-      const int64_t* from = x.data() + (o * direction.size + begin) * inner;
+      const int64_t begin = std::max<int64_t>(axis.position(window, 0), 0);
+      const int64_t end = std::min(axis.position(window, axis.kernel), axis.size);
+      const int64_t* from = x.data() + (o * axis.size + begin) * inner;
       std::copy_n(from, inner, to);
       for (int64_t place = begin + 1; place < end; ++place) {
         from += inner;
         for (int64_t i = 0; i < inner; ++i) to[i] = combine(to[i], from[i]);
       }
-      const int64_t added = (direction.kernel - (end - begin)) * padding;
+      const int64_t added = (axis.kernel - (end - begin)) * padding;
       for (int64_t i = 0; i < inner; ++i) to[i] += added;
     }
   }
@@ -118,18 +80,19 @@ std::vector<int64_t> pooled(const std::vector<int64_t>& x, const Direction& dire
 
 template <class Combine>
 Tensor pooled(const Node& node, const Tensor& in, int64_t padding, const Combine& combine) {
-  const Geometry g = geometry(node);
-  const auto rows = pooled(in.ints, g.across, g.channels, padding, combine);
-  return make_ints(node.out[0], pooled(rows, g.down, g.across.windows() * g.channels,
-                                       padding * g.across.kernel, combine));
+  const window::Geometry g = pool::geometry(node);
+  const auto rows = pooled(in.ints, g.columns, g.channels, padding, combine);
+  return make_ints(node.out[0], pooled(rows, g.rows, g.columns.windows() * g.channels,
+                                       padding * g.columns.kernel, combine));
 }
 
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
-  const std::string name = function(node);
-  if (name == "sum") {
-    return {pooled(node, *in[0], pad_value(node), [](int64_t a, int64_t b) { return a + b; })};
+  const int64_t padding = node.integer("pad_value", 0);
+  const Function function = pool::function(node);
+  if (function == Function::sum) {
+    return {pooled(node, *in[0], padding, [](int64_t a, int64_t b) { return a + b; })};
   }
-  if (name == "max") {
+  if (function == Function::max) {
     return {pooled(node, *in[0], 0, [](int64_t a, int64_t b) { return std::max(a, b); })};
   }
   return {pooled(node, *in[0], 0, [](int64_t a, int64_t b) { return std::min(a, b); })};
@@ -138,52 +101,50 @@ std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
 // ONNX pools channels-first frames. A sum is a convolution with ones, a least element the negative
 // of the largest negative.
 void to_onnx(const Node& node, OnnxSink& sink) {
-  const Geometry g = geometry(node);
-  const bool rows = node.in_type(0).shape.size() == 4;
-  const std::string name = function(node);
-  const auto channels_first = [&](const Type& type, int64_t down, int64_t across) {
-    Shape shape{g.images, g.channels, across};
-    if (rows) shape.insert(shape.begin() + 2, down);
+  const window::Geometry g = pool::geometry(node);
+  const bool rows = !g.one_axis;
+  const Function function = pool::function(node);
+  const auto channels_first = [&](const Type& type, int64_t height, int64_t width) {
+    Shape shape{g.images, g.channels, width};
+    if (rows) shape.insert(shape.begin() + 2, height);
     return integer_type(type.bits, type.is_signed, shape);
   };
   const Type &from = node.in_type(0), &to = node.out[0];
-  std::string value = sink.temporary("frame", channels_first(from, g.down.size, g.across.size));
+  std::string value = sink.temporary("frame", channels_first(from, g.rows.size, g.columns.size));
   const std::vector<int64_t> first = rows ? std::vector<int64_t>{0, 3, 1, 2} : Shape{0, 2, 1};
   const std::vector<int64_t> last = rows ? std::vector<int64_t>{0, 2, 3, 1} : Shape{0, 2, 1};
   sink.node("", "Transpose", {sink.input(0)}, {value}, {{"perm", first}});
 
-  std::vector<int64_t> kernel{g.across.kernel}, stride{g.across.stride},
-      pads{g.across.before, g.across.after};
+  std::vector<int64_t> kernel{g.columns.kernel}, stride{g.columns.stride},
+      pads{g.columns.before, g.columns.after};
   if (rows) {
-    kernel.insert(kernel.begin(), g.down.kernel), stride.insert(stride.begin(), g.down.stride);
-    pads = {g.down.before, g.across.before, g.down.after, g.across.after};
+    kernel.insert(kernel.begin(), g.rows.kernel), stride.insert(stride.begin(), g.rows.stride);
+    pads = {g.rows.before, g.columns.before, g.rows.after, g.columns.after};
   }
-  const auto negated = [&](const Type& type, int64_t down, int64_t across) {
+  const auto negated = [&](const Type& type, int64_t height, int64_t width) {
     const std::string result = sink.temporary(
-        "negated", channels_first(type_for_range(-type.max(), -type.min(), {}), down, across));
+        "negated", channels_first(type_for_range(-type.max(), -type.min(), {}), height, width));
     sink.node("", "Neg", {value}, {result});
     value = result;
   };
-  if (name == "min") negated(from, g.down.size, g.across.size);
-  const auto result_type = channels_first(to, g.down.windows(), g.across.windows());
+  if (function == Function::min) negated(from, g.rows.size, g.columns.size);
+  const auto result_type = channels_first(to, g.rows.windows(), g.columns.windows());
   std::map<std::string, Attr, std::less<>> attr{{"kernel_shape", kernel}, {"strides", stride}};
   const std::string result = sink.temporary("pooled", result_type);
-  if (name == "sum") {
-    if (pad_value(node) != 0) {
-      std::vector<int64_t> pad{0, 0, g.across.before, 0, 0, g.across.after};
+  if (function == Function::sum) {
+    if (g.pad_value != 0) {
+      std::vector<int64_t> pad{0, 0, g.columns.before, 0, 0, g.columns.after};
       if (rows) {
-        pad = {0, 0, g.down.before, g.across.before, 0, 0, g.down.after, g.across.after};
+        pad = {0, 0, g.rows.before, g.columns.before, 0, 0, g.rows.after, g.columns.after};
       }
       const std::string padded = sink.temporary(
-          "padded", channels_first(type_for_range(std::min(from.min(), pad_value(node)),
-                                                  std::max(from.max(), pad_value(node)), {}),
-                                   g.down.size + g.down.before + g.down.after,
-                                   g.across.size + g.across.before + g.across.after));
+          "padded", channels_first(g.element, g.rows.size + g.rows.before + g.rows.after,
+                                   g.columns.size + g.columns.before + g.columns.after));
       sink.node(
           "", "Pad",
           {value,
            sink.index_constant(make_ints(Shape{static_cast<int64_t>(pad.size())}, pad), "pad"),
-           sink.constant(make_ints(Shape{}, {pad_value(node)}), "pad_value")},
+           sink.constant(make_ints(Shape{}, {g.pad_value}), "pad_value")},
           {padded});
       value = padded;
     } else {
@@ -200,8 +161,12 @@ void to_onnx(const Node& node, OnnxSink& sink) {
     sink.node("", "MaxPool", {value}, {result}, attr);
     value = result;
   }
-  if (name == "min") negated(to, g.down.windows(), g.across.windows());
+  if (function == Function::min) negated(to, g.rows.windows(), g.columns.windows());
   sink.node("", "Transpose", {value}, {sink.output(0)}, {{"perm", last}});
+}
+
+std::vector<Fold> folds(const Node& node) {
+  return {{"pe", divisors(node.in_type(0).shape.back())}};
 }
 
 }  // namespace
@@ -213,6 +178,11 @@ const Op op_pool{.name = "pool",
                  .to_onnx = to_onnx,
                  .infer = infer,
                  .eval = eval,
+                 .folds = folds,
+                 .ports = pool::ports,
+                 .rhythm = pool::rhythm,
+                 .cost = pool::cost,
+                 .emit = pool::emit,
                  .finn_name = "Pool"};
 
 }  // namespace foldstream
