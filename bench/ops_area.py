@@ -55,6 +55,11 @@ POINTS = [
     ("threshold in=s16[1,64] t:ascending:s16[64,15] pe=8", 1, 887),
     ("threshold in=s16[1,64] t:ascending:s16[64,1] pe=64", 1, 319),
     ("threshold in=s16[1,64] t:ascending:s16[64,3] pe=64", 1, 939),
+    # Windows, controller and queue included; the research prototype had neither credits nor a queue.
+    ("sliding_window in=u2[1,34,34,64] kernel=[3,3] simd=8", 1, 73),
+    ("sliding_window in=u2[1,32,32,64] kernel=[3,3] pad=[1,1,1,1] simd=8", 1, None),
+    ("sliding_window in=u4[1,112,112,64] kernel=[3,3] stride=[2,2] pad=[0,0,1,1] simd=8", 1, None),
+    ("sliding_window in=u2[1,14,14,96] kernel=[3,3] pad=[1,1,1,1] simd=32", 1, None),
     ("label_select in=s12[1,10]", 1, None),
     ("label_select in=s12[1,10] pe=10", 1, None),
 ]

@@ -64,7 +64,7 @@ Geometry::Geometry(const Node& node) {
   check_axis(rows, "the height");
   check_axis(columns, one_axis ? "the length" : "the width");
   pad_value = node.integer("pad_value", 0);
-  element = integer_type(in.bits, in.is_signed, {});
+  operand = element = integer_type(in.bits, in.is_signed, {});
   if (padded() && (pad_value < element.min() || pad_value > element.max())) {
     element =
         type_for_range(std::min(element.min(), pad_value), std::max(element.max(), pad_value), {});

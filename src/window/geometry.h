@@ -40,7 +40,7 @@ struct Geometry {
   int64_t channels = 1;
   int64_t pad_value = 0;
   bool one_axis = false;
-  Type element;  // of the operand's elements and the padding; without a shape
+  Type operand, element;  // of the operand's elements; of these and the padding; without a shape
 
   int64_t taps() const { return rows.kernel * columns.kernel; }
   int64_t windows() const { return rows.windows() * columns.windows(); }  // in an image

@@ -25,6 +25,7 @@ LEAKY_BEAT = ("dut_0.sv", "assign s_ready_o = available;", "assign s_ready_o = a
 LEAKY_LAST = ("dut_0.sv", "assign s_ready_o = !last || available;", "assign s_ready_o = (!last || available) && s_valid_i;")
 LEAKY_HOLD = ("fst_skid.sv", "assign s_ready_o = !spare_valid_q;", "assign s_ready_o = !spare_valid_q && s_valid_i;")
 LEAKY_CONTROL = ("fst_mvau_control.sv", "assign s_ready_o = first_row &&", "assign s_ready_o = s_valid_i && first_row &&")
+LEAKY_WALK = ("fst_window_walk.sv", "assign s_ready_o = used_q !=", "assign s_ready_o = s_valid_i && used_q !=")
 
 PROOFS = [
     ("mvau in=u1[1,4] w:bipolar[4,4] t:ascending:s3[4,1] pe=2 simd=2", FREE_GIVE, LEAKY_CONTROL),
@@ -36,6 +37,8 @@ PROOFS = [
     ("requantize in=u2[1,4] multiplier:s3[4] addend:s3[4] shift=2 lo=0 hi=1 pe=2", FREE_ISSUE, LEAKY_BEAT),
     ("eltwise in=u1[1,2] in=u1[1,2] function=add", FREE_ISSUE, LEAKY_HOLD),
     ("mvau in=u1[1,4] w:bipolar[4,2] groups=2 pe=1 simd=1", FREE_GIVE, LEAKY_CONTROL),
+    ("sliding_window in=u1[1,4,1] kernel=[2]", FREE_ISSUE, LEAKY_WALK),
+    ("sliding_window in=u1[1,2,2,1] kernel=[2,2] pad=[1,0,0,1]", FREE_ISSUE, LEAKY_WALK),
 ]
 
 

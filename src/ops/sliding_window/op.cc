@@ -7,13 +7,16 @@
 
 #include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
+#include "src/rtl/block.h"
 #include "src/util/error.h"
 #include "src/window/geometry.h"
+#include "src/window/walk.h"
 
 namespace foldstream {
 namespace {
 
 using window::Geometry;
+using window::WalkShape;
 
 int64_t groups(const Node& node, const Geometry& g) {
   const int64_t value = node.integer("groups", 1);
@@ -101,6 +104,67 @@ void to_onnx(const Node& node, OnnxSink& sink) {
   sink.node("", "Reshape", {windows, indices(node.out[0].shape, "shape")}, {sink.output(0)});
 }
 
+WalkShape walk_shape(const Node& node, const Geometry& g, int64_t simd) {
+  const int64_t bits = node.in_type(0).bits;
+  return {g.rows, g.columns, g.channels / simd, groups(node, g), true, simd * bits};
+}
+
+std::vector<Fold> folds(const Node& node) {
+  const Geometry g(node);
+  return {{"simd", divisors(g.channels / groups(node, g))}};
+}
+
+Ports ports(const Node& node) {
+  const Geometry g(node);
+  const int64_t simd = folding(node, "simd", g.channels / groups(node, g), "channels of a group");
+  const Type &in = node.in_type(0), &out = node.out[0];
+  return {.in = {{simd, in.bits, in.count() / simd}},
+          .out = {{simd, out.bits, out.count() / simd}}};
+}
+
+Rhythm rhythm(const Node& node, Family) {
+  const Geometry g(node);
+  const auto walk = window::find_walk(walk_shape(node, g, ports(node).in[0].lanes));
+  Rhythm rhythm{.frame = window::repeated(walk->frame, g.images)};
+  rhythm.store = walk->store(g.images);
+  finish_rhythm(node, window::memory_latency(*walk), 1, rhythm);
+  return rhythm;
+}
+
+Cost cost(const Node& node, Family family) {
+  const Geometry g(node);
+  const Ports streams = ports(node);
+  const auto walk = window::find_walk(walk_shape(node, g, streams.in[0].lanes));
+  Cost cost = queue_cost(rhythm(node, family), streams.out[0].width());
+  cost += window::walk_cost(*walk);
+  if (g.padded()) cost.lut += static_cast<double>(streams.out[0].width());
+  return cost;
+}
+
+Hardware emit(const Node& node, Family family, const std::string& instance) {
+  const Geometry g(node);
+  const Stream in = ports(node).in[0], out = ports(node).out[0];
+  const Rhythm steps = rhythm(node, family);
+  const auto walk = window::find_walk(walk_shape(node, g, in.lanes));
+  SvModule module(
+      instance,
+      fmt::format("Sliding window: {} x {} over {} x {} of {} channels, {} at once.", g.rows.kernel,
+                  g.columns.kernel, g.rows.size, g.columns.size, g.channels, in.lanes),
+      fmt::format("Latency {}, {} steps a frame, ring of {}, queue of {}.", steps.depth,
+                  steps.steps(), walk->places * walk->unit, steps.queue));
+  add_block_ports(module, in.width(), out.width());
+  std::string data = window::add_walk(module, *walk);
+  const std::string push = delayed_control(module, "issue", window::memory_latency(*walk));
+  if (g.padded()) {
+    data = window::add_padding(module, g, in.lanes, data,
+                               delayed_data(module, "in_frame", 1, window::memory_latency(*walk)));
+  }
+  add_output_queue(module, steps, out.width(), "issue", push, data);
+  Hardware hardware;
+  add_top(module, hardware);
+  return hardware;
+}
+
 }  // namespace
 
 extern const Op op_sliding_window;
@@ -110,6 +174,11 @@ const Op op_sliding_window{.name = "sliding_window",
                            .to_onnx = to_onnx,
                            .infer = infer,
                            .eval = eval,
+                           .folds = folds,
+                           .ports = ports,
+                           .rhythm = rhythm,
+                           .cost = cost,
+                           .emit = emit,
                            .finn_name = "ConvolutionInputGenerator"};
 
 }  // namespace foldstream

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/window/walk.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "src/ir/folding.h"
+#include "src/rtl/block.h"
+#include "src/util/error.h"
+
+namespace foldstream::window {
+namespace {
+
+// One window in a frame: beats that must have been written for it to begin, and those no longer
+// needed when it has ended, both counted from the frame's first.
+struct Window {
+  int64_t acquired = 0, released = 0;
+};
+
+int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
+
+// The least room with which a reader at its full rate never waits, when it has at least as many
+// steps as beats come: each beat is written as late as the steps allow.
+int64_t room_of_late_writes(const std::vector<Window>& windows, int64_t steps, int64_t beats) {
+  const auto count = static_cast<int64_t>(windows.size());
+  const int64_t period = count * steps;
+  // Beats freed by the windows before window n of this frame, which may be of another.
+  const auto freed_before = [&](int64_t n) {
+    const int64_t frame = floor_div(n - 1, count);
+    return frame * beats + windows[n - 1 - frame * count].released;
+  };
+  int64_t room = 0, next_start = period * 2;
+  for (const bool settled : {false, true}) {
+    for (int64_t n = count - 1; n >= 0; --n) {
+      const int64_t low = n == 0 ? 0 : windows[n - 1].acquired, high = windows[n].acquired;
+      if (high == low) continue;
+      const int64_t end = std::min(n * steps, next_start) - 1;
+      next_start = end - (high - low) + 1;
+      if (!settled) continue;
+      // Most are in use just before some are freed, in a window's last step, and at the end.
+      for (int64_t m = floor_div(next_start, steps); m * steps <= end; ++m) {
+        const int64_t last = m * steps + steps - 1;
+        const int64_t cycle = std::min(last, end);
+        if (cycle < next_start) continue;
+        room = std::max(room, high - (end - cycle) - freed_before(m));
+      }
+    }
+    next_start += period;
+  }
+  return room;
+}
+
+// The least room with which the writer never waits, when it has more beats than the reader steps.
+int64_t room_of_early_steps(const std::vector<Window>& windows, int64_t steps, int64_t beats) {
+  int64_t room = 0, free_from = 0, freed = 0;
+  for (int64_t frame = 0; frame < 3; ++frame) {
+    for (const Window& window : windows) {
+      const int64_t last = std::max(free_from, frame * beats + window.acquired) + steps - 1;
+      room = std::max(room, last + 1 - freed);
+      freed = frame * beats + window.released, free_from = last + 1;
+    }
+  }
+  return room;
+}
+
+// Runs of equal windows as blocks.
+class Blocks {
+ public:
+  explicit Blocks(const WalkShape& shape, int64_t window_steps) {
+    const int64_t taps = shape.rows.kernel * shape.columns.kernel;
+    if (shape.channels_inside || taps == 1) {
+      steps_.assign(1, {window_steps, 0, 1});
+    } else {
+      for (int64_t beat = 0; beat < window_steps / taps; ++beat) {
+        steps_.push_back({taps - 1, 0, 0});
+        steps_.push_back({1, 0, 1});
+      }
+    }
+  }
+
+  void add(int64_t acquire, int64_t release) {
+    if (!blocks_.empty() && acquire == acquire_ && release == release_) {
+      ++blocks_.back().repeat;
+      return;
+    }
+    acquire_ = acquire, release_ = release;
+    std::vector<Phase> phases = steps_;
+    split_first(phases), split_last(phases);
+    phases.front().acquire = acquire, phases.back().release = release;
+    blocks_.push_back({1, std::move(phases)});
+  }
+
+  std::vector<Block> take() { return std::move(blocks_); }
+
+ private:
+  static void split_first(std::vector<Phase>& phases) {
+    if (phases.front().steps == 1) return;
+    --phases.front().steps;
+    Phase first = phases.front();
+    first.steps = 1;
+    phases.insert(phases.begin(), first);
+  }
+  static void split_last(std::vector<Phase>& phases) {
+    if (phases.back().steps == 1) return;
+    --phases.back().steps;
+    Phase last = phases.back();
+    last.steps = 1;
+    phases.push_back(last);
+  }
+
+  std::vector<Phase> steps_;
+  std::vector<Block> blocks_;
+  int64_t acquire_ = -1, release_ = -1;
+};
+
+}  // namespace
+
+Walk::Walk(const WalkShape& s) : shape(s) {
+  const Axis &rows = shape.rows, &columns = shape.columns;
+  const int64_t group_beats = shape.position_beats / shape.groups;
+  unit = group_beats & -group_beats;
+  units = group_beats / unit, position = shape.position_beats / unit;
+  const int64_t width = columns.size, oh = rows.windows(), ow = columns.windows();
+  window_steps = rows.kernel * columns.kernel * shape.position_beats;
+  beats = rows.size * width * shape.position_beats;
+
+  // In positions first. A window frees up to the next one's position under the kernel's tap that
+  // lies at the frame's begin in the first window.
+  free_columns = std::min(ow - 1, width / columns.stride);
+  free_rows = (oh - 1) * rows.stride < rows.size ? oh : rows.size / rows.stride;
+  const auto freed = [&](int64_t row, int64_t column) {
+    return std::min(row, free_rows) * rows.stride * width +
+           (row < free_rows ? std::min(column, free_columns) * columns.stride : 0);
+  };
+  first_used = rows.before * width + columns.before;
+  column_free = columns.stride;
+  row_free = rows.stride * width - free_columns * columns.stride;
+  frame_free = rows.size * width - freed(oh - 1, ow - 1);
+
+  // A window needs the last position under it, and those which it frees.
+  need = (rows.reach() - 1) * width + columns.reach();
+  row_need = std::max(need, row_free + first_used);
+  bottom_row = oh - 1;
+  for (int64_t row = 0; row < oh; ++row) {
+    const int64_t bottom = rows.position(row, 0) + rows.reach() - 1;
+    const int64_t right = columns.position(ow - 1, 0) + columns.reach() - 1;
+    if (bottom >= rows.size - 1 || bottom * width + right >= rows.size * width - 1) {
+      bottom_row = row;
+      break;
+    }
+  }
+  const int64_t bottom = rows.position(bottom_row, 0) + rows.reach() - 1;
+  bottom_need = need - std::max<int64_t>(0, bottom - (rows.size - 1)) * width;
+  right_column = ow - 1;
+  for (int64_t column = 0; column < ow; ++column) {
+    if (freed(bottom_row, column) - first_used + bottom_need >= rows.size * width) {
+      right_column = column;
+      break;
+    }
+  }
+  last_need = rows.size * width - freed(bottom_row, right_column) + first_used;
+  need = std::max(need, column_free + first_used);
+  bottom_need = std::max(bottom_need, column_free + first_used);
+  for (int64_t* count : {&first_used, &column_free, &row_free, &frame_free, &need, &row_need,
+                         &bottom_need, &last_need}) {
+    *count *= position;
+  }
+
+  std::vector<Window> windows;
+  std::set<const int64_t*> used;
+  Blocks blocks(shape, window_steps);
+  Window before;
+  for (int64_t row = 0; row < oh; ++row) {
+    for (int64_t column = 0; column < ow; ++column) {
+      Window window = before;
+      const bool complete = row > bottom_row || (row == bottom_row && column > right_column);
+      if (!complete) {
+        const int64_t& needed = row == bottom_row ? column == right_column ? last_need : bottom_need
+                                : column + 1 == ow ? row_need
+                                                   : need;
+        used.insert(&needed);
+        window.acquired = std::max(window.acquired, (needed - first_used) * unit + before.released);
+      }
+      const bool last = column + 1 == ow;
+      const int64_t free = last && row + 1 == oh   ? frame_free
+                           : row >= free_rows      ? 0
+                           : last                  ? row_free
+                           : column < free_columns ? column_free
+                                                   : 0;
+      window.released += free * unit;
+      FOLDSTREAM_CHECK(window.released <= window.acquired && window.acquired <= beats);
+      blocks.add(window.acquired - before.acquired, free * unit);
+      windows.push_back(before = window);
+    }
+  }
+  FOLDSTREAM_CHECK(before.acquired == beats && before.released == beats);
+  for (int64_t* count : {&need, &row_need, &bottom_need}) {
+    if (!used.contains(count)) *count = last_need;
+  }
+  if (!used.contains(&need)) need = used.contains(&row_need) ? row_need : bottom_need;
+  frame = blocks.take();
+  const auto steps = static_cast<int64_t>(windows.size()) * window_steps;
+  least_room = steps >= beats ? room_of_late_writes(windows, window_steps, beats)
+                              : room_of_early_steps(windows, window_steps, beats);
+
+  // Addresses of a power of two of places wrap by themselves; others cost an adder more.
+  const int64_t least = std::max<int64_t>(2, first_used + (least_room + unit - 1) / unit);
+  const auto power = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(least)));
+  const Cost of_power = memory_cost(shape.width, power * unit);
+  const Cost of_least = memory_cost(shape.width, least * unit);
+  places = of_power.bram18 > of_least.bram18 ? least : power;
+}
+
+bool Walk::block_memory() const { return places * unit > kLutQueueDepth; }
+
+Store Walk::store(int64_t images) const { return {(places - first_used) * unit, images * beats}; }
+
+std::shared_ptr<const Walk> find_walk(const WalkShape& shape) {
+  static std::mutex mutex;
+  static std::map<WalkShape, std::shared_ptr<const Walk>> known;
+  {
+    const std::lock_guard lock(mutex);
+    const auto found = known.find(shape);
+    if (found != known.end()) return found->second;
+  }
+  auto walk = std::make_shared<const Walk>(shape);
+  const std::lock_guard lock(mutex);
+  return known.emplace(shape, std::move(walk)).first->second;
+}
+
+std::vector<Block> repeated(const std::vector<Block>& frame, int64_t images) {
+  std::vector<Block> all;
+  for (int64_t image = 0; image < images; ++image) {
+    all.insert(all.end(), frame.begin(), frame.end());
+  }
+  return all;
+}
+
+namespace {
+
+// Windows in which a tap lies in the frame, first and last, for each tap: 32 bits each.
+std::pair<std::string, std::string> inside_windows(const Axis& axis) {
+  std::vector<std::string> from, to;
+  for (int64_t tap = axis.kernel; tap-- > 0;) {  // most significant first
+    const int64_t origin = axis.before - tap * axis.dilation;
+    int64_t first = std::max<int64_t>(0, -floor_div(-origin, axis.stride));
+    int64_t last = std::min(axis.windows() - 1, floor_div(axis.size - 1 + origin, axis.stride));
+    if (first > last) first = 1, last = 0;
+    from.push_back(fmt::format("32'd{}", first));
+    to.push_back(fmt::format("32'd{}", last));
+  }
+  return {SvModule::concat(from), SvModule::concat(to)};
+}
+
+}  // namespace
+
+int64_t memory_latency(const Walk& walk) { return walk.block_memory() ? 1 : 0; }
+
+std::string add_walk(SvModule& module, const Walk& walk) {
+  const Axis &rows = walk.shape.rows, &columns = walk.shape.columns;
+  const int64_t line = columns.size * walk.position;
+  const int64_t reach =
+      (rows.reach() - 1) * line + (columns.reach() - 1) * walk.position;  // of the kernel
+  const int64_t row_moves = (columns.windows() - 1) * columns.stride * walk.position;
+  const int64_t frame_moves = (rows.windows() - 1) * rows.stride * line;
+  const bool inside = walk.shape.channels_inside;
+  // Back to a position's first place after a loop over its places.
+  const int64_t back = inside ? walk.units - 1 : 0;
+  const auto place = [&](int64_t move) {
+    return std::to_string(move - floor_div(move, walk.places) * walk.places);
+  };
+  const auto count = [](int64_t value) { return std::to_string(value); };
+  SvBindings parameters{
+      {"Unit", count(walk.unit)},
+      {"Units", count(walk.units)},
+      {"KernelWidth", count(columns.kernel)},
+      {"KernelHeight", count(rows.kernel)},
+      {"Groups", count(walk.shape.groups)},
+      {"Columns", count(columns.windows())},
+      {"Rows", count(rows.windows())},
+      {"ChannelsInside", inside ? "1'b1" : "1'b0"},
+      {"Places", count(walk.places)},
+      {"FirstPlace", place(-walk.first_used)},
+      {"UnitMove", place(inside ? 1 : 1 - reach)},
+      {"TapMove", place(columns.dilation * walk.position - back)},
+      {"LineMove", place(rows.dilation * line - (columns.reach() - 1) * walk.position - back)},
+      {"KernelMove", place(inside ? 1 - reach : -reach)},
+      {"ColumnMove", place(columns.stride * walk.position - reach - (walk.position - 1))},
+      {"RowMove", place(rows.stride * line - row_moves - reach - (walk.position - 1))},
+      {"FrameMove",
+       place(rows.size * line - frame_moves - row_moves - reach - (walk.position - 1))},
+      {"ColumnFree", count(walk.column_free)},
+      {"RowFree", count(walk.row_free)},
+      {"FrameFree", count(walk.frame_free)},
+      {"FreeColumns", count(walk.free_columns)},
+      {"FreeRows", count(walk.free_rows)},
+      {"Room", count(walk.places)},
+      {"FirstUsed", count(walk.first_used)},
+      {"Need", count(walk.need)},
+      {"RowNeed", count(walk.row_need)},
+      {"BottomNeed", count(walk.bottom_need)},
+      {"LastNeed", count(walk.last_need)},
+      {"BottomRow", count(walk.bottom_row)},
+      {"RightColumn", count(walk.right_column)}};
+  if (rows.padded() || columns.padded()) {
+    const auto [row_from, row_to] = inside_windows(rows);
+    const auto [column_from, column_to] = inside_windows(columns);
+    parameters.insert(parameters.end(), {{"Padded", "1'b1"},
+                                         {"RowFrom", row_from},
+                                         {"RowTo", row_to},
+                                         {"ColumnFrom", column_from},
+                                         {"ColumnTo", column_to}});
+  }
+  const auto address = static_cast<int>(std::bit_width(static_cast<uint64_t>(walk.places - 1)) +
+                                        std::bit_width(static_cast<uint64_t>(walk.unit - 1)));
+  module.comment("Walk over the windows");
+  for (const char* wire : {"available", "write", "issue", "give", "in_frame", "first_tap"}) {
+    module.wire(wire);
+  }
+  module.wire("write_address", address);
+  module.wire("read_address", address);
+  module.instance("fst_window_walk", "u_walk", parameters,
+                  {{"clk_i", "clk_i"},
+                   {"rst_i", "rst_i"},
+                   {"s_valid_i", "s_valid_i"},
+                   {"s_ready_o", "s_ready_o"},
+                   {"write_o", "write"},
+                   {"write_address_o", "write_address"},
+                   {"available_i", "available"},
+                   {"issue_o", "issue"},
+                   {"give_o", "give"},
+                   {"read_address_o", "read_address"},
+                   {"inside_o", "in_frame"},
+                   {"first_tap_o", "first_tap"}});
+  module.comment("Ring of beats");
+  module.wire("stored", static_cast<int>(walk.shape.width));
+  SvBindings memory{{"Width", count(walk.shape.width)}, {"Depth", count(walk.places * walk.unit)}};
+  if (walk.block_memory()) memory.emplace_back("BlockRam", "1'b1");
+  module.instance("fst_memory", "u_memory", memory,
+                  {{"clk_i", "clk_i"},
+                   {"write_i", "write"},
+                   {"write_address_i", "write_address"},
+                   {"write_data_i", "s_data_i"},
+                   {"read_address_i", "read_address"},
+                   {"read_data_o", "stored"}});
+  return "stored";
+}
+
+std::string add_padding(SvModule& module, const Geometry& g, int64_t lanes, const std::string& beat,
+                        const std::string& inside) {
+  const int bits = g.operand.bits;
+  std::vector<std::string> elements;  // most significant first
+  std::vector<bool> padding;
+  for (int64_t lane = lanes; lane-- > 0;) {
+    std::string element =
+        SvModule::slice(beat, static_cast<int>(lanes * bits), static_cast<int>(lane * bits), bits);
+    if (bits < g.element.bits) {
+      // Wider by the padding alone; an unsigned operand's elements stay what they are.
+      element = g.operand.is_signed ? fmt::format("{}'($signed({}))", g.element.bits, element)
+                                    : fmt::format("{}'({})", g.element.bits, element);
+    }
+    elements.push_back(element);
+    for (int b = 0; b < g.element.bits; ++b) padding.push_back((g.pad_value >> b & 1) != 0);
+  }
+  const std::string padded = module.fresh("padded");
+  module.wire(padded, static_cast<int>(lanes * g.element.bits));
+  module.assign(padded, fmt::format("{} ? {} : {}", inside, SvModule::concat(elements),
+                                    SvModule::constant(padding)));
+  return padded;
+}
+
+Cost walk_cost(const Walk& walk) {
+  const auto bits = [](int64_t count) {
+    return static_cast<double>(std::bit_width(static_cast<uint64_t>(count - 1)));
+  };
+  const Axis &rows = walk.shape.rows, &columns = walk.shape.columns;
+  Cost cost = memory_cost(walk.shape.width, walk.places * walk.unit);
+  const double address = bits(walk.places), used = bits(std::max(walk.need, walk.places)) + 1;
+  const double counters = 2 * bits(walk.unit) + bits(walk.units) + bits(walk.shape.groups) +
+                          bits(columns.kernel) + bits(rows.kernel) + bits(columns.windows()) +
+                          bits(rows.windows()) + address;
+  cost.ff += counters + address + used + 1;
+  cost.lut += counters + address + used + 10;
+  return cost;
+}
+
+}  // namespace foldstream::window
