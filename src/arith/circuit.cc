@@ -32,7 +32,7 @@ Cost& Cost::operator+=(const Cost& other) {
   luts += other.luts;
   flip_flops += other.flip_flops;
   carries += other.carries;
-  memory_bits += other.memory_bits;
+  block_memories += other.block_memories;
   return *this;
 }
 
@@ -40,7 +40,7 @@ Cost operator*(double times, Cost cost) {
   cost.luts *= times;
   cost.flip_flops *= times;
   cost.carries *= times;
-  cost.memory_bits *= times;
+  cost.block_memories *= times;
   return cost;
 }
 

@@ -23,8 +23,8 @@ enum class Family { kXilinx, kGeneric };
 struct Cost {
   double luts = 0;
   double flip_flops = 0;
-  double carries = 0;  // blocks of four carry stages
-  double memory_bits = 0;
+  double carries = 0;         // blocks of four carry stages
+  double block_memories = 0;  // of 18 Kbit
   Cost& operator+=(const Cost& other);
 };
 Cost operator*(double times, Cost cost);

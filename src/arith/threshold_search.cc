@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "src/rtl/rom.h"
 #include "src/util/error.h"
 
 namespace foldstream::arith {
@@ -185,15 +186,19 @@ class Search {
     module_.wire(word, width);
     const std::vector<std::string> select = address(found, stage);
     if (memory) {
-      std::string text =
-          fmt::format("always_ff @(posedge clk_i) begin\n  case ({})\n", SvModule::concat(select));
-      for (std::uint64_t code = 0; code < codes; ++code) {
-        text += fmt::format("    {}'d{}: {} <= {}'d{};\n", address_bits, code, word, width,
-                            words[code]);
+      std::vector<RomWord> content;
+      for (const std::int64_t w : words) {
+        RomWord& bits = content.emplace_back();
+        for (int i = 0; i < width; ++i) bits.push_back((w >> i & 1) != 0);
       }
-      text += fmt::format("    default: {} <= {}'d0;\n  endcase\nend\n", word, width);
-      module_.raw(text);
-      circuit_.cost().memory_bits += static_cast<double>(codes) * width;
+      const std::string code = module_.fresh(stem + "_code");
+      module_.wire(code, address_bits);
+      module_.assign(code, SvModule::concat(select));
+      add_rom(module_, stem, content, code, word, nullptr);
+      const foldstream::Cost memory = plan_rom(width, static_cast<int64_t>(codes)).cost;
+      circuit_.cost().luts += memory.lut;
+      circuit_.cost().flip_flops += memory.ff;
+      circuit_.cost().block_memories += memory.bram18;
       ++stage;
     } else if (address_bits == 0) {
       module_.assign(word, fmt::format("{}'d{}", width, words[0]));

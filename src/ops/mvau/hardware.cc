@@ -16,6 +16,7 @@
 #include "src/arith/thresholding.h"
 #include "src/ops/mvau/mvau.h"
 #include "src/rtl/block.h"
+#include "src/rtl/rom.h"
 #include "src/util/error.h"
 
 namespace foldstream::mvau {
@@ -330,49 +331,10 @@ class Emitter {
       }
     }
     FOLDSTREAM_CHECK(static_cast<int64_t>(content.size()) == words);
-    const auto width = static_cast<int64_t>(content[0].size());
     module_.comment("Weights");
-    module_.wire("weights", static_cast<int>(width));
+    module_.wire("weights", static_cast<int>(content[0].size()));
     const std::string address = delayed_data(module_, "word", word_width_, stage_ - 1);
-    const std::string name = instance_ + "_weights";
-    if (words <= kTableDepth) {
-      std::vector<bool> table(64 * width);
-      for (int64_t b = 0; b < width; ++b) {
-        for (int64_t a = 0; a < words; ++a) table[64 * b + a] = content[a][b];
-      }
-      module_.instance(
-          "fst_mvau_table", "u_weights",
-          {{"Width", text(width)}, {"Depth", text(words)}, {"Table", SvModule::constant(table)}},
-          {{"clk_i", "clk_i"}, {"address_i", address}, {"data_o", "weights"}});
-      return;
-    }
-    SvModule memory(name, fmt::format("{} words of weights in block memory.", words),
-                    "Latency 1, interval 1.");
-    memory.input("clk_i");
-    memory.input("address_i", word_width_);
-    memory.output("data_o", static_cast<int>(width));
-    memory.raw(
-        fmt::format("(* rom_style = \"block\" *)\n"
-                    "logic [{}:0] words [{}];\n\n"
-                    "initial $readmemh(\"{}.mem\", words);\n\n"
-                    "always_ff @(posedge clk_i) data_o <= words[address_i];",
-                    width - 1, words, name));
-    module_.instance(name, "u_weights", {},
-                     {{"clk_i", "clk_i"}, {"address_i", address}, {"data_o", "weights"}});
-    hardware_.modules.push_back({name + ".sv", memory.text()});
-    TextFile image{name + ".mem", {}};
-    for (const auto& word : content) {
-      for (int64_t digit = (width + 3) / 4; digit-- > 0;) {
-        int value = 0;
-        for (int64_t b = 4 * digit; b < std::min(4 * digit + 4, width); ++b) {
-          value |= static_cast<int>(word[b]) << (b - 4 * digit);
-        }
-        image.text += "0123456789abcdef"[value];
-      }
-      image.text += '\n';
-    }
-    FOLDSTREAM_CHECK(std::count(image.text.begin(), image.text.end(), '\n') == words);
-    hardware_.memories.push_back(std::move(image));
+    add_rom(module_, instance_ + "_weights", content, address, "weights", &hardware_.memories);
   }
 
   void memory_products() {
@@ -466,34 +428,14 @@ class Emitter {
     }
     const std::string given = delayed_control(module_, "give", stage_ - 1);
     const int width = pe * sum_width_;
-    const int row_width = add_fold_counter(module_, "row_q", folding_.row_folds, given);
+    add_fold_counter(module_, "row_q", folding_.row_folds, given);
     module_.wire("initial_sum", width);
-    if (folding_.row_folds <= kTableDepth) {
-      std::vector<bool> table(64 * width);
-      for (int64_t row = 0; row < shape_.rows; ++row) {
-        const std::vector<bool> bits = bits_of(begin_[row]);
-        for (int b = 0; b < sum_width_; ++b) {
-          table[64 * (row % pe * sum_width_ + b) + row / pe] = bits[b];
-        }
-      }
-      module_.instance("fst_mvau_table", "u_initial",
-                       {{"Width", text(width)},
-                        {"Depth", text(folding_.row_folds)},
-                        {"Table", SvModule::constant(table)}},
-                       {{"clk_i", "clk_i"}, {"address_i", "row_q"}, {"data_o", "initial_sum"}});
-    } else {
-      std::string cases = fmt::format("always_ff @(posedge clk_i) begin\n  case (row_q)\n");
-      for (int64_t fold = 0; fold < folding_.row_folds; ++fold) {
-        std::vector<bool> word;
-        for (int64_t r = 0; r < pe; ++r) {
-          const std::vector<bool> bits = bits_of(begin_[fold * pe + r]);
-          word.insert(word.end(), bits.begin(), bits.end());
-        }
-        cases += fmt::format("    {}'d{}: initial_sum <= {};\n", row_width, fold,
-                             SvModule::constant(word));
-      }
-      module_.raw(cases + "    default: initial_sum <= '0;\n  endcase\nend");
+    std::vector<RomWord> words(folding_.row_folds);
+    for (int64_t row = 0; row < shape_.rows; ++row) {
+      const std::vector<bool> bits = bits_of(begin_[row]);
+      words[row / pe].insert(words[row / pe].end(), bits.begin(), bits.end());
     }
+    add_rom(module_, instance_ + "_initial", words, "row_q", "initial_sum", &hardware_.memories);
     for (int r = 0; r < pe; ++r) {
       initial.push_back(SvModule::slice("initial_sum", width, r * sum_width_, sum_width_));
     }
@@ -680,7 +622,7 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   Cost cost = queue_cost(rhythm, folding.pe * out.bits);
   cost.ff += static_cast<double>(vector_width);
   const auto add = [&](const arith::Cost& part) {
-    cost.lut += part.luts, cost.ff += part.flip_flops;
+    cost.lut += part.luts, cost.ff += part.flip_flops, cost.bram18 += part.block_memories;
   };
   const Form where = form(node, folding, family);
   if (where == Form::unfolded) {
@@ -699,13 +641,7 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
     const size_t stride = 1 + static_cast<size_t>(node.tensor("w")->count()) / kSampledWeights;
     const arith::DotSpec spec = dot_spec(node, folding, family, stride | 1);
     add(dot_cost(spec, pe));
-    const int64_t width = folding.pe * folding.simd * spec.weight.bits;
-    if (words <= kTableDepth) {
-      cost.lut += static_cast<double>(width) * (words <= 32 ? 0.5 : 1.0);
-      cost.ff += static_cast<double>(width);
-    } else {
-      cost.bram18 += block_memories(width, words);
-    }
+    cost += plan_rom(folding.pe * folding.simd * spec.weight.bits, words).cost;
   }
   const int64_t largest = (in.max() - in.min()) * folding.simd * folding.column_folds *
                           std::max<int64_t>(1, node.tensor("w")->type.max());
@@ -713,8 +649,8 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   cost.lut += pe * sum_width, cost.ff += pe * sum_width;
   const Tensor* t = node.tensor("t");
   if (folding.row_folds > 1 && (t == nullptr || sign_decides(node, folding))) {
-    cost.lut += pe * sum_width * (folding.row_folds <= 32 ? 0.5 : 1.0);  // where sums begin
-    cost.ff += pe * sum_width;
+    // Where sums begin.
+    cost += plan_rom(folding.pe * sum_width, folding.row_folds).cost;
   } else if (t != nullptr) {
     add(pe * arith::thresholding_cost(t->type.shape[1], folding.row_folds, sum_width, family));
   }

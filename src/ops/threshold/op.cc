@@ -49,6 +49,7 @@ Cost cost(const Node& node, Family family) {
   Cost cost = pointwise::frame_cost(node, rhythm(node, family));
   cost.lut += lanes * lane.luts;
   cost.ff += lanes * lane.flip_flops;
+  cost.bram18 += lanes * lane.block_memories;
   return cost;
 }
 

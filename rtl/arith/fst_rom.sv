@@ -2,11 +2,12 @@
 // Constant words in look-up tables, for few words.
 // Latency 1, interval 1.
 `include "fst_assert.svh"
-module fst_mvau_table #(
+module fst_rom #(
   parameter int unsigned Width = 8,
-  parameter int unsigned Depth = 4,  // words, at most 64
-  // Bit b of word a is entry 64*b + a.
-  parameter bit [64*Width-1:0] Table = '0,
+  parameter int unsigned Depth = 4,  // words
+  localparam int unsigned Banks = (Depth + 63) / 64,
+  // Bit b of word a is entry 64*Banks*b + a.
+  parameter bit [64*Banks*Width-1:0] Table = '0,
   localparam int unsigned AddressWidth = Depth > 1 ? $clog2(Depth) : 1
 ) (
   input  logic                    clk_i,
@@ -15,7 +16,27 @@ module fst_mvau_table #(
 );
   logic [Width-1:0] data, data_q;
 
-  if (Depth > 32) begin : g_six
+  if (Depth > 64) begin : g_banks
+    localparam int unsigned BankWidth = $clog2(Banks);
+
+    for (genvar b = 0; b < Width; b++) begin : g_bit
+      logic [2**BankWidth-1:0] bank;
+
+      for (genvar k = 0; k < 2 ** BankWidth; k++) begin : g_bank
+        if (k < Banks) begin : g_table
+          fst_table #(
+            .Table(Table[64*(Banks*b+k)+:64])
+          ) u_table (
+            .address_i(address_i[5:0]),
+            .data_o(bank[k])
+          );
+        end else begin : g_none
+          assign bank[k] = 1'b0;
+        end
+      end
+      assign data[b] = bank[address_i[AddressWidth-1:6]];
+    end
+  end else if (Depth > 32) begin : g_six
     for (genvar b = 0; b < Width; b++) begin : g_bit
       fst_table #(
         .Table(Table[64*b+:64])
@@ -50,5 +71,5 @@ module fst_mvau_table #(
   always_ff @(posedge clk_i) data_q <= data;
   assign data_o = data_q;
 
-  `FST_REQUIRE(depth, Depth >= 1 && Depth <= 64, "fst_mvau_table: Depth must be 1 to 64")
+  `FST_REQUIRE(depth, Depth >= 1, "fst_rom: Depth must be at least 1")
 endmodule
