@@ -20,4 +20,11 @@ Shape box_shape(const Box& box);
 // axis.
 std::vector<int64_t> box_rows(const Box& box);
 
+// The same box of a tensor whose last axis is counted in runs of `run` elements, which divide its
+// bounds, and where axes that the box fills are one with the axis before them.
+Box coarser(const Box& box, int64_t run);
+
+// Of the tensor's rows along the last axis, in order: does the box have a part of this one.
+std::vector<bool> rows_touched(const Box& box);
+
 }  // namespace foldstream

@@ -132,27 +132,47 @@ void add_join_issue(SvModule& module, const std::vector<HeldInput>& inputs) {
 }
 
 void add_output_queue(SvModule& module, const Rhythm& rhythm, int64_t width,
-                      const std::string& give, const std::string& push, const std::string& data) {
+                      const std::string& give, const std::string& push, const std::string& data,
+                      const std::string& stream) {
   module.comment("Output queue");
-  module.wire(module.fresh("pop"));
+  const std::string suffix = stream == "m" ? "" : "_" + stream;
+  const std::string pop = module.fresh("pop" + suffix);
+  module.wire(pop);
   const std::string depth = std::to_string(rhythm.queue);
-  module.instance("fst_credit", "u_credit", {{"Depth", depth}},
+  module.instance("fst_credit", "u_credit" + suffix, {{"Depth", depth}},
                   {{"clk_i", "clk_i"},
                    {"rst_i", "rst_i"},
                    {"take_i", give},
-                   {"give_i", "pop"},
-                   {"available_o", "available"}});
+                   {"give_i", pop},
+                   {"available_o", "available" + suffix}});
   SvBindings parameters{{"Width", std::to_string(width)}, {"Depth", depth}};
   if (rhythm.queue > kLutQueueDepth) parameters.emplace_back("BlockRam", "1'b1");
-  module.instance("fst_queue", "u_queue", parameters,
+  module.instance("fst_queue", "u_queue" + suffix, parameters,
                   {{"clk_i", "clk_i"},
                    {"rst_i", "rst_i"},
                    {"push_i", push},
                    {"push_data_i", data},
-                   {"m_valid_o", "m_valid_o"},
-                   {"m_ready_i", "m_ready_i"},
-                   {"m_data_o", "m_data_o"},
-                   {"pop_o", "pop"}});
+                   {"m_valid_o", stream + "_valid_o"},
+                   {"m_ready_i", stream + "_ready_i"},
+                   {"m_data_o", stream + "_data_o"},
+                   {"pop_o", pop}});
+}
+
+std::string widened(SvModule& module, const std::string& name, const std::string& signal,
+                    int64_t lanes, const Type& type, int64_t bits) {
+  if (type.bits == bits) return signal;
+  const auto width = static_cast<int>(lanes * type.bits);
+  std::vector<std::string> parts;  // most significant first
+  for (auto lane = static_cast<int>(lanes); lane-- > 0;) {
+    const int low = lane * type.bits;
+    const std::string sign =
+        type.is_signed ? SvModule::bit(signal, width, low + type.bits - 1) : "1'b0";
+    parts.push_back(fmt::format("{{{}{{{}}}}}", bits - type.bits, sign));
+    parts.push_back(SvModule::slice(signal, width, low, type.bits));
+  }
+  module.wire(name, static_cast<int>(lanes * bits));
+  module.assign(name, SvModule::concat(parts));
+  return name;
 }
 
 double block_memories(int64_t width, int64_t depth) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/ir/hardware.h"
+#include "src/ir/type.h"
 #include "src/rtl/sv_module.h"
 
 namespace foldstream {
@@ -49,9 +50,16 @@ void add_beat_issue(SvModule& module);
 void add_join_issue(SvModule& module, const std::vector<HeldInput>& inputs);
 
 // Credits and queue. `give` issues a beat, after the pipeline `push` writes `data`; drives the
-// output stream and the wire `available`, which must be declared.
+// output stream and the wire `available`, which must be declared. With several output streams the
+// prefix of this one's ports, "m1", ends the names of its wires: `available_m1`.
 void add_output_queue(SvModule& module, const Rhythm& rhythm, int64_t width,
-                      const std::string& give, const std::string& push, const std::string& data);
+                      const std::string& give, const std::string& push, const std::string& data,
+                      const std::string& stream = "m");
+
+// Lanes of an operand with more bits each, by their sign: `signal` itself where they have as many,
+// else a wire of that name.
+std::string widened(SvModule& module, const std::string& name, const std::string& signal,
+                    int64_t lanes, const Type& type, int64_t bits);
 
 // What queue and credits cost, a LUT memory of so many words, and the block memories (of 18 Kbit)
 // of a deeper one; in the primitives of Xilinx 7-series, which are near those of other families.

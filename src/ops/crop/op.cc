@@ -7,7 +7,11 @@
 #include <numeric>
 
 #include "src/ir/box.h"
+#include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
+#include "src/ir/steps.h"
+#include "src/rtl/block.h"
+#include "src/rtl/box_walk.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -57,6 +61,58 @@ void to_onnx(const Node& node, OnnxSink& sink) {
             {sink.output(0)});
 }
 
+int64_t common_run(const Node& node) {
+  const Box box = kept(node);
+  return std::gcd(box.frame.back(), std::gcd(box.begin.back(), box.end.back()));
+}
+
+int64_t lanes(const Node& node) {
+  return folding(node, "pe", common_run(node), "elements of the last axis that bounds divide by");
+}
+
+std::vector<Fold> folds(const Node& node) { return {{"pe", divisors(common_run(node))}}; }
+
+Ports ports(const Node& node) {
+  const int64_t pe = lanes(node);
+  const Type &in = node.in_type(0), &out = node.out[0];
+  return {.in = {{pe, in.bits, in.count() / pe}}, .out = {{pe, out.bits, out.count() / pe}}};
+}
+
+Rhythm rhythm(const Node& node, Family) {
+  Rhythm rhythm{.frame = box_steps(coarser(kept(node), lanes(node)), {1, 1, 0}, {1, 1, 1})};
+  finish_steps(node, 0, rhythm);
+  return rhythm;
+}
+
+Cost cost(const Node& node, Family family) {
+  const Stream out = ports(node).out[0];
+  Cost cost = queue_cost(rhythm(node, family), out.width());
+  cost += box_walk_cost(coarser(kept(node), lanes(node)));
+  return cost;
+}
+
+Hardware emit(const Node& node, Family family, const std::string& instance) {
+  const Stream in = ports(node).in[0], out = ports(node).out[0];
+  const Rhythm steps = rhythm(node, family);
+  SvModule module(instance,
+                  fmt::format("Crop: {} to {}, {} elements at once.", to_string(node.in_type(0)),
+                              to_string(node.out[0]), in.lanes),
+                  fmt::format("Latency {}, {} steps a frame, queue of {}.", steps.depth,
+                              steps.steps(), steps.queue));
+  add_block_ports(module, in.width(), out.width());
+  module.comment("Issue");
+  for (const char* wire : {"available", "issue", "in_box"}) module.wire(wire);
+  module.assign("in_box", add_box_walk(module, coarser(kept(node), lanes(node)), "issue"));
+  module.assign("s_ready_o", "!in_box || available");
+  module.assign("issue", "s_valid_i && s_ready_o");
+  module.wire("give");
+  module.assign("give", "issue && in_box");
+  add_output_queue(module, steps, out.width(), "give", "give", "s_data_i");
+  Hardware hardware;
+  add_top(module, hardware);
+  return hardware;
+}
+
 }  // namespace
 
 extern const Op op_crop;
@@ -66,6 +122,11 @@ const Op op_crop{.name = "crop",
                  .to_onnx = to_onnx,
                  .infer = infer,
                  .eval = eval,
+                 .folds = folds,
+                 .ports = ports,
+                 .rhythm = rhythm,
+                 .cost = cost,
+                 .emit = emit,
                  .finn_name = "Crop"};
 
 }  // namespace foldstream

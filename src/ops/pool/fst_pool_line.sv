@@ -34,7 +34,7 @@ module fst_pool_line #(
   logic [Count*Lanes*Width-1:0] held, next;
 
   for (genvar lane = 0; lane < Lanes; lane++) begin : g_lane
-    logic [Width-1:0] element, place, result;
+    logic [Width-1:0] element, result;
     // Window n together with this place.
     logic [Count-1:0][Width-1:0] joined;
 
@@ -43,7 +43,6 @@ module fst_pool_line #(
     end else begin : g_unsigned
       assign element = Width'(data_i[lane*InWidth+:InWidth]);
     end
-    assign place = inside_i ? element : Width'(Fill);
 
     for (genvar n = 0; n < Count; n++) begin : g_window
       // How many places outside this window has before the first one.
@@ -57,7 +56,8 @@ module fst_pool_line #(
       assign fresh  = Apart && (first_i || begin_i);
 
       if (Function == 2) begin : g_sum
-        logic [Width-1:0] start;
+        logic [Width-1:0] place, start;
+        assign place     = inside_i ? element : Width'(Fill);
         assign start     = first_i ? Width'(Fill * 64'(Outside)) : '0;
         assign joined[n] = place + (fresh ? start : so_far);
       end else begin : g_choice

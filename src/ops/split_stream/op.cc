@@ -4,8 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <numeric>
 
+#include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
+#include "src/ir/steps.h"
+#include "src/rtl/block.h"
+#include "src/rtl/walk.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -76,6 +82,93 @@ void to_onnx(const Node& node, OnnxSink& sink) {
             std::move(results), {{"axis", node.integer("axis")}});
 }
 
+// Elements in a row that every result has a whole number of.
+int64_t common_run(const Node& node) {
+  int64_t run = 0;
+  for (const Type& result : node.out) run = std::gcd(run, result.count() / outer(node));
+  return run;
+}
+
+std::vector<Fold> folds(const Node& node) { return {{"pe", divisors(common_run(node))}}; }
+
+Ports ports(const Node& node) {
+  const int64_t pe = folding(node, "pe", common_run(node), "elements that all results come in");
+  const Type& type = node.in_type(0);
+  Ports ports{.in = {{pe, type.bits, type.count() / pe}}, .out = {}};
+  for (const Type& result : node.out) ports.out.push_back({pe, type.bits, result.count() / pe});
+  return ports;
+}
+
+Rhythm rhythm(const Node& node, Family) {
+  const Ports streams = ports(node);
+  const int64_t times = outer(node);
+  std::vector<Phase> phases;
+  for (size_t port = 0; port < streams.out.size(); ++port) {
+    phases.push_back({streams.out[port].beats / times, 1, uint32_t{1} << port});
+  }
+  Rhythm rhythm{.frame = {{times, phases}}};
+  finish_steps(node, 0, rhythm);
+  return rhythm;
+}
+
+// A counter with its comparisons beside the queues.
+Cost cost(const Node& node, Family family) {
+  const Ports streams = ports(node);
+  const Rhythm steps = rhythm(node, family);
+  const auto bits = static_cast<double>(
+      std::bit_width(static_cast<uint64_t>(streams.in[0].beats / outer(node) - 1)));
+  Cost cost;
+  for (const Stream& stream : streams.out) cost += queue_cost(steps, stream.width());
+  cost.lut += 1.5 * bits + 2 * static_cast<double>(streams.out.size());
+  cost.ff += bits;
+  return cost;
+}
+
+Hardware emit(const Node& node, Family family, const std::string& instance) {
+  const Ports streams = ports(node);
+  const Stream& in = streams.in[0];
+  const Rhythm steps = rhythm(node, family);
+  const int64_t times = outer(node);
+  const size_t count = streams.out.size();
+  SvModule module(instance,
+                  fmt::format("Split: {} streams along axis {}, {} elements at once.", count,
+                              node.integer("axis"), in.lanes),
+                  fmt::format("Latency {}, interval 1, queues of {}.", steps.depth, steps.queue));
+  module.input("clk_i");
+  module.input("rst_i");
+  add_stream_in(module, 0, 1, in.width());
+  std::vector<std::string> outputs;
+  for (size_t port = 0; port < count; ++port) {
+    outputs.push_back(add_stream_out(module, port, count, in.width()));
+  }
+  module.comment("Issue: result after result");
+  module.wire("issue");
+  const Walk walk(module, {{"beat", in.beats / times}}, "issue");
+  std::vector<std::string> room;
+  int64_t begin = 0;
+  for (size_t port = 0; port < count; ++port) {
+    const int64_t end = begin + streams.out[port].beats / times;
+    const std::string available = "available_" + outputs[port];
+    const std::string chosen = fmt::format("to_{}", outputs[port]);
+    module.wire(available);
+    module.wire(chosen);
+    module.assign(chosen, walk.within(0, begin, end));
+    room.push_back(fmt::format("({} && {})", chosen, available));
+    begin = end;
+  }
+  module.assign("s_ready_o", any_of(room));
+  module.assign("issue", "s_valid_i && s_ready_o");
+  for (const std::string& output : outputs) {
+    const std::string give = "give_" + output;
+    module.wire(give);
+    module.assign(give, fmt::format("issue && to_{}", output));
+    add_output_queue(module, steps, in.width(), give, give, "s_data_i", output);
+  }
+  Hardware hardware;
+  add_top(module, hardware);
+  return hardware;
+}
+
 }  // namespace
 
 extern const Op op_split_stream;
@@ -85,6 +178,11 @@ const Op op_split_stream{.name = "split_stream",
                          .to_onnx = to_onnx,
                          .infer = infer,
                          .eval = eval,
+                         .folds = folds,
+                         .ports = ports,
+                         .rhythm = rhythm,
+                         .cost = cost,
+                         .emit = emit,
                          .finn_name = "StreamingSplit"};
 
 }  // namespace foldstream
