@@ -32,13 +32,14 @@ constexpr int64_t kMostFoldedInAll = int64_t{1} << 26;
 constexpr int64_t kMostValueElements = int64_t{1} << 28;
 
 // One name for each family of domains: "" is ONNX's own, "qonnx" is every one in which QONNX's
-// operators are found.
+// operators are found, "channels_last" the one of its layers over [N, spatial..., C].
 std::string normalized_domain(const std::string& domain) {
   if (domain == "ai.onnx") return "";
   for (const std::string_view known :
        {"qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general", "finn"}) {
     if (domain == known) return "qonnx";
   }
+  if (domain == "qonnx.custom_op.channels_last") return "channels_last";
   return domain;
 }
 
@@ -284,6 +285,10 @@ class Reader {
     node.type = proto.op_type();
     node.domain = normalized_domain(proto.domain());
     const Op* op = find_onnx_op(node.domain, node.type);
+    if (op == nullptr && node.domain.empty()) {  // old exporters left QONNX's domain out
+      op = find_onnx_op("qonnx", node.type);
+      if (op != nullptr) node.domain = "qonnx";
+    }
     if (op == nullptr) unknown_operator(where, proto.domain(), node.type);
     const auto version = versions_.find(node.domain);
     node.version = version == versions_.end() ? 1 : version->second;

@@ -11,34 +11,16 @@
 namespace foldstream {
 namespace {
 
-// Far above every network, far below what sums and products of these overflow at.
-constexpr int64_t kMost = int64_t{1} << 20;
-
 void check(std::string_view what, const Shape& values, size_t expected, int64_t least,
-           int64_t most = kMost) {
+           int64_t most = kMostWindow) {
   if (values.size() != expected) {
     throw Error(fmt::format("its {} is {}, expected {} {}", what, to_string(values), expected,
                             expected == 1 ? "number" : "numbers"));
   }
   for (const int64_t value : values) {
     if (value < least || value > most) {
-      throw Error(fmt::format("its {} is {}, expected {} to {}", what, to_string(values), least,
-                              most));
-    }
-  }
-}
-
-void check(const WindowShape& window) {
-  const size_t axes = window.axes();
-  check("kernel", window.kernel, axes, 1);
-  check("stride", window.stride, axes, 1);
-  check("dilation", window.dilation, axes, 1);
-  check("pad", window.pad, 2 * axes, 0);
-  for (size_t d = 0; d < 2 * axes; ++d) {
-    if (window.pad[d] >= window.extent(d % axes)) {
-      throw Error(fmt::format("its pad {} is not smaller than what its kernel {} covers",
-                              to_string(window.pad), to_string(window.kernel)),
-                  "some windows would hold padding alone: pad less, or pad the operand before");
+      throw Error(
+          fmt::format("its {} is {}, expected {} to {}", what, to_string(values), least, most));
     }
   }
 }
@@ -59,6 +41,17 @@ void pad_to_same(WindowShape& window, const Shape& spatial, bool odd_at_begin) {
 
 }  // namespace
 
+void check_window(const WindowShape& window, size_t axes) {
+  if (window.axes() != axes) {
+    throw Error(fmt::format("its kernel {} has {} axes, its operand {}", to_string(window.kernel),
+                            window.axes(), axes));
+  }
+  check("kernel", window.kernel, axes, 1);
+  check("stride", window.stride, axes, 1);
+  check("dilation", window.dilation, axes, 1);
+  check("pad", window.pad, 2 * axes, 0);
+}
+
 bool WindowShape::padded() const {
   return std::any_of(pad.begin(), pad.end(), [](int64_t p) { return p > 0; });
 }
@@ -70,9 +63,9 @@ Shape spatial_axes(const Type& type) {
     throw Error(fmt::format("its operand is {}, expected floats", to_string(type)));
   }
   if (type.shape.size() < 3 || type.shape.size() > 4) {
-    throw Error(fmt::format("its operand is {}, expected [N, C, L] or [N, C, H, W]",
-                            to_string(type)),
-                type.shape.size() > 4 ? "windows in three dimensions are not supported" : "");
+    throw Error(
+        fmt::format("its operand is {}, expected [N, C, L] or [N, C, H, W]", to_string(type)),
+        type.shape.size() > 4 ? "windows in three dimensions are not supported" : "");
   }
   return {type.shape.begin() + 2, type.shape.end()};
 }
@@ -141,11 +134,14 @@ WindowShape window_of(const Node& node, Shape kernel) {
 }
 
 Shape window_places(const WindowShape& window, const Shape& spatial) {
-  if (window.axes() != spatial.size()) {
-    throw Error(fmt::format("its kernel {} has {} axes, its operand {}", to_string(window.kernel),
-                            window.axes(), spatial.size()));
+  check_window(window, spatial.size());
+  for (size_t d = 0; d < window.pad.size(); ++d) {
+    if (window.pad[d] >= window.extent(d % window.axes())) {
+      throw Error(fmt::format("its pad {} is not smaller than what its kernel {} covers",
+                              to_string(window.pad), to_string(window.kernel)),
+                  "some windows would hold padding alone: pad less, or pad the operand before");
+    }
   }
-  check(window);
   Shape places;
   for (size_t d = 0; d < spatial.size(); ++d) {
     const int64_t padded = spatial[d] + window.pad[d] + window.pad[window.axes() + d];

@@ -21,6 +21,10 @@ struct WindowShape {
   int64_t positions() const;  // of one window
 };
 
+// The largest kernel, stride, dilation or pad: far above every network, far below what products of
+// these overflow at.
+constexpr int64_t kMostWindow = int64_t{1} << 20;
+
 using NodeAttributes = std::map<std::string, Attr, std::less<>>;
 
 // Throws Error unless `type` is [N, C, L] or [N, C, H, W]; its spatial axes.
@@ -38,6 +42,8 @@ Shape extend_to_ceil(WindowShape& window, const Shape& spatial);
 // As attributes of a node (stride, dilation, pad; kernel where `with_kernel`), and back.
 NodeAttributes window_attributes(const WindowShape& window, bool with_kernel);
 WindowShape window_of(const Node& node, Shape kernel);
+// Throws Error unless each list has numbers in reach for so many axes.
+void check_window(const WindowShape& window, size_t axes);
 // The spatial axes of the result; throws Error on a window that makes no sense or doesn't fit.
 Shape window_places(const WindowShape& window, const Shape& spatial);
 // The attributes of the ONNX node.

@@ -13,9 +13,11 @@ import pathlib
 from common import Probe, arguments, np, numpy_helper, onnx
 
 OPERATORS = {
-    "Abs", "Add", "ArgMax", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat", "Constant", "ConstantOfShape", "DequantizeLinear", "Div",
-    "Dropout", "Flatten", "Floor", "Gather", "Gemm", "Identity", "LogSoftmax", "MatMul", "Mul", "Neg", "Pow", "QuantizeLinear", "Relu",
-    "Reshape", "Round", "Shape", "Sigmoid", "Sign", "Softmax", "Sqrt", "Squeeze", "Sub", "Tanh", "TopK", "Transpose", "Unsqueeze",
+    "Abs", "Add", "ArgMax", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat", "Constant", "ConstantOfShape",
+    "Conv", "ConvTranspose", "DequantizeLinear", "Div", "Dropout", "Flatten", "Floor", "Gather", "Gemm", "GlobalAveragePool",
+    "GlobalMaxPool", "Identity", "LogSoftmax", "MatMul", "MaxPool", "Mul", "Neg", "Pad", "Pow", "QuantizeLinear", "ReduceMax",
+    "ReduceMean", "ReduceSum", "Relu", "Reshape", "Resize", "Round", "Shape", "Sigmoid", "Sign", "Slice", "Softmax", "Split",
+    "Sqrt", "Squeeze", "Sub", "Tanh", "TopK", "Transpose", "Unsqueeze", "Upsample",
 }  # fmt: skip
 
 

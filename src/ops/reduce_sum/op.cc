@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/ir/op.h"
+
+#include "src/source/reduce.h"
+
+namespace foldstream {
+namespace {
+
+constexpr std::string_view kOnnx[] = {"ReduceSum"};
+
+std::vector<Value> import(const OnnxNode& source, Graph& graph) {
+  return import_reduction("reduce_sum", source, graph);
+}
+
+std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
+  Tensor out = reduce(node, *in[0], 0, [](double a, double b) { return a + b; });
+  for (double& v : out.reals) v = static_cast<float>(v);
+  return {std::move(out)};
+}
+
+void to_onnx(const Node& node, OnnxSink& sink) { reduction_to_onnx(node, sink, "ReduceSum"); }
+
+}  // namespace
+
+extern const Op op_reduce_sum;
+const Op op_reduce_sum{.name = "reduce_sum",
+                       .doc = "sum over axes, in double and rounded once",
+                       .onnx = kOnnx,
+                       .import = import,
+                       .to_onnx = to_onnx,
+                       .infer = infer_reduction,
+                       .eval = eval};
+
+}  // namespace foldstream
