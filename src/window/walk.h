@@ -54,8 +54,8 @@ std::shared_ptr<const Walk> find_walk(const WalkShape& shape);
 std::vector<Block> repeated(const std::vector<Block>& frame, int64_t images);
 
 // Ring and controller in `module`, which has the ports of a block and the wire `available`: gives
-// wires `issue`, `give`, `in_frame`, `first_tap` of a step, and the signal with the beat it reads, as
-// many registers later as the memory has.
+// wires `issue`, `give`, `in_frame`, `first_tap` of a step, and the signal with the beat it reads,
+// as many registers later as the memory has.
 std::string add_walk(SvModule& module, const Walk& walk);
 int64_t memory_latency(const Walk& walk);
 // The elements of a beat where `inside` is high, else the padding, with the bits of g.element.
