@@ -124,16 +124,18 @@ Dot::Dot(DotSpec spec) : spec_(std::move(spec)) {
                timing);
   if (latency > 0) top.input("clk_i");
   top.input("weights_i", spec_.rows * lanes * weight_bits);
-  top.input("activations_i", lanes * activation_bits);
+  const int sets = spec_.own_activations ? spec_.rows : 1;
+  const int set_bits = lanes * activation_bits;
+  top.input("activations_i", sets * set_bits);
   top.output("partial_o", spec_.rows * partial_width_);
   Cost shared;
   if (complements) {
     top.comment("activations with their sign bits complemented");
-    top.wire("activations", lanes * activation_bits);
-    std::vector<bool> mask(lanes * activation_bits);
-    for (int lane = 0; lane < lanes; ++lane) mask[(lane + 1) * activation_bits - 1] = true;
+    top.wire("activations", sets * set_bits);
+    std::vector<bool> mask(sets * set_bits);
+    for (int lane = 0; lane < sets * lanes; ++lane) mask[(lane + 1) * activation_bits - 1] = true;
     top.assign("activations", "activations_i ^ " + SvModule::constant(mask));
-    shared.luts += lanes;
+    shared.luts += sets * lanes;
   }
   top.comment("the rows");
   for (int r = 0; r < spec_.rows; ++r) {
@@ -142,7 +144,9 @@ Dot::Dot(DotSpec spec) : spec_(std::move(spec)) {
     connections.emplace_back("weights_i",
                              SvModule::slice("weights_i", spec_.rows * lanes * weight_bits,
                                              r * lanes * weight_bits, lanes * weight_bits));
-    connections.emplace_back("activations_i", complements ? "activations" : "activations_i");
+    connections.emplace_back("activations_i",
+                             SvModule::slice(complements ? "activations" : "activations_i",
+                                             sets * set_bits, (r % sets) * set_bits, set_bits));
     connections.emplace_back("partial_o", SvModule::slice("partial_o", spec_.rows * partial_width_,
                                                           r * partial_width_, partial_width_));
     top.instance(row_name, fmt::format("row_{}", r), {}, connections);

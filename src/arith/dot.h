@@ -18,7 +18,8 @@ struct DotSpec {
   int rows = 1;   // PE
   int lanes = 1;  // SIMD
   Type weight;
-  Type activation;  // unsigned, signed or bipolar
+  Type activation;               // unsigned, signed or bipolar
+  bool own_activations = false;  // each row has lanes of its own, row 0 first
   Family family = Family::kXilinx;
   int levels_per_register = 0;  // see BitHeap; 0: combinational
 };

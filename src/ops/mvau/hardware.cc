@@ -14,6 +14,7 @@
 #include "src/arith/dot.h"
 #include "src/arith/dot_embedded.h"
 #include "src/arith/thresholding.h"
+#include "src/arith/weights.h"
 #include "src/ops/mvau/mvau.h"
 #include "src/rtl/block.h"
 #include "src/rtl/rom.h"
@@ -53,31 +54,13 @@ auto within(int64_t registers, const Make& make) {
   return make(0);
 }
 
-arith::Type activation_type(const Type& type) {
-  return {type.is_signed ? arith::Coding::kSigned : arith::Coding::kUnsigned, type.bits};
-}
-
 arith::DotSpec dot_spec(const Node& node, const Folding& folding, Family family,
                         size_t stride = 1) {
-  const WeightFormat format = weight_format(*node.tensor("w"), stride);
-  const Type& in = node.in_type(0);
   arith::DotSpec spec;
   spec.rows = static_cast<int>(folding.pe);
   spec.lanes = static_cast<int>(folding.simd);
-  const auto coding = [&] {
-    switch (format.kind) {
-      case WeightFormat::Kind::bipolar:
-        return arith::Coding::kBipolar;
-      case WeightFormat::Kind::ternary:
-        return arith::Coding::kTernary;
-      case WeightFormat::Kind::unsigned_:
-        return arith::Coding::kUnsigned;
-      default:
-        return arith::Coding::kSigned;
-    }
-  };
-  spec.weight = {coding(), format.bits};
-  spec.activation = activation_type(in);
+  spec.weight = arith::weight_type(*node.tensor("w"), stride);
+  spec.activation = arith::activation_type(node.in_type(0));
   spec.family = arith::family_of(family);
   return spec;
 }
@@ -88,7 +71,7 @@ bool registers_sums(int64_t columns, const Type& in) { return columns * in.bits 
 // The whole matrix in logic.
 arith::ConstantMatrixSpec matrix_spec(const Node& node, const Shape& shape, Family family) {
   arith::ConstantMatrixSpec spec;
-  spec.activation = activation_type(shape.in);
+  spec.activation = arith::activation_type(shape.in);
   spec.family = arith::family_of(family);
   spec.register_sums = shape.thresholds && registers_sums(shape.columns, shape.in);
   for (int64_t row = 0; row < shape.rows; ++row) {
@@ -107,7 +90,7 @@ arith::DotEmbeddedSpec embedded_spec(const Node& node, const Folding& folding, F
   const Tensor& w = *node.tensor("w");
   const int64_t columns = w.type.shape[1];
   arith::DotEmbeddedSpec spec;
-  spec.activation = activation_type(node.in_type(0));
+  spec.activation = arith::activation_type(node.in_type(0));
   spec.family = arith::family_of(family);
   for (int64_t row = 0; row < folding.row_folds; ++row) {
     for (int64_t column = 0; column < folding.column_folds; ++column) {
@@ -130,7 +113,7 @@ Form form(const Node& node, const Folding& folding, Family family) {
   if (words == 1) return Form::unfolded;
   const bool fits =
       family == Family::xilinx && words <= kEmbeddedWords &&
-      arith::dot_embedded_fits(activation_type(node.in_type(0)), static_cast<int>(words));
+      arith::dot_embedded_fits(arith::activation_type(node.in_type(0)), static_cast<int>(words));
   return fits ? Form::embedded : Form::memory;
 }
 
@@ -392,9 +375,9 @@ class Emitter {
   void begin_sums() {
     begin_.assign(shape_.rows, 0);
     begins_at_threshold_ = sign_decides(node_, folding_);
-    Range all{-1, 0};
+    arith::Range all{-1, 0};
     for (int64_t row = 0; row < shape_.rows; ++row) {
-      Range range = row_range(*shape_.w, row, shape_.in);
+      arith::Range range = arith::row_range(*shape_.w, row, shape_.in);
       int64_t shift = -constants_[row];
       if (begins_at_threshold_) {
         const int64_t t = std::clamp(*shape_.thresholds->row(row), range.lo, range.hi + 1);

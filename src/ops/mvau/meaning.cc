@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 
+#include "src/arith/weights.h"
 #include "src/ir/folding.h"
 #include "src/ops/mvau/mvau.h"
 #include "src/util/error.h"
@@ -75,54 +75,18 @@ bool fits_words(const Type& type) { return type.min() >= INT16_MIN && type.max()
 
 }  // namespace
 
-WeightFormat weight_format(const Tensor& w, size_t stride) {
-  // Bitwise only, so that it vectorises.
-  int64_t not_bipolar = 0, not_ternary = 0, magnitude = 0, sign = 0;
-  for (size_t i = 0; i < w.ints.size(); i += stride) {
-    const int64_t value = w.ints[i];
-    not_bipolar |= (value + 1) & ~int64_t{2};
-    not_ternary |= (value + 1) & ~int64_t{3};
-    magnitude |= value ^ (value >> 63);
-    sign |= value;
-  }
-  if (not_bipolar == 0 && sign < 0) return {WeightFormat::Kind::bipolar, 1};
-  const int bits = std::bit_width(static_cast<uint64_t>(magnitude));
-  if (sign >= 0) return {WeightFormat::Kind::unsigned_, std::max(bits, 1)};
-  if (not_ternary == 0 && bits == 1) return {WeightFormat::Kind::ternary, 2};
-  return {WeightFormat::Kind::signed_, bits + 1};
-}
-
-Range row_range(const Tensor& w, int64_t row, const Type& in) {
-  // Weights have at most 16 bits; sums of so few stay in 32, which vectorises well.
-  constexpr int64_t kChunk = 16384;
-  const int64_t columns = w.type.shape[1];
-  const int64_t* first = w.ints.data() + row * columns;
-  int64_t total = 0, magnitude = 0;
-  for (int64_t begin = 0; begin < columns; begin += kChunk) {
-    int32_t sum = 0, absolute = 0;
-    for (int64_t i = begin; i < std::min(begin + kChunk, columns); ++i) {
-      const auto value = static_cast<int32_t>(first[i]);
-      sum += value;
-      absolute += value < 0 ? -value : value;
-    }
-    total += sum, magnitude += absolute;
-  }
-  const int64_t positive = (magnitude + total) / 2, negative = (total - magnitude) / 2;
-  return {positive * in.min() + negative * in.max(), positive * in.max() + negative * in.min()};
-}
-
 namespace {
 
 // Bounds that were proved spare the look at every weight.
-Range sum_range(const Node& node, const Tensor& w, const Type& in) {
+arith::Range sum_range(const Node& node, const Tensor& w, const Type& in) {
   if (node.attr.contains("range")) {
     const std::vector<int64_t> bound = node.integers("range", {});
     if (bound.size() != 2 || bound[0] > bound[1]) throw Error("'range' must be [least, greatest]");
     return {bound[0], bound[1]};
   }
-  Range all = row_range(w, 0, in);
+  arith::Range all = arith::row_range(w, 0, in);
   for (int64_t r = 1; r < w.type.shape[0]; ++r) {
-    const Range range = row_range(w, r, in);
+    const arith::Range range = arith::row_range(w, r, in);
     all = {std::min(all.lo, range.lo), std::max(all.hi, range.hi)};
   }
   return all;
@@ -156,7 +120,7 @@ Shape::Shape(const Node& node) {
                 "legal are weights of up to 16 bits and operands of up to 32");
   }
   vectors = in.count() / in.shape.back();
-  const Range all = sum_range(node, *w, in);
+  const arith::Range all = sum_range(node, *w, in);
   foldstream::Shape out_shape = in.shape;
   out_shape.back() = rows;
   acc = type_for_range(all.lo, all.hi, out_shape);

@@ -13,10 +13,6 @@
 
 namespace foldstream::mvau {
 
-struct Range {
-  int64_t lo = 0, hi = 0;
-};
-
 struct Shape {
   explicit Shape(const Node& node);  // throws Error on an illegal node; folding is not looked at
 
@@ -38,19 +34,9 @@ struct Folding {
   int64_t group_row_folds;  // that one group's columns serve
 };
 
-// How weights are stored: -1 and +1 in one bit, -1 to 1 in two, others in their narrowest type.
-struct WeightFormat {
-  enum class Kind { bipolar, ternary, unsigned_, signed_ };
-  Kind kind = Kind::signed_;
-  int bits = 1;
-};
-// Of every stride-th weight.
-WeightFormat weight_format(const Tensor& w, size_t stride = 1);
-
 // Registers from the issue of a step to the output queue.
 int64_t pipeline_stages(const Node& node, const Folding& folding, Family family);
 
-Range row_range(const Tensor& w, int64_t row, const Type& in);
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in);
 
 Cost cost(const Node& node, const Rhythm& rhythm, Family family);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "src/arith/weights.h"
 #include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
 #include "src/ops/mvau/mvau.h"
@@ -66,7 +67,7 @@ Hardware emit_modules(const Node& node, Family family, const std::string& instan
 // FINN counts weights by their stored width (a bipolar weight is one bit) and thresholds by rows.
 std::map<std::string, int64_t> counts(const Node& node) {
   const Shape shape(node);
-  const int64_t weights = shape.rows * shape.columns, w_bits = weight_format(*shape.w).bits;
+  const int64_t weights = shape.rows * shape.columns, w_bits = arith::weight_type(*shape.w).bits;
   const auto [low, high] = std::minmax<int64_t>({w_bits, shape.in.bits});
   std::map<std::string, int64_t> counts{
       {fmt::format("op_mac_{}bx{}b", low, high), weights * shape.vectors},

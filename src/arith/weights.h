@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the weights of a layer say about its hardware: how they are stored and what its sums can be.
+#pragma once
+
+#include <cstdint>
+
+#include "src/arith/coding.h"
+#include "src/ir/type.h"
+
+namespace foldstream::arith {
+
+struct Range {
+  int64_t lo = 0, hi = 0;
+};
+
+// Of a row of weights [rows, columns] times any vector of that type.
+Range row_range(const Tensor& w, int64_t row, const foldstream::Type& in);
+
+// How weights are stored: -1 and +1 in one bit, -1 to 1 in two, others in their narrowest type.
+// Looks at every stride-th.
+Type weight_type(const Tensor& w, size_t stride = 1);
+
+// How the elements of a vector come.
+Type activation_type(const foldstream::Type& type);
+
+}  // namespace foldstream::arith
