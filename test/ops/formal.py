@@ -39,6 +39,7 @@ PROOFS = [
     ("mvau in=u1[1,4] w:bipolar[4,2] groups=2 pe=1 simd=1", FREE_GIVE, LEAKY_CONTROL),
     ("sliding_window in=u1[1,4,1] kernel=[2]", FREE_ISSUE, LEAKY_WALK),
     ("sliding_window in=u1[1,2,2,1] kernel=[2,2] pad=[1,0,0,1]", FREE_ISSUE, LEAKY_WALK),
+    ("vvau in=u1[1,3,1] kernel=[2] w:bipolar[1,2]", FREE_GIVE, LEAKY_WALK),
 ]
 
 

@@ -4,31 +4,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 
+#include "src/arith/weights.h"
 #include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
-#include "src/ir/thresholds.h"
+#include "src/ops/vvau/vvau.h"
 #include "src/util/error.h"
-#include "src/window/geometry.h"
 
-namespace foldstream {
-namespace {
+namespace foldstream::vvau {
 
 using window::Geometry;
 
-struct Layer {
-  explicit Layer(const Node& node);  // throws Error on an illegal node; folding is not looked at
-
-  Geometry g;
-  const Tensor* w;
-  Type acc;  // of every channel's sum
-  std::optional<Thresholds> thresholds;
-  Type out;
-};
-
 Layer::Layer(const Node& node) : g(node), w(node.tensor("w")) {
-  if (w == nullptr || w->type.is_float || w->type.shape != Shape{g.channels, g.taps()}) {
+  if (w == nullptr || w->type.is_float ||
+      w->type.shape != foldstream::Shape{g.channels, g.taps()}) {
     throw Error(fmt::format("weights of {} for {} channels under {} x {}",
                             w == nullptr ? "no type" : to_string(w->type), g.channels,
                             g.rows.kernel, g.columns.kernel),
@@ -39,26 +28,33 @@ Layer::Layer(const Node& node) : g(node), w(node.tensor("w")) {
         fmt::format("weights of {} bits and an operand of {}", w->type.bits, g.element.bits),
         "legal are weights of up to 16 bits and operands of up to 32");
   }
-  int64_t lo = INT64_MAX, hi = INT64_MIN;
+  arith::Range all;
   if (node.attr.contains("range")) {
     const std::vector<int64_t> bound = node.integers("range", {});
     if (bound.size() != 2 || bound[0] > bound[1]) throw Error("'range' must be [least, greatest]");
-    lo = bound[0], hi = bound[1];
+    all = {bound[0], bound[1]};
   } else {
-    for (int64_t channel = 0; channel < g.channels; ++channel) {
-      int64_t positive = 0, negative = 0;
-      for (int64_t tap = 0; tap < g.taps(); ++tap) {
-        const int64_t weight = w->ints[channel * g.taps() + tap];
-        (weight > 0 ? positive : negative) += weight;
-      }
-      lo = std::min(lo, positive * g.element.min() + negative * g.element.max());
-      hi = std::max(hi, positive * g.element.max() + negative * g.element.min());
+    all = arith::row_range(*w, 0, g.element);
+    for (int64_t channel = 1; channel < g.channels; ++channel) {
+      const arith::Range range = arith::row_range(*w, channel, g.element);
+      all = {std::min(all.lo, range.lo), std::max(all.hi, range.hi)};
     }
   }
-  acc = type_for_range(lo, hi, g.result(g.channels));
+  acc = type_for_range(all.lo, all.hi, g.result(g.channels));
   if (node.tensor("t") != nullptr) thresholds.emplace(node, g.channels);
   out = thresholds ? thresholds->result(acc.shape) : acc;
 }
+
+Folding::Folding(const Node& node) {
+  const Geometry g(node);
+  pe = folding(node, "pe", g.channels, "channels");
+  folding(node, "simd", 1, "positions at once");
+  channel_folds = g.channels / pe;
+  walk =
+      window::find_walk({g.rows, g.columns, channel_folds, 1, false, pe * int64_t{g.operand.bits}});
+}
+
+namespace {
 
 std::vector<Type> infer(const Node& node) { return {Layer(node).out}; }
 
@@ -89,8 +85,12 @@ std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
       sum[channel] += w[channel] * (x[channel] - less);
     }
   });
-  for (const int64_t sum : out.ints)
-    FOLDSTREAM_CHECK(sum >= layer.acc.min() && sum <= layer.acc.max());
+  for (const int64_t sum : out.ints) {
+    if (sum < layer.acc.min() || sum > layer.acc.max()) {
+      throw Error(fmt::format("{}: a sum of {}", describe(node), sum),
+                  "'range' must hold every sum");
+    }
+  }
   if (layer.thresholds) {
     for (int64_t i = 0; i < out.count(); ++i) {
       out.ints[i] = layer.thresholds->apply(i % channels, out.ints[i]);
@@ -138,16 +138,65 @@ void to_onnx(const Node& node, OnnxSink& sink) {
   }
 }
 
+std::vector<Fold> folds(const Node& node) {
+  return {{"pe", divisors(node.in_type(0).shape.back())}, {"simd", {1}}};
+}
+
+Ports ports(const Node& node) {
+  const int64_t pe = Folding(node).pe;
+  const Type &in = node.in_type(0), &out = node.out[0];
+  return {.in = {{pe, in.bits, in.count() / pe}}, .out = {{pe, out.bits, out.count() / pe}}};
+}
+
+Rhythm rhythm(const Node& node, Family family) {
+  const Geometry g(node);
+  const Folding folding(node);
+  Rhythm rhythm{.frame = window::repeated(folding.walk->frame, g.images)};
+  rhythm.store = folding.walk->store(g.images);
+  finish_rhythm(node, pipeline_stages(node, folding, family), g.taps(), rhythm);
+  return rhythm;
+}
+
+Cost node_cost(const Node& node, Family family) { return cost(node, rhythm(node, family), family); }
+
+Hardware emit_modules(const Node& node, Family family, const std::string& instance) {
+  return emit(node, rhythm(node, family), family, instance);
+}
+
+// FINN counts as for a matrix.
+std::map<std::string, int64_t> counts(const Node& node) {
+  const Layer layer(node);
+  const int64_t w_bits = arith::weight_type(*layer.w).bits;
+  const auto [low, high] = std::minmax<int64_t>({w_bits, layer.g.operand.bits});
+  std::map<std::string, int64_t> counts{
+      {fmt::format("op_mac_{}bx{}b", low, high),
+       layer.w->count() * layer.g.windows() * layer.g.images},
+      {fmt::format("param_weight_{}b", w_bits), layer.w->count()}};
+  if (layer.thresholds) {
+    counts[fmt::format("param_threshold_{}b", layer.acc.bits)] = layer.g.channels;
+  }
+  return counts;
+}
+
 }  // namespace
+}  // namespace foldstream::vvau
+
+namespace foldstream {
 
 extern const Op op_vvau;
 const Op op_vvau{
     .name = "vvau",
     .doc = "each channel's window times its own weights, with thresholds if it has any",
     .kind = Op::Kind::hardware,
-    .to_onnx = to_onnx,
-    .infer = infer,
-    .eval = eval,
+    .to_onnx = vvau::to_onnx,
+    .infer = vvau::infer,
+    .eval = vvau::eval,
+    .folds = vvau::folds,
+    .ports = vvau::ports,
+    .rhythm = vvau::rhythm,
+    .cost = vvau::node_cost,
+    .emit = vvau::emit_modules,
+    .counts = vvau::counts,
     .finn_name = "VVAU"};
 
 }  // namespace foldstream

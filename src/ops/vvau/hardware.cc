@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// The modules of a depthwise layer. Stage by stage: the walk over the windows, which gives a
+// channel's window before the next channel's; the beat it reads and its weights; products and
+// accumulators; thresholds.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "src/arith/dot.h"
+#include "src/arith/thresholding.h"
+#include "src/arith/weights.h"
+#include "src/ops/vvau/vvau.h"
+#include "src/rtl/block.h"
+#include "src/rtl/rom.h"
+#include "src/util/error.h"
+
+namespace foldstream::vvau {
+namespace {
+
+int unsigned_width(int64_t maximum) {
+  return std::max(1, static_cast<int>(std::bit_width(static_cast<uint64_t>(maximum))));
+}
+
+arith::DotSpec dot_spec(const Layer& layer, const Folding& folding, Family family) {
+  arith::DotSpec spec;
+  spec.rows = static_cast<int>(folding.pe);
+  spec.own_activations = true;
+  spec.weight = arith::weight_type(*layer.w);
+  spec.activation = arith::activation_type(layer.g.element);
+  spec.family = arith::family_of(family);
+  return spec;
+}
+
+int64_t words(const Layer& layer, const Folding& folding) {
+  return folding.channel_folds * layer.g.taps();
+}
+
+RomWord bits_of(int64_t value, int width) {
+  RomWord bits;
+  for (int b = 0; b < width; ++b) bits.push_back((value >> b & 1) != 0);
+  return bits;
+}
+
+class Emitter {
+ public:
+  Emitter(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance)
+      : layer_(node),
+        folding_(node),
+        rhythm_(rhythm),
+        family_(family),
+        instance_(instance),
+        pe_(static_cast<int>(folding_.pe)),
+        module_(instance,
+                fmt::format("Depthwise layer: {} x {} over {} x {} of {} channels, {} at once{}.",
+                            layer_.g.rows.kernel, layer_.g.columns.kernel, layer_.g.rows.size,
+                            layer_.g.columns.size, layer_.g.channels, folding_.pe,
+                            layer_.thresholds ? ", thresholds" : ""),
+                fmt::format("Latency {}, {} steps a frame, ring of {}, queue of {}.", rhythm.depth,
+                            rhythm.steps(), folding_.walk->places * folding_.walk->unit,
+                            rhythm.queue)) {}
+
+  Hardware emit() {
+    add_block_ports(module_, folding_.walk->shape.width, pe_ * layer_.out.bits);
+    beats();
+    arith::DotSpec spec = dot_spec(layer_, folding_, family_);
+    spec.name = instance_ + "_products";
+    const arith::Dot dot(spec);
+    FOLDSTREAM_CHECK(dot.module().latency == 0);
+    for (int64_t channel = 0; channel < layer_.g.channels; ++channel) {
+      constants_.push_back(dot.row_constant({layer_.w->ints.data() + channel * layer_.g.taps(),
+                                             static_cast<size_t>(layer_.g.taps())}));
+    }
+    weights(dot);
+    products(dot);
+    accumulators(dot.partial_width());
+    if (layer_.thresholds) thresholds();
+    add_output_queue(module_, rhythm_, pe_ * layer_.out.bits, "give", push_, result_);
+    add_top(module_, hardware_);
+    return std::move(hardware_);
+  }
+
+ private:
+  // The beat that a step reads, a register after its issue.
+  void beats() {
+    beat_ = window::add_walk(module_, *folding_.walk);
+    const int64_t latency = window::memory_latency(*folding_.walk);
+    if (layer_.g.padded()) {
+      beat_ = window::add_padding(module_, layer_.g, folding_.pe, beat_,
+                                  delayed_data(module_, "in_frame", 1, latency));
+    }
+    beat_ = delayed_data(module_, beat_, pe_ * layer_.g.element.bits, 1 - latency);
+  }
+
+  // Words of so many bits by channel fold or by channel fold and tap: those of the step, a register
+  // after its issue. `advance` is high in the last step that uses a word.
+  std::string constant_words(const std::string& name, const std::vector<RomWord>& content,
+                             const std::string& advance) {
+    if (std::all_of(content.begin(), content.end(),
+                    [&](const RomWord& word) { return word == content[0]; })) {
+      return SvModule::constant(content[0]);
+    }
+    const std::string address = name + "_word_q";
+    add_fold_counter(module_, address, static_cast<int64_t>(content.size()), advance);
+    module_.wire(name, static_cast<int>(content[0].size()));
+    add_rom(module_, instance_ + "_" + name, content, address, name, &hardware_.memories);
+    return name;
+  }
+
+  void weights(const arith::Dot& dot) {
+    module_.comment("Weights");
+    std::vector<RomWord> content;
+    const int64_t taps = layer_.g.taps();
+    for (int64_t fold = 0; fold < folding_.channel_folds; ++fold) {
+      for (int64_t tap = 0; tap < taps; ++tap) {
+        RomWord& word = content.emplace_back();
+        for (int64_t channel = fold * pe_; channel < (fold + 1) * pe_; ++channel) {
+          const RomWord stored = dot.stored_bits({layer_.w->ints.data() + channel * taps + tap, 1});
+          word.insert(word.end(), stored.begin(), stored.end());
+        }
+      }
+    }
+    weights_ = constant_words("weights", content, "issue");
+  }
+
+  void products(const arith::Dot& dot) {
+    module_.comment("Products, without what each channel adds to all of its own");
+    module_.wire("partial", pe_ * dot.partial_width());
+    module_.instance(dot.module().name, "u_products", {},
+                     {{"weights_i", weights_}, {"activations_i", beat_}, {"partial_o", "partial"}});
+    for (const arith::SvSource& source : dot.module().sources) {
+      hardware_.modules.push_back({source.name + ".sv", source.text});
+    }
+  }
+
+  // With thresholds a sum begins at 0 and the thresholds lack what the products do; without them it
+  // begins with that and ends as the result.
+  void accumulators(int partial_width) {
+    module_.comment("Accumulators");
+    sum_width_ = layer_.acc.bits;
+    std::vector<RomWord> begin;
+    if (layer_.thresholds) {
+      int64_t largest = 0;
+      Type element = layer_.g.element;
+      for (int64_t channel = 0; channel < layer_.g.channels; ++channel) {
+        largest = std::max(largest,
+                           arith::row_range(*layer_.w, channel, element).hi - constants_[channel]);
+      }
+      sum_width_ = unsigned_width(largest);
+      begin.assign(1, RomWord(pe_ * sum_width_));
+    } else {
+      for (int64_t fold = 0; fold < folding_.channel_folds; ++fold) {
+        RomWord& word = begin.emplace_back();
+        for (int r = 0; r < pe_; ++r) {
+          const RomWord bits = bits_of(constants_[fold * pe_ + r], sum_width_);
+          word.insert(word.end(), bits.begin(), bits.end());
+        }
+      }
+    }
+    const std::string initial = constant_words("begin_sum", begin, "give");
+    const std::string valid = delayed_control(module_, "issue", 1);
+    const std::string first = delayed_data(module_, "first_tap", 1, 1);
+    const int width = pe_ * sum_width_, addend = std::min(partial_width, sum_width_);
+    module_.wire("initial_sum", width);
+    module_.assign("initial_sum", initial);
+    module_.wire("next_sum", width);
+    module_.wire("sum_q", width);
+    for (int r = 0; r < pe_; ++r) {
+      const auto word = [&](const char* name) {
+        return SvModule::slice(name, width, r * sum_width_, sum_width_);
+      };
+      module_.instance(
+          "fst_accumulate", fmt::format("u_accumulate_{}", r),
+          {{"Width", std::to_string(sum_width_)}, {"AddendWidth", std::to_string(addend)}},
+          {{"first_i", first},
+           {"initial_i", word("initial_sum")},
+           {"previous_i", word("sum_q")},
+           // What a sum modulo two to its width does not need is left out.
+           {"addend_i", SvModule::slice("partial", pe_ * partial_width, r * partial_width, addend)},
+           {"sum_o", word("next_sum")}});
+    }
+    module_.register_data("sum_q", fmt::format("{} ? next_sum : sum_q", valid));
+    push_ = delayed_control(module_, "give", 2), result_ = "sum_q";
+  }
+
+  void thresholds() {
+    module_.comment("Thresholds");
+    arith::CompareSpec spec =
+        arith::thresholding_spec(*layer_.thresholds, folding_.pe, folding_.channel_folds,
+                                 integer_type(sum_width_, false, {}), constants_, family_);
+    spec.name = instance_ + "_thresholds";
+    const arith::Generated compare = arith::compare(spec);
+    SvBindings connections{{"value_i", "sum_q"}};
+    if (compare.latency > 0) connections.insert(connections.begin(), {"clk_i", "clk_i"});
+    if (add_fold_counter(module_, "fold_q", folding_.channel_folds, push_) > 0) {
+      connections.emplace_back("fold_i", "fold_q");
+    }
+    module_.wire("result", pe_ * layer_.out.bits);
+    connections.emplace_back("result_o", "result");
+    module_.instance(compare.name, "u_thresholds", {}, connections);
+    for (const arith::SvSource& source : compare.sources) {
+      hardware_.modules.push_back({source.name + ".sv", source.text});
+    }
+    push_ = delayed_control(module_, push_, compare.latency), result_ = "result";
+  }
+
+  const Layer layer_;
+  const Folding folding_;
+  const Rhythm& rhythm_;
+  const Family family_;
+  const std::string instance_;
+  const int pe_;
+  SvModule module_;
+  Hardware hardware_;
+  int sum_width_ = 1;
+  std::vector<int64_t> constants_;  // of the channels: what their products don't hold
+  std::string beat_, weights_, push_, result_;
+};
+
+}  // namespace
+
+int64_t pipeline_stages(const Node& node, const Folding& folding, Family family) {
+  // Beat and weights; accumulator; thresholds.
+  const Tensor* t = node.tensor("t");
+  return 2 + (t == nullptr
+                  ? 0
+                  : arith::thresholding_latency(t->type.shape[1], folding.channel_folds, family));
+}
+
+Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
+  const Layer layer(node);
+  const Folding folding(node);
+  const auto pe = static_cast<double>(folding.pe);
+  Cost cost = queue_cost(rhythm, folding.pe * layer.out.bits);
+  cost += window::walk_cost(*folding.walk);
+  cost.ff += pe * layer.g.element.bits;
+  if (layer.g.padded()) cost.lut += pe * layer.g.element.bits;
+  arith::DotSpec spec = dot_spec(layer, folding, family);
+  spec.rows = 1;
+  const arith::Cost product = arith::Dot(spec).module().cost;
+  cost.lut += pe * product.luts;
+  const int64_t depth = words(layer, folding);
+  if (depth > 1) {
+    cost += plan_rom(folding.pe * spec.weight.bits, depth).cost;
+    cost.lut += 1.5 * unsigned_width(depth - 1), cost.ff += unsigned_width(depth - 1);
+  }
+  const int sum_width = layer.acc.bits;
+  cost.lut += pe * sum_width, cost.ff += pe * sum_width + 3;
+  if (const Tensor* t = node.tensor("t")) {
+    const arith::Cost compare =
+        arith::thresholding_cost(t->type.shape[1], folding.channel_folds, sum_width, family);
+    cost.lut += pe * compare.luts, cost.ff += pe * compare.flip_flops;
+  } else if (folding.channel_folds > 1) {
+    cost += plan_rom(folding.pe * sum_width, folding.channel_folds).cost;
+  }
+  return cost;
+}
+
+Hardware emit(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance) {
+  return Emitter(node, rhythm, family, instance).emit();
+}
+
+}  // namespace foldstream::vvau
