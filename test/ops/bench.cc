@@ -315,8 +315,7 @@ int64_t simulate(std::vector<Case> cases, bool stalls, uint64_t seed) {
         behind += c.phases[p].steps;
       }
       const int64_t expected = c.interval * c.frames - behind + c.depth + (holds ? 1 : 0);
-      if (!c.stores && c.finished + 1 != expected)
-        fail(c, c.finished, "begins late");
+      if (!c.stores && c.finished + 1 != expected) fail(c, c.finished, "begins late");
     }
   }
   return cycle;

@@ -4,8 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
+#include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
+#include "src/ir/steps.h"
+#include "src/rtl/block.h"
+#include "src/rtl/rom.h"
+#include "src/rtl/walk.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -60,6 +66,98 @@ void to_onnx(const Node& node, OnnxSink& sink) {
             {{"axis", int64_t{0}}});
 }
 
+// Registers between issue and queue: the address and the word.
+constexpr int64_t kStages = 2;
+
+int64_t lanes(const Node& node) { return folding(node, "pe", width(node), "entries of a row"); }
+
+std::vector<Fold> folds(const Node& node) { return {{"pe", divisors(width(node))}}; }
+
+Ports ports(const Node& node) {
+  const int64_t pe = lanes(node);
+  const Type &in = node.in_type(0), &out = node.out[0];
+  return {.in = {{1, in.bits, in.count()}}, .out = {{pe, out.bits, out.count() / pe}}};
+}
+
+Rhythm rhythm(const Node& node, Family) {
+  std::vector<Phase> row{{1, 1, 1}};
+  add_steps(row, {width(node) / lanes(node) - 1, 0, 1});
+  Rhythm rhythm{.frame = {{node.in_type(0).count(), row}}};
+  finish_steps(node, kStages, rhythm);
+  return rhythm;
+}
+
+int address_bits(const Node& node) {
+  const int64_t words = table(node).count() / lanes(node);
+  return std::max(1, static_cast<int>(std::bit_width(static_cast<uint64_t>(words - 1))));
+}
+
+Cost cost(const Node& node, Family family) {
+  const Stream out = ports(node).out[0];
+  Cost cost = queue_cost(rhythm(node, family), out.width());
+  cost += plan_rom(out.width(), table(node).count() / out.lanes).cost;
+  const double address = address_bits(node);
+  const auto runs =
+      static_cast<double>(std::bit_width(static_cast<uint64_t>(width(node) / out.lanes - 1)));
+  cost.lut += (runs > 0 ? 1.5 * address : 0) + 1.5 * runs;
+  if (node.in_type(0).max() >= entries(node)) cost.lut += 1.5 * node.in_type(0).bits;
+  cost.ff += address + runs + 2;
+  return cost;
+}
+
+Hardware emit(const Node& node, Family family, const std::string& instance) {
+  const Stream in = ports(node).in[0], out = ports(node).out[0];
+  const Rhythm steps = rhythm(node, family);
+  const int64_t runs = width(node) / out.lanes;
+  SvModule module(
+      instance,
+      fmt::format("Lookup: {} rows of {}, {} entries at once.", entries(node), width(node),
+                  out.lanes),
+      fmt::format("Latency {}, {} steps a row, queue of {}.", steps.depth, runs, steps.queue));
+  add_block_ports(module, in.width(), out.width());
+  module.comment("Issue: an index, then the rest of its row");
+  for (const char* wire : {"available", "issue", "take"}) module.wire(wire);
+  const Walk walk(module, {{"run", runs}}, "issue");
+  module.assign("take", walk.at(0, 0));
+  module.assign("s_ready_o", "take && available");
+  module.assign("issue", "(!take || s_valid_i) && available");
+  module.comment("Address of the word");
+  std::string row = "s_data_i";
+  const auto bits = static_cast<int>(in.bits);
+  if (node.in_type(0).max() >= entries(node)) {
+    module.wire("row", bits);
+    const std::string last = SvModule::number(bits, entries(node) - 1);
+    module.assign("row", fmt::format("s_data_i > {0} ? {0} : s_data_i", last));
+    row = "row";
+  }
+  const int address = address_bits(node);
+  module.wire("address_q", address);
+  // The address of the row behind a table of one row would not fit.
+  std::string first = fmt::format("{}'({})", address, row);
+  if (entries(node) == 1) {
+    first = SvModule::number(address, 0);
+  } else if (runs > 1) {
+    first += fmt::format(" * {}", SvModule::number(address, runs));
+  }
+  module.register_data("address_q", runs == 1 ? first
+                                              : fmt::format("!issue ? address_q : take ? {} : "
+                                                            "address_q + {}",
+                                                            first, SvModule::number(address, 1)));
+  std::vector<RomWord> words(table(node).count() / out.lanes);
+  for (int64_t i = 0; i < table(node).count(); ++i) {
+    for (int64_t bit = 0; bit < out.bits; ++bit) {
+      words[i / out.lanes].push_back((table(node).ints[i] >> bit & 1) != 0);
+    }
+  }
+  Hardware hardware;
+  module.wire("word", static_cast<int>(out.width()));
+  add_rom(module, instance + "_table", words, "address_q", "word", &hardware.memories);
+  add_output_queue(module, steps, out.width(), "issue", delayed_control(module, "issue", kStages),
+                   "word");
+  add_top(module, hardware);
+  return hardware;
+}
+
 }  // namespace
 
 extern const Op op_lookup;
@@ -69,6 +167,11 @@ const Op op_lookup{.name = "lookup",
                    .to_onnx = to_onnx,
                    .infer = infer,
                    .eval = eval,
+                   .folds = folds,
+                   .ports = ports,
+                   .rhythm = rhythm,
+                   .cost = cost,
+                   .emit = emit,
                    .finn_name = "Lookup"};
 
 }  // namespace foldstream
