@@ -13,6 +13,8 @@ module fst_window_walk #(
   parameter int unsigned Columns = 4,            // windows side by side
   parameter int unsigned Rows = 4,
   parameter bit          ChannelsInside = 1,     // else the kernel, each time around gives a beat
+  parameter int unsigned GiveFrom = 0,           // the first window of a row that gives
+  parameter int unsigned GiveStride = 1,         // and how far the next one is
   // The ring. A step moves on by so many places, which the outermost loop that goes on decides.
   parameter int unsigned Places = 32,
   parameter int unsigned FirstPlace = 0,
@@ -49,7 +51,9 @@ module fst_window_walk #(
   parameter bit [32*KernelWidth-1:0] ColumnFrom = '0,
   parameter bit [32*KernelWidth-1:0] ColumnTo = '1,
   localparam int unsigned PlaceWidth = $clog2(Places),
-  localparam int unsigned AddressWidth = PlaceWidth + $clog2(Unit)
+  localparam int unsigned AddressWidth = PlaceWidth + $clog2(Unit),
+  localparam int unsigned ColumnWidth = Columns > 1 ? $clog2(Columns) : 1,
+  localparam int unsigned RowWidth = Rows > 1 ? $clog2(Rows) : 1
 ) (
   input  logic                    clk_i,
   input  logic                    rst_i,
@@ -62,36 +66,65 @@ module fst_window_walk #(
   output logic                    give_o,          // with the step that issues
   output logic [AddressWidth-1:0] read_address_o,  // of the next step, as are inside and first_tap
   output logic                    inside_o,        // the frame
-  output logic                    first_tap_o
+  output logic                    first_tap_o,
+  output logic [ColumnWidth-1:0]  column_o,        // of the step's window
+  output logic [RowWidth-1:0]     row_o,
+  output logic                    row_ends_o,      // with the step that issues
+  output logic                    frame_ends_o
 );
   localparam int unsigned BeatWidth = Unit > 1 ? $clog2(Unit) : 1;
   localparam int unsigned UnitsWidth = Units > 1 ? $clog2(Units) : 1;
   localparam int unsigned TapWidth = KernelWidth > 1 ? $clog2(KernelWidth) : 1;
   localparam int unsigned LineWidth = KernelHeight > 1 ? $clog2(KernelHeight) : 1;
   localparam int unsigned GroupWidth = Groups > 1 ? $clog2(Groups) : 1;
-  localparam int unsigned ColumnWidth = Columns > 1 ? $clog2(Columns) : 1;
-  localparam int unsigned RowWidth = Rows > 1 ? $clog2(Rows) : 1;
   // Of places in use less Need, which may be negative.
   localparam int unsigned Spare = Room - Need;
   localparam int unsigned UsedWidth = (Need > Spare ? $clog2(Need) : $clog2(Spare + 1)) + 1;
 
   logic step_unit, step_tap, step_group;
   logic wrap_unit, wrap_units, wrap_tap, wrap_line, window_ends, wrap_column, wrap_row;
-  logic last_tap, last_line, last_column, gives;
+  logic last_tap, last_line, last_column, gives, window_gives;
 
   // The loops: the beats of a position inside or around the kernel; groups, windows of a row, rows.
   if (ChannelsInside) begin : g_channels_inside
     assign step_unit  = issue_o;
     assign step_tap   = wrap_units;
     assign step_group = wrap_line;
-    assign gives      = 1'b1;
+    assign gives      = window_gives;
   end else begin : g_kernel_inside
     assign step_tap   = issue_o;
     assign step_unit  = wrap_line;
     assign step_group = wrap_units;
-    assign gives      = last_tap && last_line;
+    assign gives      = last_tap && last_line && window_gives;
   end
   assign give_o = issue_o && gives;
+
+  if (GiveFrom == 0 && GiveStride == 1) begin : g_all_give
+    assign window_gives = 1'b1;
+  end else begin : g_some_give
+    localparam int unsigned PhaseWidth = GiveStride > 1 ? $clog2(GiveStride) : 1;
+    logic [PhaseWidth-1:0] phase;
+    logic                  begun;
+    logic [1:0]            unused_phase;
+
+    fst_window_count #(
+      .Count(GiveStride)
+    ) u_phase (
+      .clk_i,
+      .rst_i(rst_i || wrap_column),
+      .step_i(window_ends && begun),
+      .value_o(phase),
+      .last_o(unused_phase[0]),
+      .wrap_o(unused_phase[1])
+    );
+
+    if (GiveFrom == 0) begin : g_from_first
+      assign begun = 1'b1;
+    end else begin : g_from
+      assign begun = column >= ColumnWidth'(GiveFrom);
+    end
+    assign window_gives = begun && phase == '0;
+  end
 
   logic [BeatWidth-1:0]   beat;
   logic [TapWidth-1:0]    tap;
@@ -354,6 +387,11 @@ module fst_window_walk #(
   end
 
   assign first_tap_o = tap == '0 && line == '0;
+
+  assign column_o     = column;
+  assign row_o        = row;
+  assign row_ends_o   = wrap_column;
+  assign frame_ends_o = wrap_row;
 
   logic unused;
   assign unused = ^{bottom, right, row, column, last_tap, last_line, last_column};

@@ -45,6 +45,8 @@ struct Geometry {
   int64_t taps() const { return rows.kernel * columns.kernel; }
   int64_t windows() const { return rows.windows() * columns.windows(); }  // in an image
   bool padded() const { return rows.padded() || columns.padded(); }
+  // Whether padding is an element of the operand's own type.
+  bool padding_fits() const { return element == operand; }
   // [N, OH, OW, channels], or [N, OL, channels].
   Shape result(int64_t result_channels) const;
 };

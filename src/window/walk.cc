@@ -73,7 +73,7 @@ class Blocks {
  public:
   explicit Blocks(const WalkShape& shape, int64_t window_steps) {
     const int64_t taps = shape.rows.kernel * shape.columns.kernel;
-    if (shape.channels_inside || taps == 1) {
+    if (shape.whole_columns || shape.channels_inside || taps == 1) {
       steps_.assign(1, {window_steps, 0, 1});
     } else {
       for (int64_t beat = 0; beat < window_steps / taps; ++beat) {
@@ -83,13 +83,14 @@ class Blocks {
     }
   }
 
-  void add(int64_t acquire, int64_t release) {
-    if (!blocks_.empty() && acquire == acquire_ && release == release_) {
+  void add(int64_t acquire, int64_t release, bool gives) {
+    if (!blocks_.empty() && acquire == acquire_ && release == release_ && gives == gives_) {
       ++blocks_.back().repeat;
       return;
     }
-    acquire_ = acquire, release_ = release;
+    acquire_ = acquire, release_ = release, gives_ = gives;
     std::vector<Phase> phases = steps_;
+    if (!gives) phases.back().give = 0;
     split_first(phases), split_last(phases);
     phases.front().acquire = acquire, phases.back().release = release;
     blocks_.push_back({1, std::move(phases)});
@@ -116,6 +117,7 @@ class Blocks {
   std::vector<Phase> steps_;
   std::vector<Block> blocks_;
   int64_t acquire_ = -1, release_ = -1;
+  bool gives_ = true;
 };
 
 }  // namespace
@@ -126,7 +128,7 @@ Walk::Walk(const WalkShape& s) : shape(s) {
   unit = group_beats & -group_beats;
   units = group_beats / unit, position = shape.position_beats / unit;
   const int64_t width = columns.size, oh = rows.windows(), ow = columns.windows();
-  window_steps = rows.kernel * columns.kernel * shape.position_beats;
+  window_steps = shape.whole_columns ? 1 : rows.kernel * columns.kernel * shape.position_beats;
   beats = rows.size * width * shape.position_beats;
 
   // In positions first. A window frees up to the next one's position under the kernel's tap that
@@ -194,7 +196,9 @@ Walk::Walk(const WalkShape& s) : shape(s) {
                                                    : 0;
       window.released += free * unit;
       FOLDSTREAM_CHECK(window.released <= window.acquired && window.acquired <= beats);
-      blocks.add(window.acquired - before.acquired, free * unit);
+      const int64_t from = column - shape.give_from;
+      blocks.add(window.acquired - before.acquired, free * unit,
+                 from >= 0 && from % shape.give_stride == 0);
       windows.push_back(before = window);
     }
   }
@@ -208,15 +212,22 @@ Walk::Walk(const WalkShape& s) : shape(s) {
   least_room = steps >= beats ? room_of_late_writes(windows, window_steps, beats)
                               : room_of_early_steps(windows, window_steps, beats);
 
+  const int64_t room = first_used + (least_room + unit - 1) / unit;
+  if (shape.whole_columns) {  // banks of a row each
+    places = std::max(rows.kernel, (room + width - 1) / width) * width;
+    return;
+  }
   // Addresses of a power of two of places wrap by themselves; others cost an adder more.
-  const int64_t least = std::max<int64_t>(2, first_used + (least_room + unit - 1) / unit);
+  const int64_t least = std::max<int64_t>(2, room);
   const auto power = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(least)));
   const Cost of_power = memory_cost(shape.width, power * unit);
   const Cost of_least = memory_cost(shape.width, least * unit);
   places = of_power.bram18 > of_least.bram18 ? least : power;
 }
 
-bool Walk::block_memory() const { return places * unit > kLutQueueDepth; }
+bool Walk::block_memory() const {
+  return (shape.whole_columns ? shape.columns.size : places * unit) > kLutQueueDepth;
+}
 
 Store Walk::store(int64_t images) const { return {(places - first_used) * unit, images * beats}; }
 
@@ -261,7 +272,14 @@ std::pair<std::string, std::string> inside_windows(const Axis& axis) {
 
 int64_t memory_latency(const Walk& walk) { return walk.block_memory() ? 1 : 0; }
 
-std::string add_walk(SvModule& module, const Walk& walk) {
+namespace {
+
+int count_width(int64_t values) {
+  return std::max(1, static_cast<int>(std::bit_width(static_cast<uint64_t>(values - 1))));
+}
+
+// The controller and the wires of its ports.
+void add_controller(SvModule& module, const Walk& walk) {
   const Axis &rows = walk.shape.rows, &columns = walk.shape.columns;
   const int64_t line = columns.size * walk.position;
   const int64_t reach =
@@ -279,7 +297,7 @@ std::string add_walk(SvModule& module, const Walk& walk) {
       {"Unit", count(walk.unit)},
       {"Units", count(walk.units)},
       {"KernelWidth", count(columns.kernel)},
-      {"KernelHeight", count(rows.kernel)},
+      {"KernelHeight", count(walk.shape.whole_columns ? 1 : rows.kernel)},
       {"Groups", count(walk.shape.groups)},
       {"Columns", count(columns.windows())},
       {"Rows", count(rows.windows())},
@@ -307,7 +325,10 @@ std::string add_walk(SvModule& module, const Walk& walk) {
       {"LastNeed", count(walk.last_need)},
       {"BottomRow", count(walk.bottom_row)},
       {"RightColumn", count(walk.right_column)}};
-  if (rows.padded() || columns.padded()) {
+  if (walk.shape.whole_columns) {
+    parameters.emplace_back("GiveFrom", count(walk.shape.give_from));
+    parameters.emplace_back("GiveStride", count(walk.shape.give_stride));
+  } else if (rows.padded() || columns.padded()) {
     const auto [row_from, row_to] = inside_windows(rows);
     const auto [column_from, column_to] = inside_windows(columns);
     parameters.insert(parameters.end(), {{"Padded", "1'b1"},
@@ -319,24 +340,30 @@ std::string add_walk(SvModule& module, const Walk& walk) {
   const auto address = static_cast<int>(std::bit_width(static_cast<uint64_t>(walk.places - 1)) +
                                         std::bit_width(static_cast<uint64_t>(walk.unit - 1)));
   module.comment("Walk over the windows");
-  for (const char* wire : {"available", "write", "issue", "give", "in_frame", "first_tap"}) {
+  for (const char* wire :
+       {"available", "write", "issue", "give", "in_frame", "first_tap", "row_ends", "frame_ends"}) {
     module.wire(wire);
   }
+  module.wire("column", count_width(columns.windows()));
+  module.wire("row", count_width(rows.windows()));
   module.wire("write_address", address);
   module.wire("read_address", address);
-  module.instance("fst_window_walk", "u_walk", parameters,
-                  {{"clk_i", "clk_i"},
-                   {"rst_i", "rst_i"},
-                   {"s_valid_i", "s_valid_i"},
-                   {"s_ready_o", "s_ready_o"},
-                   {"write_o", "write"},
-                   {"write_address_o", "write_address"},
-                   {"available_i", "available"},
-                   {"issue_o", "issue"},
-                   {"give_o", "give"},
-                   {"read_address_o", "read_address"},
-                   {"inside_o", "in_frame"},
-                   {"first_tap_o", "first_tap"}});
+  const SvBindings connections{{"clk_i", "clk_i"},           {"rst_i", "rst_i"},
+                               {"s_valid_i", "s_valid_i"},   {"s_ready_o", "s_ready_o"},
+                               {"write_o", "write"},         {"write_address_o", "write_address"},
+                               {"available_i", "available"}, {"issue_o", "issue"},
+                               {"give_o", "give"},           {"read_address_o", "read_address"},
+                               {"inside_o", "in_frame"},     {"first_tap_o", "first_tap"},
+                               {"column_o", "column"},       {"row_o", "row"},
+                               {"row_ends_o", "row_ends"},   {"frame_ends_o", "frame_ends"}};
+  module.instance("fst_window_walk", "u_walk", parameters, connections);
+}
+
+}  // namespace
+
+std::string add_walk(SvModule& module, const Walk& walk) {
+  const auto count = [](int64_t value) { return std::to_string(value); };
+  add_controller(module, walk);
   module.comment("Ring of beats");
   module.wire("stored", static_cast<int>(walk.shape.width));
   SvBindings memory{{"Width", count(walk.shape.width)}, {"Depth", count(walk.places * walk.unit)}};
@@ -372,6 +399,83 @@ std::string add_padding(SvModule& module, const Geometry& g, int64_t lanes, cons
   module.assign(padded, fmt::format("{} ? {} : {}", inside, SvModule::concat(elements),
                                     SvModule::constant(padding)));
   return padded;
+}
+
+int64_t window_latency(const Walk& walk) { return 1 + memory_latency(walk); }
+
+std::optional<WalkShape> columns_shape(const Geometry& g) {
+  const Axis &rows = g.rows, &columns = g.columns;
+  const int64_t last = columns.position(columns.windows() - 1, columns.kernel - 1);
+  if (rows.dilation != 1 || columns.dilation != 1) return std::nullopt;
+  WalkShape shape;
+  shape.rows = rows;
+  shape.columns = {.size = columns.size, .after = std::max<int64_t>(0, last - columns.size + 1)};
+  shape.width = g.channels * g.operand.bits;
+  shape.whole_columns = true;
+  shape.give_from = columns.kernel - 1 - columns.before, shape.give_stride = columns.stride;
+  return shape;
+}
+
+std::string add_column_walk(SvModule& module, const Walk& walk, const Geometry& g) {
+  const Axis &rows = walk.shape.rows, &columns = walk.shape.columns;
+  const int64_t banks = walk.places / columns.size;
+  const auto bank = [&](int64_t row) {
+    return std::to_string(row - floor_div(row, banks) * banks);
+  };
+  const auto count = [](int64_t value) { return std::to_string(value); };
+  add_controller(module, walk);
+  module.comment("Rows of the frame, and windows out of them");
+  SvBindings parameters{{"Width", count(walk.shape.width)},
+                        {"FrameWidth", count(columns.size)},
+                        {"KernelWidth", count(g.columns.kernel)},
+                        {"KernelHeight", count(rows.kernel)},
+                        {"Columns", count(columns.windows())},
+                        {"Rows", count(rows.windows())},
+                        {"Banks", count(banks)},
+                        {"FirstBank", bank(-rows.before)},
+                        {"RowBanks", bank(rows.stride)},
+                        {"FrameBanks", bank(rows.size - (rows.windows() - 1) * rows.stride)}};
+  if (walk.block_memory()) parameters.emplace_back("BlockRam", "1'b1");
+  if (rows.padded()) {
+    const auto [from, to] = inside_windows(rows);
+    parameters.insert(parameters.end(), {{"PadRows", "1'b1"}, {"RowFrom", from}, {"RowTo", to}});
+  }
+  if (g.columns.padded()) parameters.emplace_back("PadColumns", "1'b1");
+  if (g.padded()) {
+    std::vector<bool> padding;
+    for (int64_t channel = 0; channel < g.channels; ++channel) {
+      for (int b = 0; b < g.operand.bits; ++b) padding.push_back((g.pad_value >> b & 1) != 0);
+    }
+    parameters.emplace_back("Padding", SvModule::constant(padding));
+  }
+  module.wire("window", static_cast<int>(rows.kernel * g.columns.kernel * walk.shape.width));
+  module.instance("fst_window_lines", "u_lines", parameters,
+                  {{"clk_i", "clk_i"},
+                   {"rst_i", "rst_i"},
+                   {"write_i", "write"},
+                   {"write_data_i", "s_data_i"},
+                   {"issue_i", "issue"},
+                   {"column_i", "column"},
+                   {"row_i", "row"},
+                   {"row_ends_i", "row_ends"},
+                   {"frame_ends_i", "frame_ends"},
+                   {"window_o", "window"}});
+  return "window";
+}
+
+Cost column_walk_cost(const Walk& walk, const Geometry& g) {
+  Walk controller = walk;
+  controller.shape.width = 0;
+  Cost cost = walk_cost(controller);
+  const Axis& columns = walk.shape.columns;
+  const int64_t banks = walk.places / columns.size;
+  for (int64_t bank = 0; bank < banks; ++bank) cost += memory_cost(walk.shape.width, columns.size);
+  const auto column = static_cast<double>(walk.shape.rows.kernel * walk.shape.width);
+  const auto taps = static_cast<double>(g.columns.kernel);
+  cost.lut += column * static_cast<double>((banks + 2) / 4);
+  if (g.columns.padded()) cost.lut += column * taps;
+  cost.ff += (column + 1) * taps;
+  return cost;
 }
 
 Cost walk_cost(const Walk& walk) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "src/ir/hardware.h"
@@ -20,6 +21,10 @@ struct WalkShape {
   // step; else the kernel's positions before the next beat, and one given for each time around.
   bool channels_inside = true;
   int64_t width = 1;  // bits of a beat
+  // Each step reads its column of the kernel's lines at once, one beat a position; only some
+  // columns then give.
+  bool whole_columns = false;
+  int64_t give_from = 0, give_stride = 1;
   auto operator<=>(const WalkShape&) const = default;
 };
 
@@ -53,14 +58,24 @@ std::shared_ptr<const Walk> find_walk(const WalkShape& shape);
 // Blocks of a frame of so many images.
 std::vector<Block> repeated(const std::vector<Block>& frame, int64_t images);
 
+// The walk over the columns of whole windows: a step for every column of every row of windows, with
+// columns beside the frame at the end where the last windows reach there. Null where rows would
+// overlap, or the kernel is dilated.
+std::optional<WalkShape> columns_shape(const Geometry& g);
+
 // Ring and controller in `module`, which has the ports of a block and the wire `available`: gives
 // wires `issue`, `give`, `in_frame`, `first_tap` of a step, and the signal with the beat it reads,
 // as many registers later as the memory has.
 std::string add_walk(SvModule& module, const Walk& walk);
+// The same for a walk over whole columns: the signal with the window of the last columns, padding
+// included, window_latency() registers after the step.
+std::string add_column_walk(SvModule& module, const Walk& walk, const Geometry& g);
+int64_t window_latency(const Walk& walk);
 int64_t memory_latency(const Walk& walk);
 // The elements of a beat where `inside` is high, else the padding, with the bits of g.element.
 std::string add_padding(SvModule& module, const Geometry& g, int64_t lanes, const std::string& beat,
                         const std::string& inside);
 Cost walk_cost(const Walk& walk);
+Cost column_walk_cost(const Walk& walk, const Geometry& g);
 
 }  // namespace foldstream::window

@@ -37,8 +37,9 @@ PROOFS = [
     ("requantize in=u2[1,4] multiplier:s3[4] addend:s3[4] shift=2 lo=0 hi=1 pe=2", FREE_ISSUE, LEAKY_BEAT),
     ("eltwise in=u1[1,2] in=u1[1,2] function=add", FREE_ISSUE, LEAKY_HOLD),
     ("mvau in=u1[1,4] w:bipolar[4,2] groups=2 pe=1 simd=1", FREE_GIVE, LEAKY_CONTROL),
-    ("sliding_window in=u1[1,4,1] kernel=[2]", FREE_ISSUE, LEAKY_WALK),
-    ("sliding_window in=u1[1,2,2,1] kernel=[2,2] pad=[1,0,0,1]", FREE_ISSUE, LEAKY_WALK),
+    ("sliding_window in=u1[1,4,1] kernel=[2]", FREE_GIVE, LEAKY_WALK),
+    ("sliding_window in=u1[1,2,2,1] kernel=[2,2] pad=[1,0,0,1]", FREE_GIVE, LEAKY_WALK),
+    ("sliding_window in=u1[1,3,2,1] kernel=[2,2] pad=[0,1,0,0] simd=4", FREE_GIVE, LEAKY_WALK),
     ("vvau in=u1[1,3,1] kernel=[2] w:bipolar[1,2]", FREE_GIVE, LEAKY_WALK),
 ]
 

@@ -2,6 +2,7 @@
 #include "src/ir/op.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -104,62 +105,97 @@ void to_onnx(const Node& node, OnnxSink& sink) {
   sink.node("", "Reshape", {windows, indices(node.out[0].shape, "shape")}, {sink.output(0)});
 }
 
-WalkShape walk_shape(const Node& node, const Geometry& g, int64_t simd) {
-  const int64_t bits = node.in_type(0).bits;
-  return {g.rows, g.columns, g.channels / simd, groups(node, g), true, simd * bits};
-}
+// One beat a step, or whole windows: as many elements as a window has in a beat.
+struct Folding {
+  explicit Folding(const Node& node) : g(node) {
+    const int64_t group_channels = g.channels / groups(node, g), simd = node.integer("simd", 1);
+    const auto columns = window::columns_shape(g);
+    legal = divisors(group_channels);
+    const int64_t window = g.taps() * g.channels;
+    if (columns && group_channels == g.channels && g.padding_fits() && g.taps() > 1) {
+      legal.push_back(window);
+    }
+    if (std::find(legal.begin(), legal.end(), simd) == legal.end()) {
+      throw Error(fmt::format("{}: simd = {} of {} channels of a group", describe(node), simd,
+                              group_channels),
+                  fmt::format("legal values are {}", fmt::join(legal, ", ")));
+    }
+    whole = group_channels % simd != 0;
+    lanes_in = whole ? g.channels : simd, lanes_out = simd;
+    walk =
+        window::find_walk(whole ? *columns
+                                : WalkShape{g.rows, g.columns, g.channels / simd, groups(node, g),
+                                            true, simd * int64_t{g.operand.bits}});
+  }
+  int64_t latency() const {
+    return whole ? window::window_latency(*walk) : window::memory_latency(*walk);
+  }
+
+  Geometry g;
+  std::vector<int64_t> legal;
+  bool whole = false;
+  int64_t lanes_in = 1, lanes_out = 1;
+  std::shared_ptr<const window::Walk> walk;
+};
 
 std::vector<Fold> folds(const Node& node) {
-  const Geometry g(node);
-  return {{"simd", divisors(g.channels / groups(node, g))}};
+  Node plain = node;
+  plain.attr.erase("simd");
+  return {{"simd", Folding(plain).legal}};
 }
 
 Ports ports(const Node& node) {
-  const Geometry g(node);
-  const int64_t simd = folding(node, "simd", g.channels / groups(node, g), "channels of a group");
+  const Folding folding(node);
   const Type &in = node.in_type(0), &out = node.out[0];
-  return {.in = {{simd, in.bits, in.count() / simd}},
-          .out = {{simd, out.bits, out.count() / simd}}};
+  return {.in = {{folding.lanes_in, in.bits, in.count() / folding.lanes_in}},
+          .out = {{folding.lanes_out, out.bits, out.count() / folding.lanes_out}}};
 }
 
 Rhythm rhythm(const Node& node, Family) {
-  const Geometry g(node);
-  const auto walk = window::find_walk(walk_shape(node, g, ports(node).in[0].lanes));
-  Rhythm rhythm{.frame = window::repeated(walk->frame, g.images)};
-  rhythm.store = walk->store(g.images);
-  finish_rhythm(node, window::memory_latency(*walk), 1, rhythm);
+  const Folding folding(node);
+  Rhythm rhythm{.frame = window::repeated(folding.walk->frame, folding.g.images)};
+  rhythm.store = folding.walk->store(folding.g.images);
+  finish_rhythm(node, folding.latency(), 1, rhythm);
   return rhythm;
 }
 
 Cost cost(const Node& node, Family family) {
-  const Geometry g(node);
-  const Ports streams = ports(node);
-  const auto walk = window::find_walk(walk_shape(node, g, streams.in[0].lanes));
-  Cost cost = queue_cost(rhythm(node, family), streams.out[0].width());
-  cost += window::walk_cost(*walk);
-  if (g.padded()) cost.lut += static_cast<double>(streams.out[0].width());
+  const Folding folding(node);
+  const Stream out = ports(node).out[0];
+  Cost cost = queue_cost(rhythm(node, family), out.width());
+  if (folding.whole) {
+    cost += window::column_walk_cost(*folding.walk, folding.g);
+  } else {
+    cost += window::walk_cost(*folding.walk);
+    if (folding.g.padded()) cost.lut += static_cast<double>(out.width());
+  }
   return cost;
 }
 
 Hardware emit(const Node& node, Family family, const std::string& instance) {
-  const Geometry g(node);
+  const Folding folding(node);
+  const Geometry& g = folding.g;
   const Stream in = ports(node).in[0], out = ports(node).out[0];
   const Rhythm steps = rhythm(node, family);
-  const auto walk = window::find_walk(walk_shape(node, g, in.lanes));
   SvModule module(
       instance,
       fmt::format("Sliding window: {} x {} over {} x {} of {} channels, {} at once.", g.rows.kernel,
-                  g.columns.kernel, g.rows.size, g.columns.size, g.channels, in.lanes),
+                  g.columns.kernel, g.rows.size, g.columns.size, g.channels, out.lanes),
       fmt::format("Latency {}, {} steps a frame, ring of {}, queue of {}.", steps.depth,
-                  steps.steps(), walk->places * walk->unit, steps.queue));
+                  steps.steps(), folding.walk->places * folding.walk->unit, steps.queue));
   add_block_ports(module, in.width(), out.width());
-  std::string data = window::add_walk(module, *walk);
-  const std::string push = delayed_control(module, "issue", window::memory_latency(*walk));
-  if (g.padded()) {
-    data = window::add_padding(module, g, in.lanes, data,
-                               delayed_data(module, "in_frame", 1, window::memory_latency(*walk)));
+  std::string data;
+  if (folding.whole) {
+    data = window::add_column_walk(module, *folding.walk, g);
+  } else {
+    data = window::add_walk(module, *folding.walk);
+    if (g.padded()) {
+      data = window::add_padding(module, g, in.lanes, data,
+                                 delayed_data(module, "in_frame", 1, folding.latency()));
+    }
   }
-  add_output_queue(module, steps, out.width(), "issue", push, data);
+  const std::string push = delayed_control(module, "give", folding.latency());
+  add_output_queue(module, steps, out.width(), "give", push, data);
   Hardware hardware;
   add_top(module, hardware);
   return hardware;
