@@ -188,26 +188,48 @@ void lower_concat(Lowering& lowering, int axis) {
   std::vector<Traced> operands;
   if (!take_operands(lowering, operands)) return;
   Traced result;
-  result.scale.clear(), result.bias.clear(), result.lo.clear(), result.hi.clear();
+  int other = -1;  // an axis with vectors that the operands share
   for (const Traced& traced : operands) {
-    if (traced.axis >= 0 && traced.axis != axis) {
-      return lowering.keep("the scales of its operands vary along another axis",
-                           "quantize with one scale before they meet");
-    }
-    for (int64_t c = 0; c < traced.shape[axis]; ++c) {
-      result.scale.push_back(at(traced.scale, c)), result.bias.push_back(at(traced.bias, c));
-      result.lo.push_back(at(traced.lo, c)), result.hi.push_back(at(traced.hi, c));
-    }
+    if (traced.axis >= 0 && traced.axis != axis) other = traced.axis;
   }
-  result.axis = axis;
-  const auto one_for_all = [](const auto& values) {
-    return std::all_of(values.begin(), values.end(), [&](const auto& v) { return v == values[0]; });
-  };
-  if (one_for_all(result.scale) && one_for_all(result.bias)) {
-    result.scale.resize(1), result.bias.resize(1);
-    result.lo = {*std::min_element(result.lo.begin(), result.lo.end())};
-    result.hi = {*std::max_element(result.hi.begin(), result.hi.end())};
-    result.axis = -1;
+  if (other >= 0) {
+    const int64_t channels = operands[0].shape[other];
+    result.scale.resize(channels), result.bias.resize(channels);
+    result.lo.resize(channels), result.hi.resize(channels);
+    for (int64_t c = 0; c < channels; ++c) {
+      const Traced& first = operands[0];
+      result.scale[c] = at(first.scale, c), result.bias[c] = at(first.bias, c);
+      result.lo[c] = at(first.lo, c), result.hi[c] = at(first.hi, c);
+      for (const Traced& traced : operands) {
+        if (traced.axis == axis || at(traced.scale, c) != result.scale[c] ||
+            at(traced.bias, c) != result.bias[c]) {
+          return lowering.keep("the scales of its operands differ along another axis",
+                               "quantize with one scale before they meet");
+        }
+        result.lo[c] = std::min(result.lo[c], at(traced.lo, c));
+        result.hi[c] = std::max(result.hi[c], at(traced.hi, c));
+      }
+    }
+    result.axis = other;
+  } else {
+    result.scale.clear(), result.bias.clear(), result.lo.clear(), result.hi.clear();
+    for (const Traced& traced : operands) {
+      for (int64_t c = 0; c < traced.shape[axis]; ++c) {
+        result.scale.push_back(at(traced.scale, c)), result.bias.push_back(at(traced.bias, c));
+        result.lo.push_back(at(traced.lo, c)), result.hi.push_back(at(traced.hi, c));
+      }
+    }
+    result.axis = axis;
+    const auto one_for_all = [](const auto& values) {
+      return std::all_of(values.begin(), values.end(),
+                         [&](const auto& v) { return v == values[0]; });
+    };
+    if (one_for_all(result.scale) && one_for_all(result.bias)) {
+      result.scale.resize(1), result.bias.resize(1);
+      result.lo = {*std::min_element(result.lo.begin(), result.lo.end())};
+      result.hi = {*std::max_element(result.hi.begin(), result.hi.end())};
+      result.axis = -1;
+    }
   }
   const std::vector<int> order = common_order(operands);
   const int64_t dimension = std::find(order.begin(), order.end(), axis) - order.begin();

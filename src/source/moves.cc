@@ -112,7 +112,12 @@ void lower_upsample(Lowering& lowering, const std::vector<int64_t>& scale) {
     return lowering.keep("it repeats channels that have scales of their own",
                          "quantize with one scale before it");
   }
-  const std::vector<int> order = present_order(x);
+  // Whole vectors are repeated: the last dimension is one that isn't.
+  std::vector<int> order = present_order(x);
+  const auto once = [&](int axis) { return scale[axis] == 1; };
+  const auto last = std::find_if(order.rbegin(), order.rend(), once);
+  if (last == order.rend()) return lowering.keep("it repeats elements along every axis", "");
+  std::rotate(last.base() - 1, last.base(), order.end());
   set_moved(lowering, std::move(x), order, "upsample", {{"scale", by_dimension(scale, order)}});
 }
 

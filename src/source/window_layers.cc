@@ -61,7 +61,7 @@ std::vector<int> channels_last_order(size_t rank) {
   return order;
 }
 
-std::optional<int64_t> zero_code(Lowering& lowering, Traced& x) {
+std::optional<int64_t> zero_code(Lowering& lowering, Traced& x, bool centred) {
   const size_t entries = std::max(x.scale.size(), x.bias.size());
   std::vector<int64_t> doubled;
   for (size_t c = 0; c < entries; ++c) {
@@ -79,7 +79,8 @@ std::optional<int64_t> zero_code(Lowering& lowering, Traced& x) {
   }
   const bool whole =
       std::all_of(doubled.begin(), doubled.end(), [](int64_t twice) { return twice % 2 == 0; });
-  if (whole && all_are(doubled, doubled[0])) return doubled[0] / 2;
+  const bool may_stay = all_are(doubled, doubled[0]) && (!centred || doubled[0] == 0);
+  if (whole && may_stay) return doubled[0] / 2;
 
   const int64_t factor = whole ? 1 : 2;
   const std::vector<int> order = channels_last_order(x.shape.size());
@@ -189,6 +190,156 @@ void lower_convolution(Lowering& lowering, WindowShape window, int64_t groups) {
   lowering.set(0, std::move(result));
 }
 
+namespace {
+
+// A transposed convolution along one axis: output place o is y[j * stride + phase - begin] with
+// j = first ... last, and y there sums x[j - t] * w[phase + t * stride] for t < taps.
+struct Phases {
+  int64_t stride = 1, kernel = 1, taps = 1, first = 0, last = 0;
+  int64_t cut = 0;  // elements before the result begins
+
+  Phases(const WindowShape& window, size_t axis, int64_t size)
+      : stride(window.stride[axis]), kernel(window.kernel[axis]) {
+    taps = (kernel + stride - 1) / stride;
+    first = window.pad[axis] / stride;
+    last = (window.pad[axis] + size - 1) / stride;
+    cut = window.pad[axis] - first * stride;
+  }
+};
+
+}  // namespace
+
+void lower_transposed_convolution(Lowering& lowering, const WindowShape& window, int64_t groups) {
+  const Node& node = lowering.node();
+  if (lowering.in(0).is_constant() || !lowering.in(1).is_constant()) {
+    return lowering.keep("its weights are computed, or its operand is constant",
+                         "put constant weights into operand 1");
+  }
+  std::optional<Traced> x = lowering.affine(0);
+  const std::optional<Traced> w = lowering.weights(1);
+  if (!x || !w) {
+    return lowering.keep("its operand or its weights are not integers times a scale",
+                         "quantize both in front of this layer");
+  }
+  if (has_other_axis(*x, lowering)) return;
+  if (!all_are(window.dilation, 1) || w->axis > 1 || (w->axis == 0 && groups > 1)) {
+    return lowering.keep("it is dilated, or its weights have scales along several axes",
+                         "spread without dilation, with weights scaled by output channel");
+  }
+  if (!zero_code(lowering, *x, true)) {
+    return lowering.keep(std::string(kNoZero), std::string(kNoZeroRemedy));
+  }
+
+  // Rows (phase..., m) over columns (tap..., c); channels of other groups weigh nothing.
+  const Shape& shape = w->codes->type.shape;
+  const size_t axes = window.axes();
+  const int64_t channels = shape[0], group_rows = shape[1], rows = groups * group_rows;
+  const int64_t positions = window.positions();
+  std::vector<Phases> along;
+  Shape strides, taps, pad(2 * axes);
+  for (size_t d = 0; d < axes; ++d) {
+    const Phases phases(window, d, node.out[0].shape[d + 2]);
+    along.push_back(phases);
+    strides.push_back(phases.stride), taps.push_back(phases.taps);
+    pad[d] = phases.taps - 1 - phases.first;
+    pad[axes + d] = phases.last - (x->shape[d + 2] - 1);
+  }
+  for (size_t d = 0; d < 2 * axes; ++d) {
+    if (pad[d] >= 0 && pad[d] < taps[d % axes]) continue;
+    return lowering.keep("it cuts off more than the elements at its edges reach, or adds to it",
+                         "crop or pad the result instead");
+  }
+  const int64_t phases = element_count(strides), tap_count = element_count(taps);
+  WeightedSums sums;
+  sums.rows = phases * rows, sums.columns = tap_count * channels, sums.group_channels = channels;
+  sums.weights.assign(sums.rows * sums.columns, 0);
+  for (int64_t k = 0; k < tap_count; ++k) {
+    for (int64_t c = 0; c < channels; ++c) sums.channel.push_back(c);
+  }
+  for (int64_t position = 0; position < positions; ++position) {
+    int64_t phase = 0, tap = 0, rest = position;
+    for (size_t d = 0; d < axes; ++d) {
+      int64_t inner = 1;
+      for (size_t e = d + 1; e < axes; ++e) inner *= window.kernel[e];
+      const int64_t k = rest / inner;
+      rest %= inner;
+      phase = phase * along[d].stride + k % along[d].stride;
+      tap = tap * along[d].taps + along[d].taps - 1 - k / along[d].stride;
+    }
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t group = c / (channels / groups);
+      for (int64_t m = 0; m < group_rows; ++m) {
+        const int64_t row = phase * rows + group * group_rows + m;
+        sums.weights[row * sums.columns + tap * channels + c] =
+            w->codes->ints[(c * group_rows + m) * positions + position];
+      }
+    }
+  }
+  if (w->axis == 0) {
+    sums.column_scale.clear();
+    for (const int64_t c : sums.channel) sums.column_scale.push_back(at(w->scale, c));
+  } else {
+    sums.row_scale.clear();
+    for (int64_t r = 0; r < sums.rows; ++r) {
+      sums.row_scale.push_back(at(w->scale, r % rows % group_rows));
+    }
+  }
+  Traced by_phase;
+  if (const auto obstacle = describe_sums(*x, 0, sums, by_phase)) {
+    return lowering.keep(obstacle->first, obstacle->second);
+  }
+  Traced result = channels_last_result(node, {});
+  result.axis = kChannels;
+  result.scale.assign(by_phase.scale.begin(), by_phase.scale.begin() + rows);
+  result.bias = {0.0};
+  result.lo.assign(rows, 0), result.hi.assign(rows, 0);
+  for (int64_t r = 0; r < sums.rows; ++r) {
+    result.lo[r % rows] = std::min(result.lo[r % rows], by_phase.lo[r]);
+    result.hi[r % rows] = std::max(result.hi[r % rows], by_phase.hi[r]);
+  }
+
+  Graph& target = lowering.target();
+  Value q = lowering.ordered(*x, channels_last_order(x->shape.size()));
+  WindowShape inner{taps, Shape(axes, 1), Shape(axes, 1), pad};
+  if (tap_count > 1 || inner.padded()) {
+    q = {&target.add(require_op("sliding_window"), {q}, node.name + "_window",
+                     window_attributes(inner, true)),
+         0};
+  }
+  q = {&target.add(require_op("mvau"), {q}, node.name, {},
+                   {{"w", make_ints(Shape{sums.rows, sums.columns}, std::move(sums.weights))}}),
+       0};
+  // [N, j..., phase..., m] to [N, (j, phase)..., m], then what the padding leaves.
+  Shape apart{x->shape[0]}, joined{x->shape[0]};
+  std::vector<int64_t> perm{0}, begin{0}, end{x->shape[0]};
+  for (const Phases& phase : along) apart.push_back(phase.last - phase.first + 1);
+  apart.insert(apart.end(), strides.begin(), strides.end());
+  apart.push_back(rows);
+  for (size_t d = 0; d < axes; ++d) {
+    perm.push_back(static_cast<int64_t>(1 + d)), perm.push_back(static_cast<int64_t>(1 + axes + d));
+    joined.push_back(apart[1 + d] * strides[d]);
+    begin.push_back(along[d].cut), end.push_back(along[d].cut + node.out[0].shape[d + 2]);
+  }
+  perm.push_back(static_cast<int64_t>(1 + 2 * axes));
+  joined.push_back(rows), begin.push_back(0), end.push_back(rows);
+  const auto view = [&](const Shape& to, std::string_view what) {
+    q = {&target.add(require_op("reshape"), {q}, fmt::format("{}_{}", node.name, what),
+                     {{"shape", to}}),
+         0};
+  };
+  if (phases > 1) {
+    view(apart, "phases");
+    q = {&target.add(require_op("shuffle"), {q}, node.name + "_interleaved", {{"perm", perm}}), 0};
+    view(joined, "joined");
+  }
+  if (end != joined || !all_are(begin, 0)) {
+    q = {&target.add(require_op("crop"), {q}, node.name + "_cut", {{"begin", begin}, {"end", end}}),
+         0};
+  }
+  result.q = q;
+  lowering.set(0, std::move(result));
+}
+
 void lower_max_pool(Lowering& lowering, WindowShape window) {
   const Node& node = lowering.node();
   Traced result = lowering.in(0);
@@ -256,6 +407,53 @@ void lower_average_pool(Lowering& lowering, WindowShape window, bool counts_pad)
   result.lo = std::move(x->lo), result.hi = std::move(x->hi);
   for (int64_t& lo : result.lo) lo = positions * (pad ? std::min(lo, *pad) : lo);
   for (int64_t& hi : result.hi) hi = positions * (pad ? std::max(hi, *pad) : hi);
+  lowering.set(0, std::move(result));
+}
+
+void lower_reduction(Lowering& lowering, const std::vector<int64_t>& axes, bool mean) {
+  std::optional<Traced> x = lowering.affine(0);
+  if (!x || !x->is_integer()) {
+    return lowering.keep("a step before it that is not affine is not followed by a quantizer",
+                         "quantize the activation before it");
+  }
+  const auto rank = static_cast<int>(x->shape.size());
+  const auto reduced = [&](int axis) {
+    return std::find(axes.begin(), axes.end(), axis) != axes.end();
+  };
+  std::vector<int> order{0}, rest;
+  Shape kernel, dims = x->shape;
+  for (int axis = 1; axis < rank; ++axis) {
+    if (!reduced(axis)) {
+      rest.push_back(axis);
+      continue;
+    }
+    order.push_back(axis);
+    kernel.push_back(x->shape[axis]);
+    dims[axis] = 1;
+  }
+  if (rank < 3 || reduced(0) || rest.size() != 1 || kernel.size() > 2 ||
+      (x->axis >= 0 && x->axis != rest[0])) {
+    return lowering.keep("it reduces other axes than one or two of positions",
+                         "reduce over positions and leave batch and channels");
+  }
+  order.push_back(rest[0]);
+  const int64_t count = element_count(kernel);
+  const Node& node = lowering.node();
+  Traced result;
+  result.q = {&lowering.target().add(require_op("pool"), {lowering.ordered(*x, order)}, node.name,
+                                     {{"kernel", kernel}, {"function", std::string("sum")}}),
+              0};
+  result.layout = {dims, order};
+  if (x->axis >= 0) result.axis = node.out[0].shape.size() == dims.size() ? x->axis : 1;
+  result.scale = std::move(x->scale), result.bias = std::move(x->bias);
+  if (mean) {
+    for (double& scale : result.scale) scale /= static_cast<double>(count);
+  } else {
+    for (double& bias : result.bias) bias *= static_cast<double>(count);
+  }
+  result.lo = std::move(x->lo), result.hi = std::move(x->hi);
+  for (int64_t& lo : result.lo) lo *= count;
+  for (int64_t& hi : result.hi) hi *= count;
   lowering.set(0, std::move(result));
 }
 

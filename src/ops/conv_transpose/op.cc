@@ -8,7 +8,7 @@
 #include "src/ir/onnx_node.h"
 #include "src/source/channels_last.h"
 #include "src/source/import.h"
-#include "src/source/window.h"
+#include "src/source/window_layers.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -172,6 +172,11 @@ void to_onnx(const Node& node, OnnxSink& sink) {
   sink.node("", "ConvTranspose", {sink.input(0), sink.input(1)}, {sink.output(0)}, std::move(attr));
 }
 
+void lower(const Node& node, Lowering& lowering) {
+  const Transposed conv = transposed_of(node);
+  lower_transposed_convolution(lowering, conv.window, conv.groups);
+}
+
 }  // namespace
 
 extern const Op op_conv_transpose;
@@ -184,6 +189,7 @@ const Op op_conv_transpose{
     .import = import,
     .to_onnx = to_onnx,
     .infer = infer,
-    .eval = eval};
+    .eval = eval,
+    .lower = lower};
 
 }  // namespace foldstream

@@ -2,6 +2,7 @@
 #include "src/ir/op.h"
 
 #include "src/source/reduce.h"
+#include "src/source/window_layers.h"
 
 namespace foldstream {
 namespace {
@@ -22,6 +23,10 @@ std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
 
 void to_onnx(const Node& node, OnnxSink& sink) { reduction_to_onnx(node, sink, "ReduceMean"); }
 
+void lower(const Node& node, Lowering& lowering) {
+  lower_reduction(lowering, node.integers("axes", {}), true);
+}
+
 }  // namespace
 
 extern const Op op_reduce_mean;
@@ -31,6 +36,7 @@ const Op op_reduce_mean{.name = "reduce_mean",
                         .import = import,
                         .to_onnx = to_onnx,
                         .infer = infer_reduction,
-                        .eval = eval};
+                        .eval = eval,
+                        .lower = lower};
 
 }  // namespace foldstream

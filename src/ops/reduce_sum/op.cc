@@ -2,6 +2,7 @@
 #include "src/ir/op.h"
 
 #include "src/source/reduce.h"
+#include "src/source/window_layers.h"
 
 namespace foldstream {
 namespace {
@@ -20,6 +21,10 @@ std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
 
 void to_onnx(const Node& node, OnnxSink& sink) { reduction_to_onnx(node, sink, "ReduceSum"); }
 
+void lower(const Node& node, Lowering& lowering) {
+  lower_reduction(lowering, node.integers("axes", {}), false);
+}
+
 }  // namespace
 
 extern const Op op_reduce_sum;
@@ -29,6 +34,7 @@ const Op op_reduce_sum{.name = "reduce_sum",
                        .import = import,
                        .to_onnx = to_onnx,
                        .infer = infer_reduction,
-                       .eval = eval};
+                       .eval = eval,
+                       .lower = lower};
 
 }  // namespace foldstream
