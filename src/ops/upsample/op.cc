@@ -91,7 +91,7 @@ struct Plan {
     for (size_t level = 1; level < levels.size(); ++level) beats *= levels[level].count;
     return beats;
   }
-  bool block_memory() const { return held() > kLutQueueDepth; }
+  bool block_memory() const { return memory_cost(in.width(), held()).bram18 > 0; }
 };
 
 Plan plan(const Node& node) {
