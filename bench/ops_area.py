@@ -60,6 +60,10 @@ POINTS = [
     ("sliding_window in=u2[1,32,32,64] kernel=[3,3] pad=[1,1,1,1] simd=8", 1, None),
     ("sliding_window in=u4[1,112,112,64] kernel=[3,3] stride=[2,2] pad=[0,0,1,1] simd=8", 1, None),
     ("sliding_window in=u2[1,14,14,96] kernel=[3,3] pad=[1,1,1,1] simd=32", 1, None),
+    # The same in whole windows; depthwise layers.
+    ("sliding_window in=u8[1,32,32,3] kernel=[3,3] simd=27", 1, None),
+    ("vvau in=u4[1,112,112,64] kernel=[3,3] pad=[1,1,1,1] w:s4[64,9] t:ascending:s9[64,15] pe=8", 8, None),
+    ("vvau in=u4[1,14,14,512] kernel=[3,3] pad=[1,1,1,1] w:s4[512,9] t:ascending:s9[512,15] pe=8", 8, None),
     ("label_select in=s12[1,10]", 1, None),
     ("label_select in=s12[1,10] pe=10", 1, None),
 ]

@@ -99,33 +99,6 @@ module fst_window_walk #(
   end
   assign give_o = issue_o && gives;
 
-  if (GiveFrom == 0 && GiveStride == 1) begin : g_all_give
-    assign window_gives = 1'b1;
-  end else begin : g_some_give
-    localparam int unsigned PhaseWidth = GiveStride > 1 ? $clog2(GiveStride) : 1;
-    logic [PhaseWidth-1:0] phase;
-    logic                  begun;
-    logic [1:0]            unused_phase;
-
-    fst_window_count #(
-      .Count(GiveStride)
-    ) u_phase (
-      .clk_i,
-      .rst_i(rst_i || wrap_column),
-      .step_i(window_ends && begun),
-      .value_o(phase),
-      .last_o(unused_phase[0]),
-      .wrap_o(unused_phase[1])
-    );
-
-    if (GiveFrom == 0) begin : g_from_first
-      assign begun = 1'b1;
-    end else begin : g_from
-      assign begun = column >= ColumnWidth'(GiveFrom);
-    end
-    assign window_gives = begun && phase == '0;
-  end
-
   logic [BeatWidth-1:0]   beat;
   logic [TapWidth-1:0]    tap;
   logic [LineWidth-1:0]   line;
@@ -211,6 +184,33 @@ module fst_window_walk #(
     .last_o(unused_last[3]),
     .wrap_o(wrap_row)
   );
+
+  if (GiveFrom == 0 && GiveStride == 1) begin : g_all_give
+    assign window_gives = 1'b1;
+  end else begin : g_some_give
+    localparam int unsigned PhaseWidth = GiveStride > 1 ? $clog2(GiveStride) : 1;
+    logic [PhaseWidth-1:0] phase;
+    logic                  begun;
+    logic [1:0]            unused_phase;
+
+    fst_window_count #(
+      .Count(GiveStride)
+    ) u_phase (
+      .clk_i,
+      .rst_i(rst_i || wrap_column),
+      .step_i(window_ends && begun),
+      .value_o(phase),
+      .last_o(unused_phase[0]),
+      .wrap_o(unused_phase[1])
+    );
+
+    if (GiveFrom == 0) begin : g_from_first
+      assign begun = 1'b1;
+    end else begin : g_from
+      assign begun = column >= ColumnWidth'(GiveFrom);
+    end
+    assign window_gives = begun && phase == '0;
+  end
 
   // The place that is read: one adder, whose addend depends on the outermost loop that ends or goes on.
   logic [PlaceWidth-1:0] move, read_q, read_d;
