@@ -7,10 +7,12 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <tuple>
 
+#include "src/fold/min_sum.h"
 #include "src/ir/op.h"
 #include "src/passes/insert_stream_nodes.h"
 #include "src/sim/stream_graph.h"
@@ -20,7 +22,9 @@
 namespace foldstream {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+// No folding with these lanes; dearer than any there is, even on a part that lacks a resource.
+constexpr double kNever = std::numeric_limits<double>::infinity();
+constexpr double kDearest = 1e100;
 // Entries of the largest table that elimination may build.
 constexpr size_t kTableLimit = 4'000'000;
 // Between equals, less hardware in parallel; too small to weigh against any resource.
@@ -29,7 +33,7 @@ constexpr double kTieBreak = 1e-15;
 // One legal folding of one node.
 struct Choice {
   std::vector<std::pair<std::string, int64_t>> attrs;
-  std::vector<int64_t> lanes_in, lanes_out;  // by port
+  std::vector<int64_t> lanes;  // by port, inputs first
   int64_t steps = 0;
   double parallel = 1;
   Cost cost;
@@ -51,6 +55,26 @@ struct Fan {
   Joint::End end;
   int64_t branches;
   Type type;
+};
+
+// The lanes of a port: a function of one variable.
+struct PortLanes {
+  size_t variable = 0;
+  std::vector<int64_t> lanes;  // by value
+};
+
+// The variables that the lanes of a node's ports depend on, and where its choices lie among the
+// combinations of their values.
+struct Side {
+  std::vector<size_t> variables;
+  std::vector<PortLanes> ports;  // inputs first
+  std::vector<size_t> entry;     // by choice
+};
+
+// What stands between nodes, for every combination of values of one or two variables.
+struct PricedTerm {
+  std::vector<size_t> scope;
+  std::vector<Cost> costs;
 };
 
 class FoldSpace {
@@ -119,43 +143,47 @@ class FoldSpace {
     bool optimal = true;
   };
 
-  // The cheapest folding under `price` in which no node needs more than `cycles`.
+  // The cheapest folding under `price` in which no node needs more than `cycles`. The variables are
+  // the lanes of the streams: of a node's foldings with the same lanes only the cheapest counts.
   Solution solve(int64_t cycles, const Price& price) {
-    // What the neighbours see of a choice is its lanes: of those alike, only the cheapest counts.
-    std::vector<std::vector<size_t>> domain(nodes_.size());
-    std::vector<std::vector<double>> unary(nodes_.size());
+    price_joints();
+    std::vector<SumTerm> terms;
+    std::vector<std::vector<size_t>> picked;  // by node and entry of its term
     for (size_t i = 0; i < nodes_.size(); ++i) {
-      std::map<std::pair<std::vector<int64_t>, std::vector<int64_t>>, std::pair<double, size_t>>
-          best;
+      size_t entries = 1;
+      for (size_t v : sides_[i].variables) entries *= sizes_[v];
+      SumTerm term{sides_[i].variables, std::vector<double>(entries, kNever)};
+      std::vector<size_t> pick(entries, SIZE_MAX);
       for (size_t c = 0; c < choices_[i].size(); ++c) {
         const Choice& choice = choices_[i][c];
         if (choice.steps > cycles) continue;
-        const double worth = price.of(choice.cost) + kTieBreak * choice.parallel;
-        const auto [it, is_new] =
-            best.try_emplace({choice.lanes_in, choice.lanes_out}, std::pair{worth, c});
-        if (!is_new && worth < it->second.first) it->second = {worth, c};
+        const double worth =
+            std::min(price.of(choice.cost) + kTieBreak * choice.parallel, kDearest);
+        const size_t entry = sides_[i].entry[c];
+        if (worth < term.table[entry]) term.table[entry] = worth, pick[entry] = c;
       }
-      for (const auto& [lanes, entry] : best) {
-        domain[i].push_back(entry.second);
-        unary[i].push_back(entry.first);
-      }
+      terms.push_back(std::move(term));
+      picked.push_back(std::move(pick));
     }
-    for (const Fan& fan : fans_) {
-      const size_t i = fan.end.node;
-      for (size_t d = 0; d < domain[i].size(); ++d)
-        unary[i][d] += price.of(fan_cost(fan, choices_[i][domain[i][d]]));
+    for (const PricedTerm& priced : priced_) {
+      SumTerm term{priced.scope, {}};
+      for (const Cost& cost : priced.costs)
+        term.table.push_back(std::min(price.of(cost), kDearest));
+      terms.push_back(std::move(term));
     }
+    const Minimum minimum = minimise(sizes_, std::move(terms), kTableLimit);
     Solution solution;
-    const std::vector<size_t> picked = eliminate(domain, unary, price, solution.optimal);
+    solution.optimal = minimum.exact;
+    const auto entry_of = [&](const std::vector<size_t>& scope) {
+      size_t entry = 0;
+      for (size_t v : scope) entry = entry * sizes_[v] + minimum.value[v];
+      return entry;
+    };
     for (size_t i = 0; i < nodes_.size(); ++i) {
-      solution.choice.push_back(domain[i][picked[i]]);
-      solution.cost += choices_[i][solution.choice[i]].cost;
+      solution.choice.push_back(picked[i][entry_of(sides_[i].variables)]);
+      solution.cost += choices_[i].at(solution.choice[i]).cost;
     }
-    for (const Fan& fan : fans_)
-      solution.cost += fan_cost(fan, choices_[fan.end.node][solution.choice[fan.end.node]]);
-    for (const Joint& joint : joints_)
-      solution.cost += joint_cost(joint, choices_[joint.a.node][solution.choice[joint.a.node]],
-                                  choices_[joint.b.node][solution.choice[joint.b.node]]);
+    for (const PricedTerm& priced : priced_) solution.cost += priced.costs[entry_of(priced.scope)];
     return solution;
   }
 
@@ -221,20 +249,107 @@ class FoldSpace {
     least_[i] = std::min(least_[i], choice.steps);
     if (choice.steps > limit_) return;
     const Ports ports = node.op->ports(node);
-    for (const Stream& stream : ports.in) choice.lanes_in.push_back(stream.lanes);
-    for (const Stream& stream : ports.out) choice.lanes_out.push_back(stream.lanes);
+    for (const Stream& stream : ports.in) choice.lanes.push_back(stream.lanes);
+    for (const Stream& stream : ports.out) choice.lanes.push_back(stream.lanes);
     choice.cost = node_cost(node, family_);
     for (const auto& attr : attrs) choice.parallel *= static_cast<double>(attr.second);
     choice.attrs = std::move(attrs);
     choices_[i].push_back(std::move(choice));
   }
 
-  static int64_t lanes(const Joint::End& end, const Choice& choice) {
-    return end.is_output ? choice.lanes_out[end.port] : choice.lanes_in[end.port];
+  // Gives every port of every node a variable. Ports that always have the same lanes share one; so
+  // do all ports of a node with too many combinations.
+  void make_variables() {
+    sides_.resize(nodes_.size());
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      const std::vector<Choice>& choices = choices_[i];
+      const size_t ports = choices.empty() ? 0 : choices[0].lanes.size();
+      std::vector<std::vector<size_t>> groups;
+      for (size_t port = 0; port < ports; ++port) {
+        const auto like = std::find_if(groups.begin(), groups.end(), [&](const auto& group) {
+          return std::all_of(choices.begin(), choices.end(), [&](const Choice& choice) {
+            return choice.lanes[port] == choice.lanes[group[0]];
+          });
+        });
+        if (like == groups.end())
+          groups.push_back({port});
+        else
+          like->push_back(port);
+      }
+      if (!try_groups(i, groups)) {
+        std::vector<size_t> all(ports);
+        std::iota(all.begin(), all.end(), size_t{0});
+        FOLDSTREAM_CHECK(try_groups(i, {all}));
+      }
+    }
   }
 
-  Cost joint_cost(const Joint& joint, const Choice& a, const Choice& b) {
-    const int64_t from = lanes(joint.a, a), to = lanes(joint.b, b);
+  bool try_groups(size_t i, const std::vector<std::vector<size_t>>& groups) {
+    Side side;
+    side.ports.resize(choices_[i].empty() ? 0 : choices_[i][0].lanes.size());
+    side.entry.assign(choices_[i].size(), 0);
+    std::vector<size_t> sizes;
+    size_t entries = 1;
+    for (const std::vector<size_t>& group : groups) {
+      std::map<std::vector<int64_t>, size_t> values;
+      const auto lanes_of = [&](const Choice& choice) {
+        std::vector<int64_t> lanes;
+        for (size_t port : group) lanes.push_back(choice.lanes[port]);
+        return lanes;
+      };
+      for (const Choice& choice : choices_[i]) values.emplace(lanes_of(choice), 0);
+      size_t next = 0;
+      for (auto& [lanes, value] : values) value = next++;
+      entries *= values.size();
+      if (entries > kTableLimit && groups.size() > 1) return false;
+      for (size_t c = 0; c < choices_[i].size(); ++c)
+        side.entry[c] = side.entry[c] * values.size() + values.at(lanes_of(choices_[i][c]));
+      side.variables.push_back(sizes_.size() + sizes.size());
+      sizes.push_back(values.size());
+      for (size_t g = 0; g < group.size(); ++g) {
+        PortLanes& port = side.ports[group[g]];
+        port.variable = side.variables.back();
+        for (const auto& [lanes, value] : values) port.lanes.push_back(lanes[g]);
+      }
+    }
+    sizes_.insert(sizes_.end(), sizes.begin(), sizes.end());
+    sides_[i] = std::move(side);
+    return true;
+  }
+
+  const PortLanes& at(const Joint::End& end) const {
+    const size_t outputs_from = nodes_[end.node]->in.size();
+    return sides_[end.node].ports[end.is_output ? outputs_from + end.port : end.port];
+  }
+
+  // What converters and forks cost, for all lanes of their ends; once.
+  void price_joints() {
+    if (!sides_.empty()) return;
+    make_variables();
+    for (const Fan& fan : fans_) {
+      const PortLanes& end = at(fan.end);
+      PricedTerm term{{end.variable}, {}};
+      for (int64_t lanes : end.lanes) term.costs.push_back(fan_cost(fan, lanes));
+      priced_.push_back(std::move(term));
+    }
+    for (const Joint& joint : joints_) {
+      const PortLanes &a = at(joint.a), &b = at(joint.b);
+      if (a.variable == b.variable) {  // one node takes a value twice
+        PricedTerm term{{a.variable}, {}};
+        for (size_t v = 0; v < a.lanes.size(); ++v)
+          term.costs.push_back(joint_cost(joint, a.lanes[v], b.lanes[v]));
+        priced_.push_back(std::move(term));
+        continue;
+      }
+      PricedTerm term{{a.variable, b.variable}, {}};
+      for (int64_t from : a.lanes) {
+        for (int64_t to : b.lanes) term.costs.push_back(joint_cost(joint, from, to));
+      }
+      priced_.push_back(std::move(term));
+    }
+  }
+
+  Cost joint_cost(const Joint& joint, int64_t from, int64_t to) {
     if (from == to) return {};
     const auto [it, is_new] =
         converters_.try_emplace({joint.type.bits, joint.type.count(), from, to}, Cost{});
@@ -242,152 +357,11 @@ class FoldSpace {
     return it->second;
   }
 
-  Cost fan_cost(const Fan& fan, const Choice& choice) {
-    const int64_t width = lanes(fan.end, choice);
+  Cost fan_cost(const Fan& fan, int64_t lanes) {
     const auto [it, is_new] =
-        forks_.try_emplace({fan.type.bits, fan.type.count(), fan.branches, width}, Cost{});
-    if (is_new) it->second = fork_cost(fan.type, fan.branches, width, family_);
+        forks_.try_emplace({fan.type.bits, fan.type.count(), fan.branches, lanes}, Cost{});
+    if (is_new) it->second = fork_cost(fan.type, fan.branches, lanes, family_);
     return it->second;
-  }
-
-  // A function of some nodes' choices; the last node of `scope` runs fastest in `table`.
-  struct Factor {
-    std::vector<size_t> scope;
-    std::vector<double> table;
-  };
-
-  // Minimises the sum of all unary and joint prices exactly: one node after the other is replaced
-  // by a table of the best it can do for each choice of its neighbours.
-  std::vector<size_t> eliminate(const std::vector<std::vector<size_t>>& domain,
-                                std::vector<std::vector<double>> unary, const Price& price,
-                                bool& optimal) {
-    const size_t count = nodes_.size();
-    std::vector<size_t> size(count);
-    for (size_t i = 0; i < count; ++i) size[i] = domain[i].size();
-    std::vector<Factor> factors;
-    for (size_t i = 0; i < count; ++i) factors.push_back({{i}, unary[i]});
-    for (const Joint& joint : joints_) {
-      const size_t a = joint.a.node, b = joint.b.node;
-      if (a == b) {  // one node takes a value twice
-        for (size_t i = 0; i < size[a]; ++i) {
-          const Choice& choice = choices_[a][domain[a][i]];
-          factors[a].table[i] += price.of(joint_cost(joint, choice, choice));
-        }
-        continue;
-      }
-      Factor factor{{a, b}, std::vector<double>(size[a] * size[b])};
-      for (size_t i = 0; i < size[a]; ++i) {
-        for (size_t j = 0; j < size[b]; ++j)
-          factor.table[i * size[b] + j] =
-              price.of(joint_cost(joint, choices_[a][domain[a][i]], choices_[b][domain[b][j]]));
-      }
-      factors.push_back(std::move(factor));
-    }
-
-    struct Step {
-      size_t node;
-      Factor best;  // over the neighbours: which value of the node is best
-    };
-    std::vector<Step> steps;
-    std::vector<char> gone(count, 0);
-    for (size_t round = 0; round < count; ++round) {
-      // The node with the smallest table next.
-      size_t node = count;
-      size_t smallest = SIZE_MAX;
-      std::vector<size_t> around;
-      for (size_t i = 0; i < count; ++i) {
-        if (gone[i]) continue;
-        std::set<size_t> others;
-        for (const Factor& factor : factors) {
-          if (std::find(factor.scope.begin(), factor.scope.end(), i) == factor.scope.end())
-            continue;
-          others.insert(factor.scope.begin(), factor.scope.end());
-        }
-        others.erase(i);
-        size_t entries = 1;
-        for (size_t other : others) {
-          entries = entries > kTableLimit ? entries : entries * size[other];
-        }
-        if (entries < smallest) {
-          smallest = entries;
-          node = i;
-          around.assign(others.begin(), others.end());
-        }
-      }
-      gone[node] = 1;
-      std::vector<Factor> mine;
-      std::erase_if(factors, [&](Factor& factor) {
-        if (std::find(factor.scope.begin(), factor.scope.end(), node) == factor.scope.end())
-          return false;
-        mine.push_back(std::move(factor));
-        return true;
-      });
-      if (smallest > kTableLimit) {
-        // Too entangled: fix this node to what is cheapest by itself.
-        optimal = false;
-        const size_t value = static_cast<size_t>(
-            std::min_element(unary[node].begin(), unary[node].end()) - unary[node].begin());
-        for (Factor& factor : mine) {
-          if (factor.scope.size() > 1) factors.push_back(restrict(factor, node, value, size));
-        }
-        steps.push_back({node, {{}, {static_cast<double>(value)}}});
-        continue;
-      }
-      Factor rest{around, std::vector<double>(smallest, kInfinity)};
-      Factor best{around, std::vector<double>(smallest, 0)};
-      std::vector<size_t> value(count, 0);
-      for (size_t entry = 0; entry < smallest; ++entry) {
-        size_t left = entry;
-        for (size_t k = around.size(); k-- > 0;) {
-          value[around[k]] = left % size[around[k]];
-          left /= size[around[k]];
-        }
-        for (size_t v = 0; v < size[node]; ++v) {
-          value[node] = v;
-          double sum = 0;
-          for (const Factor& factor : mine) sum += lookup(factor, value, size);
-          if (sum < rest.table[entry]) {
-            rest.table[entry] = sum;
-            best.table[entry] = static_cast<double>(v);
-          }
-        }
-      }
-      if (!around.empty()) factors.push_back(std::move(rest));
-      steps.push_back({node, std::move(best)});
-    }
-    std::vector<size_t> value(count, 0);
-    for (auto step = steps.rbegin(); step != steps.rend(); ++step)
-      value[step->node] = static_cast<size_t>(lookup(step->best, value, size));
-    return value;
-  }
-
-  static double lookup(const Factor& factor, const std::vector<size_t>& value,
-                       const std::vector<size_t>& size) {
-    size_t entry = 0;
-    for (size_t node : factor.scope) entry = entry * size[node] + value[node];
-    return factor.table[entry];
-  }
-
-  static Factor restrict(const Factor& factor, size_t node, size_t fixed,
-                         const std::vector<size_t>& size) {
-    Factor result;
-    size_t entries = 1;
-    for (size_t other : factor.scope) {
-      if (other == node) continue;
-      result.scope.push_back(other);
-      entries *= size[other];
-    }
-    std::vector<size_t> value(size.size(), 0);
-    value[node] = fixed;
-    for (size_t entry = 0; entry < entries; ++entry) {
-      size_t left = entry;
-      for (size_t k = result.scope.size(); k-- > 0;) {
-        value[result.scope[k]] = left % size[result.scope[k]];
-        left /= size[result.scope[k]];
-      }
-      result.table.push_back(lookup(factor, value, size));
-    }
-    return result;
   }
 
   Family family_;
@@ -397,6 +371,9 @@ class FoldSpace {
   std::vector<int64_t> least_;                // cycles of its fastest folding, by node
   std::vector<Joint> joints_;
   std::vector<Fan> fans_;
+  std::vector<size_t> sizes_;       // of the variables
+  std::vector<Side> sides_;         // by node
+  std::vector<PricedTerm> priced_;  // of fans and joints
   std::map<std::tuple<int, int64_t, int64_t, int64_t>, Cost> converters_, forks_;
 };
 

@@ -69,18 +69,22 @@ arith::DotSpec dot_spec(const Node& node, const Folding& folding, Family family,
 bool registers_sums(int64_t columns, const Type& in) { return columns * in.bits > 32; }
 
 // The whole matrix in logic.
-arith::ConstantMatrixSpec matrix_spec(const Node& node, const Shape& shape, Family family) {
+arith::ConstantMatrixSpec matrix_spec(const Node& node, Family family) {
+  const Tensor& w = *node.tensor("w");
+  const int64_t rows = w.type.shape[0], columns = w.type.shape[1];
+  std::optional<Thresholds> thresholds;
+  if (node.tensor("t") != nullptr) thresholds.emplace(node, rows);
   arith::ConstantMatrixSpec spec;
-  spec.activation = arith::activation_type(shape.in);
+  spec.activation = arith::activation_type(node.in_type(0));
   spec.family = arith::family_of(family);
-  spec.register_sums = shape.thresholds && registers_sums(shape.columns, shape.in);
-  for (int64_t row = 0; row < shape.rows; ++row) {
-    const auto first = node.tensor("w")->ints.begin() + row * shape.columns;
-    spec.weights.emplace_back(first, first + shape.columns);
-    if (!shape.thresholds) continue;
-    const int64_t* t = shape.thresholds->row(row);
-    spec.thresholds.emplace_back(t, t + shape.thresholds->levels());
-    spec.inverted.push_back(shape.thresholds->flipped(row));
+  spec.register_sums = thresholds && registers_sums(columns, node.in_type(0));
+  for (int64_t row = 0; row < rows; ++row) {
+    const auto first = w.ints.begin() + row * columns;
+    spec.weights.emplace_back(first, first + columns);
+    if (!thresholds) continue;
+    const int64_t* t = thresholds->row(row);
+    spec.thresholds.emplace_back(t, t + thresholds->levels());
+    spec.inverted.push_back(thresholds->flipped(row));
   }
   return spec;
 }
@@ -231,7 +235,7 @@ class Emitter {
     add_beat_issue(module_);
     module_.comment("The whole matrix");
     const std::string vector = delayed_data(module_, "s_data_i", width, 1);
-    arith::ConstantMatrixSpec spec = matrix_spec(node_, shape_, family_);
+    arith::ConstantMatrixSpec spec = matrix_spec(node_, family_);
     spec.name = instance_ + "_matrix";
     const int64_t registers = sum_registers(folding_.simd, shape_.in, shape_.w->type);
     const arith::ConstantMatrix matrix =
@@ -537,52 +541,74 @@ arith::Cost remembered(const Key& key, const Make& make) {
   return found != known.end() ? found->second : known.emplace(key, make()).first->second;
 }
 
+// A long sum costs what a shorter one does for each of its lanes.
+constexpr int kPricedLanes = 256;
+
 arith::Cost dot_cost(arith::DotSpec spec, double rows) {
   spec.rows = 1;
+  if (spec.lanes > kPricedLanes) {
+    rows *= static_cast<double>(spec.lanes) / kPricedLanes;
+    spec.lanes = kPricedLanes;
+  }
   spec.levels_per_register = 2;
   return rows * remembered(std::tuple(spec.lanes, spec.weight.coding, spec.weight.bits,
                                       spec.activation.coding, spec.activation.bits, spec.family),
                            [&] { return arith::Dot(spec).module().cost; });
 }
 
-// A matrix or an embedded product depends on all its weights: some rows stand for the others.
+// A matrix or an embedded product depends on all its weights: some rows stand for the others, and
+// of very long rows their first columns.
 constexpr int64_t kSampledProducts = 2048;
-constexpr int64_t kSmallLayer = 65536;  // products of a layer that is worth a larger sample
+constexpr int64_t kSmallLayer = 65536;  // products of a matrix that is worth a larger sample
 constexpr int64_t kSmallSampledProducts = 16384;
 constexpr size_t kSampledWeights = 16384;
 
 arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family) {
-  const int64_t products = folding.simd * node.in_type(0).bits * folding.column_folds;
-  const int64_t limit = products * folding.row_folds * folding.pe <= kSmallLayer
+  const bool unfolded = form(node, folding, family) == Form::unfolded;
+  const int64_t bits = node.in_type(0).bits, words = folding.row_folds * folding.column_folds;
+  const int64_t limit = unfolded && folding.pe * folding.simd * bits <= kSmallLayer
                             ? kSmallSampledProducts
                             : kSampledProducts;
   Folding sampled = folding;
-  sampled.pe = std::clamp<int64_t>(limit / (products * folding.row_folds), 1, folding.pe);
-  std::vector<int64_t> rows;
-  for (int64_t fold = 0; fold < folding.row_folds; ++fold) {
-    for (int64_t r = 0; r < sampled.pe; ++r) rows.push_back(fold * folding.pe + r);
-  }
+  sampled.pe = std::clamp<int64_t>(limit / (folding.simd * bits * words), 1, folding.pe);
+  sampled.simd = std::clamp<int64_t>(limit / (bits * words), 1, folding.simd);
   Node sample;
   sample.op = node.op, sample.in = node.in, sample.attr = node.attr, sample.name = node.name;
-  std::vector<int64_t> key{sampled.pe, folding.simd, node.in_type(0).bits,
-                           node.in_type(0).is_signed, static_cast<int64_t>(family)};
+  std::vector<int64_t> key{sampled.pe,
+                           sampled.simd,
+                           words,
+                           bits,
+                           node.in_type(0).is_signed,
+                           static_cast<int64_t>(family)};
   for (const auto& [name, tensor] : node.data) {
     Tensor& part = sample.data[name] = {tensor.type, {}, {}};
-    const int64_t width = tensor.count() / tensor.type.shape[0];
     if (tensor.type.shape[0] == 1) {
       part.ints = tensor.ints;
     } else {
-      part.type.shape[0] = static_cast<int64_t>(rows.size());
-      for (const int64_t row : rows) {
-        const auto first = tensor.ints.begin() + row * width;
-        part.ints.insert(part.ints.end(), first, first + width);
+      // Of a row of weights the first columns of each fold.
+      const int64_t width = tensor.count() / tensor.type.shape[0];
+      const int64_t folds = name == "w" ? folding.column_folds : 1;
+      const int64_t kept = name == "w" ? sampled.simd : width;
+      part.type.shape[0] = folding.row_folds * sampled.pe;
+      if (name == "w") part.type.shape[1] = folds * kept;
+      for (int64_t row = 0; row < folding.row_folds * sampled.pe; ++row) {
+        const auto first =
+            tensor.ints.begin() + (row / sampled.pe * folding.pe + row % sampled.pe) * width;
+        for (int64_t fold = 0; fold < folds; ++fold) {
+          const auto begin = first + fold * (width / folds);
+          part.ints.insert(part.ints.end(), begin, begin + kept);
+        }
       }
+    }
+    // Sums of fewer columns are compared with as much less, so that rows don't become constant.
+    if (name == "t") {
+      for (int64_t& value : part.ints) value = value * sampled.simd / folding.simd;
     }
     key.insert(key.end(), part.ints.begin(), part.ints.end());
   }
   const arith::Cost cost = remembered(key, [&] {
-    if (form(node, folding, family) == Form::unfolded) {
-      arith::ConstantMatrixSpec spec = matrix_spec(sample, Shape(sample), family);
+    if (unfolded) {
+      arith::ConstantMatrixSpec spec = matrix_spec(sample, family);
       spec.levels_per_register = 3;
       return arith::constant_matrix(spec).module.cost;
     }
@@ -590,7 +616,8 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
     spec.levels_per_register = 2;
     return arith::dot_embedded(spec).module.cost;
   });
-  return static_cast<double>(folding.pe) / static_cast<double>(sampled.pe) * cost;
+  return static_cast<double>(folding.pe * folding.simd) /
+         static_cast<double>(sampled.pe * sampled.simd) * cost;
 }
 
 }  // namespace
