@@ -56,7 +56,6 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
   const StreamGraph streams = stream_graph(core, part.family);
   SimOptions one, steady;
   one.frames = 1;
-  one.record = true;
   steady.frames = kFrames;
   const SimResult first = simulate(streams, one), run = simulate(streams, steady);
   if (run.deadlock)
@@ -78,7 +77,7 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
   for (size_t b = 0; b < streams.blocks.size(); ++b) {
     const StreamBlock& block = streams.blocks[b];
     if (block.kind == StreamBlock::Kind::source) {
-      done[b] = first.taken[block.out[0]].front();
+      done[b] = first.first_taken[block.out[0]];
       continue;
     }
     int64_t before = 0;
@@ -108,7 +107,7 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
     row.cycles = block.rhythm.steps();
     row.depth = block.rhythm.depth;
     row.queue = block.rhythm.queue;
-    for (size_t link : block.out) done[b] = std::max(done[b], first.visible[link].back());
+    for (size_t link : block.out) done[b] = std::max(done[b], first.last_visible[link]);
     row.latency = done[b] - before;
     row.activity = run.blocks[b];
     row.cost = node_cost(node, part.family);

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <deque>
 #include <map>
 
 #include "src/util/error.h"
@@ -14,18 +16,65 @@ namespace {
 // A pattern that has no chance for this long is taken to have none at all.
 constexpr int64_t kPatience = 1'000'000;
 
-// The last Q beats of a stream. Slot m % Q holds when beat m becomes visible and, once it is taken,
-// when that was: beat m + Q, which needs to know, is the one that overwrites it. The steps of a
-// block with a store look further ahead than they take: `needed` beats so far, `popped` of them
-// freed.
+// The last beats of a stream. Slot m holds when beat m becomes visible and, once it is taken, when
+// that was, as long as beat m + Q may still ask. The steps of a block with a store look further
+// ahead than they take: `needed` beats so far, `popped` of them freed.
 struct Ring {
-  std::vector<int64_t> time;
+  std::vector<int64_t> time;  // a power of two, at least Q
+  int64_t mask = 0, queue = 1;
   int64_t pushed = 0, needed = 0, popped = 0;
+  bool ready = false;        // every beat pushed is visible before its consumer can look for it
+  bool from_source = false;  // the first beat taken begins a frame
+  int64_t waited = 0;        // cycles its producer was blocked for its sake
+  int64_t first_taken = -1, last_visible = -1;
 
+  void resize(int64_t beats) {
+    queue = beats;
+    time.resize(std::bit_ceil(static_cast<size_t>(beats)));
+    mask = static_cast<int64_t>(time.size()) - 1;
+  }
   bool has(int64_t more) const { return pushed - needed >= more; }
-  bool full() const { return pushed - popped == static_cast<int64_t>(time.size()); }
-  int64_t& slot(int64_t beat) { return time[static_cast<size_t>(beat) % time.size()]; }
-  int64_t slot(int64_t beat) const { return time[static_cast<size_t>(beat) % time.size()]; }
+  bool full() const { return pushed - popped == queue; }
+  int64_t& slot(int64_t beat) { return time[static_cast<size_t>(beat & mask)]; }
+  int64_t slot(int64_t beat) const { return time[static_cast<size_t>(beat & mask)]; }
+};
+
+// How many places a queue would have to have for its producer never to notice that it has an end.
+class Audit {
+ public:
+  void issued(int64_t cycle) { issued_.push_back(cycle); }
+  void popped(int64_t cycle) { popped_.push_back(cycle); }
+  // Counts all beats whose successors in time are known; the others wait, or count as kept for
+  // ever.
+  void count(bool last) {
+    size_t done = 0;
+    for (; done < issued_.size(); ++done) {
+      while (before_ < popped_.size() && popped_[before_] < issued_[done]) ++before_;
+      const auto kept = static_cast<int64_t>(base_ + done + 1 - before_ - popped_base_);
+      if (!last && before_ == popped_.size() && kept > 1) break;
+      most_ = std::max(most_, kept);
+    }
+    issued_.erase(issued_.begin(), issued_.begin() + static_cast<std::ptrdiff_t>(done));
+    popped_.erase(popped_.begin(), popped_.begin() + static_cast<std::ptrdiff_t>(before_));
+    base_ += done, popped_base_ += before_, before_ = 0;
+  }
+  int64_t most() const { return most_; }
+
+ private:
+  std::vector<int64_t> issued_, popped_;
+  size_t base_ = 0, popped_base_ = 0, before_ = 0;
+  int64_t most_ = 1;
+};
+
+// One phase of a block with its rings looked up.
+struct Moves {
+  struct In {
+    size_t link;
+    int64_t needs, frees;
+  };
+  int64_t steps = 0;
+  std::vector<In> in;
+  std::vector<size_t> out;
 };
 
 // Where a block stands in its frame, and when it last issued.
@@ -43,12 +92,21 @@ class Model {
     states_.resize(graph.blocks.size());
     rings_.resize(graph.links.size());
     ordinal_.resize(graph.blocks.size());
-    for (size_t i = 0; i < graph.links.size(); ++i) {
-      FOLDSTREAM_CHECK(graph.links[i].queue >= 1);
-      rings_[i].time.resize(static_cast<size_t>(graph.links[i].queue));
-    }
+    frame_in_.resize(graph.sources.size());
+    frame_out_.resize(graph.sinks.size());
     for (size_t i = 0; i < graph.sources.size(); ++i) ordinal_[graph.sources[i]] = i;
     for (size_t i = 0; i < graph.sinks.size(); ++i) ordinal_[graph.sinks[i]] = i;
+    // A source that always offers never keeps anyone waiting.
+    const bool always = !options.offer && !options.record;
+    for (size_t i = 0; i < graph.links.size(); ++i) {
+      FOLDSTREAM_CHECK(graph.links[i].queue >= 1);
+      rings_[i].from_source = graph.blocks[graph.links[i].from].kind == StreamBlock::Kind::source;
+      rings_[i].ready = rings_[i].from_source && always;
+      if (!rings_[i].ready) rings_[i].resize(graph.links[i].queue);
+    }
+    for (const StreamBlock& block : graph.blocks) moves_.push_back(moves_of(block));
+    for (size_t link : options.audit) audits_[link] = {};
+    watches_ = options.record || !audits_.empty();
     if (options.record) {
       result_.visible.resize(graph.links.size());
       result_.taken.resize(graph.links.size());
@@ -60,6 +118,7 @@ class Model {
     for (int64_t frame = 0; frame < options_.frames; ++frame) {
       offered_frames_ = frame + 1;
       settle();
+      for (auto& [link, audit] : audits_) audit.count(false);
       if (!finished(frame)) {
         result_.deadlock = explain();
         break;
@@ -71,8 +130,17 @@ class Model {
       }
     }
     // A block that gives before it takes has begun frames that were never offered.
-    result_.frame_in.resize(static_cast<size_t>(result_.frames));
-    result_.frame_out.resize(static_cast<size_t>(result_.frames));
+    const auto combined = [&](const std::vector<std::vector<int64_t>>& all, bool first) {
+      std::vector<int64_t> times(static_cast<size_t>(result_.frames), first ? INT64_MAX : 0);
+      for (const std::vector<int64_t>& one : all) {
+        for (size_t frame = 0; frame < std::min(times.size(), one.size()); ++frame)
+          times[frame] =
+              first ? std::min(times[frame], one[frame]) : std::max(times[frame], one[frame]);
+      }
+      return times;
+    };
+    result_.frame_in = combined(frame_in_, true);
+    result_.frame_out = combined(frame_out_, false);
     if (result_.frames > 0) {
       result_.cycles = *std::max_element(result_.frame_out.begin(), result_.frame_out.end()) + 1;
       result_.latency_cycles = result_.frame_out[0] - result_.frame_in[0];
@@ -84,49 +152,85 @@ class Model {
     if (result_.blocks.empty()) {
       for (const State& state : states_) result_.blocks.push_back(state.activity);
     }
+    for (auto& [link, audit] : audits_) {
+      audit.count(true);
+      result_.queue_needed[link] = audit.most();
+    }
+    for (const Ring& ring : rings_) {
+      result_.first_taken.push_back(ring.first_taken);
+      result_.last_visible.push_back(ring.last_visible);
+      result_.waited.push_back(ring.waited);
+    }
     return std::move(result_);
   }
 
  private:
+  static std::vector<std::vector<Moves>> moves_of(const StreamBlock& block) {
+    std::vector<std::vector<Moves>> program;
+    for (const Block& outer : block.rhythm.frame) {
+      std::vector<Moves>& phases = program.emplace_back();
+      for (const Phase& phase : outer.phases) {
+        Moves& moves = phases.emplace_back();
+        moves.steps = phase.steps;
+        for (size_t port = 0; port < block.in.size(); ++port) {
+          const int64_t needs = block.needs(phase, port), frees = block.frees(phase, port);
+          if (needs > 0 || frees > 0) moves.in.push_back({block.in[port], needs, frees});
+        }
+        for (size_t port = 0; port < block.out.size(); ++port) {
+          if (phase.give >> port & 1) moves.out.push_back(block.out[port]);
+        }
+      }
+    }
+    return program;
+  }
+
   // Lets every block go as far as the beats of the frames offered so far allow. The times that come
   // out don't depend on the order, which only has to visit each block again after a neighbour
   // moved.
   void settle() {
-    std::vector<char> dirty(graph_.blocks.size(), 1);
-    for (bool moved = true; moved;) {
-      moved = false;
-      for (size_t i = 0; i < graph_.blocks.size(); ++i) {
-        if (!dirty[i]) continue;
-        dirty[i] = 0;
-        if (!advance(i)) continue;
-        moved = true;
-        for (size_t link : graph_.blocks[i].in) dirty[graph_.links[link].from] = 1;
-        for (size_t link : graph_.blocks[i].out) dirty[graph_.links[link].to] = 1;
-      }
+    std::deque<size_t> todo;
+    std::vector<char> waits(graph_.blocks.size(), 1);
+    for (size_t i = 0; i < graph_.blocks.size(); ++i) todo.push_back(i);
+    const auto again = [&](size_t i) {
+      if (waits[i]) return;
+      waits[i] = 1;
+      todo.push_back(i);
+    };
+    while (!todo.empty()) {
+      const size_t i = todo.front();
+      todo.pop_front();
+      waits[i] = 0;
+      if (!advance(i)) continue;
+      for (size_t link : graph_.blocks[i].in) again(graph_.links[link].from);
+      for (size_t link : graph_.blocks[i].out) again(graph_.links[link].to);
     }
   }
 
   bool advance(size_t index) {
     const StreamBlock& block = graph_.blocks[index];
     State& state = states_[index];
+    const bool is_source = block.kind == StreamBlock::Kind::source;
+    if (is_source && rings_[block.out[0]].ready) {
+      const int64_t frames = offered_frames_ - state.frame;
+      state.frame += frames;
+      rings_[block.out[0]].pushed += frames * graph_.links[block.out[0]].stream.beats;
+      return frames > 0;
+    }
     bool moved = false;
-    while (block.kind != StreamBlock::Kind::source || state.frame < offered_frames_) {
-      const Block& outer = block.rhythm.frame[state.block];
-      const Phase& phase = outer.phases[state.phase];
-      if (phase.steps > 0) {
+    while (!is_source || state.frame < offered_frames_) {
+      const Moves& moves = moves_[index][state.block][state.phase];
+      const int64_t before = state.step;
+      if (moves.in.empty() && moves.out.empty()) {
         // A block that neither takes nor gives in a whole frame would never stop.
-        int64_t steps = 1;
-        if (phase.take == 0 && phase.give == 0 && phase.acquire == 0 && phase.release == 0) {
-          steps = phase.steps - state.step;
-          state.last += steps;
-        } else if (!issue(index, phase)) {
-          return moved;
-        }
-        state.activity.busy += steps;
-        state.step += steps;
-        moved = true;
+        state.last += moves.steps - state.step;
+        state.step = moves.steps;
+      } else {
+        issue(index, moves);
       }
-      if (state.step == phase.steps) next_phase(block.rhythm, state);
+      state.activity.busy += state.step - before;
+      moved = moved || state.step > before;
+      if (state.step < moves.steps) return moved;
+      next_phase(block.rhythm, state);
     }
     return moved;
   }
@@ -142,44 +246,53 @@ class Model {
     ++state.frame;
   }
 
-  bool issue(size_t index, const Phase& phase) {
+  // As many steps of the phase as can issue.
+  void issue(size_t index, const Moves& moves) {
     const StreamBlock& block = graph_.blocks[index];
     State& state = states_[index];
-    const int64_t earliest = state.last + 1;
-    int64_t fed = earliest;
-    for (size_t port = 0; port < block.in.size(); ++port) {
-      const int64_t needs = block.needs(phase, port);
-      if (needs == 0) continue;
-      const Ring& ring = rings_[block.in[port]];
-      if (!ring.has(needs)) return false;
-      fed = std::max(fed, ring.slot(ring.needed + needs - 1));
+    const bool stalls = (block.kind == StreamBlock::Kind::source && options_.offer) ||
+                        (block.kind == StreamBlock::Kind::sink && options_.accept);
+    for (; state.step < moves.steps; ++state.step) {
+      const int64_t earliest = state.last + 1;
+      int64_t fed = earliest;
+      for (const Moves::In& in : moves.in) {
+        const Ring& ring = rings_[in.link];
+        if (!ring.has(in.needs)) return;
+        if (in.needs > 0 && !ring.ready) fed = std::max(fed, ring.slot(ring.needed + in.needs - 1));
+      }
+      int64_t cycle = fed;
+      Ring* behind = nullptr;
+      for (size_t link : moves.out) {
+        Ring& ring = rings_[link];
+        if (ring.full()) return;
+        if (ring.pushed < ring.queue) continue;
+        const int64_t free = ring.slot(ring.pushed - ring.queue) + 1;
+        if (free > cycle) cycle = free, behind = &ring;
+      }
+      if (stalls) {
+        const bool source = block.kind == StreamBlock::Kind::source;
+        cycle = first_chance(source ? options_.offer : options_.accept, ordinal_[index], cycle);
+      }
+      for (const Moves::In& in : moves.in) {
+        rings_[in.link].needed += in.needs;
+        for (int64_t beats = in.frees; beats > 0; --beats) take(in.link, cycle);
+      }
+      for (size_t link : moves.out) {
+        Ring& ring = rings_[link];
+        const int64_t visible = cycle + block.rhythm.depth;
+        ring.slot(ring.pushed++) = ring.last_visible = visible;
+        if (watches_) watch_give(link, cycle, visible);
+      }
+      if (block.kind == StreamBlock::Kind::sink) {
+        std::vector<int64_t>& times = frame_out_[ordinal_[index]];
+        times.resize(static_cast<size_t>(state.frame) + 1);
+        times.back() = cycle;
+      }
+      state.activity.starved += fed - earliest;
+      state.activity.blocked += cycle - fed;
+      if (behind != nullptr) behind->waited += cycle - fed;
+      state.last = cycle;
     }
-    int64_t cycle = fed;
-    for (size_t port = 0; port < block.out.size(); ++port) {
-      if (!(phase.give >> port & 1)) continue;
-      const Ring& ring = rings_[block.out[port]];
-      if (ring.full()) return false;
-      if (ring.pushed >= static_cast<int64_t>(ring.time.size()))
-        cycle = std::max(cycle, ring.slot(ring.pushed) + 1);
-    }
-    if (block.kind == StreamBlock::Kind::source && options_.offer)
-      cycle = first_chance(options_.offer, ordinal_[index], cycle);
-    if (block.kind == StreamBlock::Kind::sink && options_.accept)
-      cycle = first_chance(options_.accept, ordinal_[index], cycle);
-
-    for (size_t port = 0; port < block.in.size(); ++port) {
-      rings_[block.in[port]].needed += block.needs(phase, port);
-      for (int64_t beats = block.frees(phase, port); beats > 0; --beats)
-        take(block.in[port], cycle);
-    }
-    for (size_t port = 0; port < block.out.size(); ++port) {
-      if (phase.give >> port & 1) give(block.out[port], cycle + block.rhythm.depth);
-    }
-    if (block.kind == StreamBlock::Kind::sink) note(result_.frame_out, state.frame, cycle, false);
-    state.activity.starved += fed - earliest;
-    state.activity.blocked += cycle - fed;
-    state.last = cycle;
-    return true;
   }
 
   static int64_t first_chance(const std::function<bool(size_t, int64_t)>& pattern, size_t who,
@@ -192,24 +305,21 @@ class Model {
 
   void take(size_t link, int64_t cycle) {
     Ring& ring = rings_[link];
-    const StreamLink& stream = graph_.links[link];
-    if (graph_.blocks[stream.from].kind == StreamBlock::Kind::source)
-      note(result_.frame_in, ring.popped / stream.stream.beats, cycle, true);
-    ring.slot(ring.popped++) = cycle;
+    if (ring.from_source && ring.popped % graph_.links[link].stream.beats == 0)
+      frame_in_[ordinal_[graph_.links[link].from]].push_back(cycle);
+    if (ring.popped == 0) ring.first_taken = cycle;
+    if (ring.ready)
+      ++ring.popped;
+    else
+      ring.slot(ring.popped++) = cycle;
+    if (!watches_) return;
     if (options_.record) result_.taken[link].push_back(cycle);
+    if (const auto it = audits_.find(link); it != audits_.end()) it->second.popped(cycle);
   }
 
-  void give(size_t link, int64_t visible) {
-    Ring& ring = rings_[link];
-    ring.slot(ring.pushed++) = visible;
+  void watch_give(size_t link, int64_t issued, int64_t visible) {
     if (options_.record) result_.visible[link].push_back(visible);
-  }
-
-  static void note(std::vector<int64_t>& times, int64_t frame, int64_t cycle, bool first) {
-    if (frame >= static_cast<int64_t>(times.size()))
-      times.resize(static_cast<size_t>(frame) + 1, -1);
-    int64_t& time = times[static_cast<size_t>(frame)];
-    if (time < 0 || (first ? cycle < time : cycle > time)) time = cycle;
+    if (const auto it = audits_.find(link); it != audits_.end()) it->second.issued(issued);
   }
 
   bool finished(int64_t frame) const {
@@ -217,49 +327,65 @@ class Model {
                        [&](size_t sink) { return states_[sink].frame > frame; });
   }
 
-  // Everything that decides about the future, relative to one point in time. A beat taken before
-  // its producer's last issue can't hold the producer up any more, so its exact time is left out.
+  // Everything that decides about the future, relative to one point in time. Of a beat that is
+  // visible before its consumer's next step, or was taken before its producer's next, the exact
+  // time makes no difference and is left out.
   std::vector<int64_t> snapshot() const {
     std::vector<int64_t> image;
     const int64_t origin = states_[graph_.sinks.front()].last;
-    for (const State& state : states_) {
+    for (size_t i = 0; i < states_.size(); ++i) {
+      const State& state = states_[i];
+      if (is_ready_source(i)) continue;
       for (int64_t field : {static_cast<int64_t>(state.block), static_cast<int64_t>(state.phase),
                             state.repeat, state.step, state.last - origin})
         image.push_back(field);
     }
     for (size_t i = 0; i < rings_.size(); ++i) {
       const Ring& ring = rings_[i];
-      const int64_t size = static_cast<int64_t>(ring.time.size());
-      const int64_t last = states_[graph_.links[i].from].last;
       image.push_back(ring.pushed - ring.popped);
       image.push_back(ring.pushed - ring.needed);
-      for (int64_t beat = ring.pushed - size; beat < ring.popped; ++beat)
-        image.push_back((beat < 0 ? last : std::max(last, ring.slot(beat))) - origin);
-      for (int64_t beat = ring.popped; beat < ring.pushed; ++beat)
+      if (ring.ready) continue;
+      const int64_t producer = states_[graph_.links[i].from].last;
+      const int64_t consumer = states_[graph_.links[i].to].last;
+      for (int64_t beat = ring.pushed; beat-- > ring.needed && ring.slot(beat) > consumer + 1;)
         image.push_back(ring.slot(beat) - origin);
+      image.push_back(INT64_MIN);
+      for (int64_t beat = ring.popped;
+           beat-- > std::max<int64_t>(0, ring.pushed - ring.queue) && ring.slot(beat) > producer;)
+        image.push_back(ring.slot(beat) - origin);
+      image.push_back(INT64_MIN);
     }
     return image;
+  }
+
+  bool is_ready_source(size_t block) const {
+    return graph_.blocks[block].kind == StreamBlock::Kind::source &&
+           rings_[graph_.blocks[block].out[0]].ready;
   }
 
   bool find_period(int64_t frame) {
     std::vector<Activity> activity;
     for (const State& state : states_) activity.push_back(state.activity);
     history_.push_back(std::move(activity));
+    origins_.push_back(states_[graph_.sinks.front()].last);
     const auto [it, is_new] = seen_.emplace(snapshot(), frame);
     if (is_new) return false;
     result_.period_frames = frame - it->second;
-    result_.period_cycles = result_.frame_out[static_cast<size_t>(frame)] -
-                            result_.frame_out[static_cast<size_t>(it->second)];
+    result_.period_cycles = origins_.back() - origins_[static_cast<size_t>(it->second)];
     return true;
   }
 
   void extrapolate() {
     const int64_t period = result_.period_frames;
-    for (std::vector<int64_t>* times : {&result_.frame_in, &result_.frame_out})
-      times->resize(static_cast<size_t>(result_.frames));
-    for (int64_t frame = result_.frames; frame < options_.frames; ++frame) {
-      for (std::vector<int64_t>* times : {&result_.frame_in, &result_.frame_out})
-        times->push_back((*times)[static_cast<size_t>(frame - period)] + result_.period_cycles);
+    for (size_t i = 0; i < graph_.sinks.size(); ++i)  // a frame that has only begun is not known
+      frame_out_[i].resize(static_cast<size_t>(states_[graph_.sinks[i]].frame));
+    // What came after the earlier of the equal states comes again.
+    for (auto* side : {&frame_in_, &frame_out_}) {
+      for (std::vector<int64_t>& times : *side) {
+        while (static_cast<int64_t>(times.size()) < options_.frames)
+          times.push_back(times[times.size() - static_cast<size_t>(period)] +
+                          result_.period_cycles);
+      }
     }
     // Activity of the frames left: whole periods, and the first frames of one more.
     const int64_t left = options_.frames - result_.frames;
@@ -332,17 +458,39 @@ class Model {
       }
       deadlock.circle.push_back({block.name, std::move(what), states_[path[i]].last + 1});
     }
+    deadlock.grow = to_grow(path, reasons, start);
     return deadlock;
+  }
+
+  // The full queue whose consumer waits for a beat from elsewhere: it is there that beats must
+  // wait.
+  size_t to_grow(const std::vector<size_t>& path, const std::vector<Blame>& reasons,
+                 size_t start) const {
+    size_t found = SIZE_MAX, full = SIZE_MAX;
+    const size_t count = path.size() - start;
+    for (size_t step = 0; step < 2 * count; ++step) {  // twice around: the circle has no beginning
+      const Blame& reason = reasons[start + step % count];
+      if (reason.link == SIZE_MAX) continue;
+      if (reason.full && !graph_.is_ring(reason.link)) full = reason.link;
+      if (!reason.full && full != SIZE_MAX) found = full, full = SIZE_MAX;
+    }
+    return found;
   }
 
   const StreamGraph& graph_;
   const SimOptions& options_;
   std::vector<State> states_;
   std::vector<Ring> rings_;
+  std::vector<std::vector<std::vector<Moves>>> moves_;  // by block, then as in its rhythm
   std::vector<size_t> ordinal_;  // of a source among sources, of a sink among sinks
+  std::map<size_t, Audit> audits_;
+  bool watches_ = false;  // single beats are recorded or audited
   int64_t offered_frames_ = 0;
   std::map<std::vector<int64_t>, int64_t> seen_;  // snapshot after a frame
   std::vector<std::vector<Activity>> history_;    // by frame
+  std::vector<int64_t> origins_;                  // of the snapshots' times, by frame
+  // First beat taken from each source and last beat into each sink, by frame.
+  std::vector<std::vector<int64_t>> frame_in_, frame_out_;
   SimResult result_;
 };
 

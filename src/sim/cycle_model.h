@@ -10,6 +10,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,7 +26,8 @@ struct SimOptions {
   // where accept(sink, cycle) holds. Absent: always. Indices count sources and sinks.
   std::function<bool(size_t source, int64_t cycle)> offer;
   std::function<bool(size_t sink, int64_t cycle)> accept;
-  bool record = false;  // keep the cycle of every beat on every stream
+  bool record = false;        // keep the cycle of every beat on every stream
+  std::vector<size_t> audit;  // links whose SimResult::queue_needed is wanted
 };
 
 // Cycles of one block from its first chance to issue to its last issue.
@@ -44,6 +46,7 @@ struct Deadlock {
   };
   std::vector<Wait> circle;  // each waits for the next, the last for the first
   std::vector<size_t> full;  // links of the circle whose queue is full: one of them must grow
+  size_t grow = SIZE_MAX;    // the one of them at whose end beats wait for those from elsewhere
   std::string message() const;
 };
 
@@ -54,8 +57,15 @@ struct SimResult {
   int64_t interval_cycles = 0;  // between the last beats of the last two frames; 0 for one frame
   // Steady state, where it was reached: every `period_frames` frames take `period_cycles`.
   int64_t period_frames = 0, period_cycles = 0;
-  std::vector<Activity> blocks;              // as StreamGraph::blocks
+  // As StreamGraph::blocks; none for sources that always offer.
+  std::vector<Activity> blocks;
   std::vector<int64_t> frame_in, frame_out;  // first beat in, last beat out, by frame
+  // By link: the cycle in which its first beat was taken (-1: none was), that from which the last
+  // one that was given is visible, and the cycles its producer waited for room in its queue.
+  // Without those that were extrapolated.
+  std::vector<int64_t> first_taken, last_visible, waited;
+  // Of audited links, the capacity with which not one beat would have come later than it did.
+  std::map<size_t, int64_t> queue_needed;
   // When recorded, by link and beat: first cycle visible, and cycle taken.
   std::vector<std::vector<int64_t>> visible, taken;
   std::optional<Deadlock> deadlock;

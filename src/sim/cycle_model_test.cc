@@ -300,6 +300,7 @@ TEST(CycleModel, SkippingTheSteadyStateChangesNothing) {
     EXPECT_EQ(result.frame_out, expected.frame_out);
     EXPECT_EQ(result.cycles, expected.cycles);
     for (size_t i = 0; i < streams.blocks.size(); ++i) {
+      if (streams.blocks[i].kind == StreamBlock::Kind::source) continue;
       EXPECT_EQ(result.blocks[i].busy, expected.blocks[i].busy);
       EXPECT_EQ(result.blocks[i].starved, expected.blocks[i].starved);
       EXPECT_EQ(result.blocks[i].blocked, expected.blocks[i].blocked);
@@ -330,6 +331,38 @@ TEST(CycleModel, LatencyAndIntervalByHand) {
   EXPECT_EQ(result.cycles, 6 + 999 * 4 + 1);
   EXPECT_EQ(result.period_frames, 1);
   EXPECT_EQ(result.period_cycles, 4);
+}
+
+TEST(CycleModel, TheQueueNeededIsTheLeastThatDelaysNothing) {
+  int checked = 0;
+  for (unsigned seed = 0; seed < 300; ++seed) {
+    SCOPED_TRACE(seed);
+    Random random(seed);
+    const Graph graph = random_graph(random);
+    StreamGraph streams = stream_graph(graph, Family::generic);
+    SimOptions options;
+    options.frames = 6;
+    options.record = true;
+    for (size_t link = 0; link < streams.links.size(); ++link) {
+      if (streams.blocks[streams.links[link].from].kind == StreamBlock::Kind::source) continue;
+      options.audit.push_back(link);
+      streams.links[link].queue += 100;
+    }
+    const SimResult roomy = simulate(streams, options);
+    if (roomy.deadlock) continue;
+    for (size_t link : options.audit) streams.links[link].queue = roomy.queue_needed.at(link);
+    const SimResult exact = simulate(streams, options);
+    EXPECT_EQ(exact.visible, roomy.visible);
+    EXPECT_EQ(exact.taken, roomy.taken);
+    for (size_t link : options.audit) {
+      if (streams.links[link].queue == 1) continue;
+      --streams.links[link].queue;
+      EXPECT_NE(simulate(streams, options).visible, roomy.visible) << streams.producer(link);
+      ++streams.links[link].queue;
+      ++checked;
+    }
+  }
+  EXPECT_GT(checked, 300);
 }
 
 TEST(CycleModel, AStoreByHand) {
@@ -414,6 +447,7 @@ TEST(CycleModel, ADeadlockNamesTheQueueThatMustGrow) {
   ASSERT_EQ(result.deadlock->full.size(), 1u);
   EXPECT_EQ(streams.producer(result.deadlock->full[0]), "fork");
   EXPECT_EQ(streams.consumer(result.deadlock->full[0]), "join");
+  EXPECT_EQ(result.deadlock->grow, result.deadlock->full[0]);
   EXPECT_EQ(result.deadlock->message(),
             "'join' waits from cycle 0 on for a beat from 'slow'; 'slow' waits from cycle 3 on for "
             "a beat from 'fork'; 'fork' waits from cycle 2 on for room in its queue to 'join'");
