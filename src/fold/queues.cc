@@ -5,9 +5,12 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <set>
 #include <vector>
 
 #include "src/ir/op.h"
+#include "src/passes/insert_stream_nodes.h"
 #include "src/sim/cycle_model.h"
 #include "src/util/error.h"
 
@@ -18,14 +21,29 @@ namespace {
 constexpr int64_t kFrames = 64;
 // Frames of buffer behind every node beyond which more can't help.
 constexpr int64_t kMostFrames = 64;
+// Steps of the cycle model that may be spent on making queues smaller.
+constexpr int64_t kShrinkWork = 20'000'000;
+// Steps of a frame up to which a network also has the least latency that queues can give it.
+constexpr int64_t kSmallFrame = 200'000;
+// Frames by which the rounds of that search judge a larger one; the last word has kFrames.
+constexpr int64_t kFewFrames = 8;
+// Rounds of the search for queues that are too short.
+constexpr int kRounds = 24;
+// Times that queues found too short for the blocks that hold them are made longer.
+constexpr int kStretches = 12;
 
 class QueueSearch {
  public:
-  QueueSearch(Graph& core, Family family) : core_(core), family_(family) {
+  // `least` is the least allowed for a node, by name.
+  QueueSearch(Graph& core, Family family, const std::map<std::string, int64_t>& least)
+      : family_(family) {
+    std::map<const Node*, int64_t> set;
     for (Node& node : core.nodes) {
       if (node.op->kind != Op::Kind::hardware) continue;
       nodes_.push_back(&node);
-      least_.push_back(node.integer("queue", 1));
+      const auto it = least.find(node.name);
+      least_.push_back(it == least.end() ? 1 : it->second);
+      set[&node] = node.integer("queue", 0);
       node.attr.erase("queue");
     }
     streams_ = stream_graph(core, family);
@@ -34,35 +52,80 @@ class QueueSearch {
       interval_ = std::max(interval_, block.rhythm.steps());
       if (block.kind == StreamBlock::Kind::node) block_of_[block.node] = b;
     }
-    for (size_t i = 0; i < nodes_.size(); ++i)
+    for (size_t i = 0; i < nodes_.size(); ++i) {
       full_rate_alone_.push_back(std::max(least_[i], block(i).rhythm.queue));
+      index_of_[nodes_[i]] = i;
+    }
+    for (size_t i = 0; i < nodes_.size(); ++i)
+      this->set(i, std::max(set.at(nodes_[i]), full_rate_alone_[i]));
   }
 
-  QueueResult run() {
-    // Frames of buffer until more of it changes nothing: that gives the latency to keep.
-    int64_t frames = 1;
-    spread(frames);
-    Outcome best = outcome();
-    for (int64_t more = 2; more <= kMostFrames; more *= 2) {
-      spread(more);
-      const Outcome now = outcome();
-      if (best.full_rate && now.latency >= best.latency) break;
-      best = now;
-      frames = more;
+  // Sets queues with which the network keeps its rate; gives the places where a stream of a node
+  // with several results needs more room than the others.
+  std::vector<FifoPlace> grow() {
+    SimOptions options;
+    options.frames = kFrames;
+    SimResult result = simulate(streams_, options);
+    const SimResult first = endless_frame();
+    latency_ = first.latency_cycles;
+    if (is_good(outcome_of(result))) return {};
+    const bool is_small = first.work <= kSmallFrame;
+    if (!is_small) options.frames = kFewFrames;
+    // Room without end where beats wait for others, as far as one frame shows it; then, round by
+    // round, where the network still stops or its slowest nodes wait.
+    std::set<size_t> grown = early_inputs(first);
+    std::map<size_t, int64_t> needed;  // places, by link
+    for (int round = 0;; ++round) {
+      for (size_t link : grown) streams_.links[link].queue = StreamLink::kEndless;
+      options.audit.assign(grown.begin(), grown.end());
+      result = simulate(streams_, options);
+      const Outcome now = outcome_of(result);
+      if (is_good(now) || (now.full_rate && !is_small)) break;
+      if (round == kRounds || !grow_further(result, grown, needed)) {
+        grow_all();
+        return {};
+      }
     }
-    FOLDSTREAM_CHECK(best.full_rate);
-    latency_ = best.latency;
-    // What each node needs alone is often enough for all of them.
-    for (size_t i = 0; i < nodes_.size(); ++i) set(i, full_rate_alone_[i]);
-    if (!good()) spread(frames);
+    for (const auto& [link, beats] : result.queue_needed) needed[link] = beats;
+    std::vector<FifoPlace> places;
+    for (const auto& [link, beats] : needed) {
+      const StreamBlock& from = streams_.blocks[streams_.links[link].from];
+      const size_t i = index_of_.at(from.node);
+      const bool is_alone = from.out.size() == 1;
+      set(i, std::max(full_rate_alone_[i], is_alone ? beats : 0));
+      if (!is_alone && beats > full_rate_alone_[i]) places.push_back(place(link, beats));
+    }
+    return places;
+  }
+
+  // With queues that are enough, or nearly so: makes sure that they are, and smaller where that
+  // costs nothing.
+  QueueResult shrink() {
+    Outcome now = outcome();
+    for (int stretch = 0; stretch < kStretches && !now.full_rate; ++stretch) {
+      // A longer queue may be another memory, with a cycle more, and needs a little more for it.
+      for (size_t i = 0; i < nodes_.size(); ++i) {
+        const int64_t queue = nodes_[i]->integer("queue");
+        if (queue > full_rate_alone_[i]) set(i, queue + queue / 8 + 2);
+      }
+      now = outcome();
+    }
+    if (!now.full_rate) {
+      grow_all();
+      now = outcome();
+    }
+    FOLDSTREAM_CHECK(now.full_rate);
+    latency_ = now.latency;
     // The dearest memory first. Less room never makes anything earlier, so halving finds the least.
     std::vector<size_t> order(nodes_.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return memory(a) > memory(b); });
-    for (size_t i : order) shrink(i);
-    const Outcome now = outcome();
-    return {interval_, now.latency};
+    for (size_t i : order) {
+      if (work_ > kShrinkWork) break;
+      shrink(i);
+    }
+    return {interval_, latency_, work_ <= kShrinkWork};
   }
 
  private:
@@ -87,36 +150,123 @@ class QueueSearch {
     for (size_t link : changed.out) streams_.links[link].queue = changed.rhythm.queue;
   }
 
-  // Room for so many frames behind every node.
-  void spread(int64_t frames) {
-    for (size_t i = 0; i < nodes_.size(); ++i) {
-      int64_t beats = 0;
-      for (size_t link : block(i).out) beats = std::max(beats, streams_.links[link].stream.beats);
-      set(i, full_rate_alone_[i] + frames * beats);
+  // The first frame with queues without end: nothing could make it shorter.
+  SimResult endless_frame() const {
+    StreamGraph endless = streams_;
+    for (StreamLink& link : endless.links) {
+      if (endless.blocks[link.from].kind == StreamBlock::Kind::node)
+        link.queue = StreamLink::kEndless;
     }
+    SimOptions options;
+    options.frames = 1;
+    return simulate(endless, options);
+  }
+
+  // Room for so many frames behind every node, until more of it changes nothing.
+  void grow_all() {
+    std::optional<Outcome> best;
+    for (int64_t frames = 1; frames <= kMostFrames; frames *= 2) {
+      for (size_t i = 0; i < nodes_.size(); ++i) {
+        int64_t beats = 0;
+        for (size_t link : block(i).out) beats = std::max(beats, streams_.links[link].stream.beats);
+        set(i, full_rate_alone_[i] + frames * beats);
+      }
+      const Outcome now = outcome();
+      if (best && best->full_rate && now.latency >= best->latency) break;
+      best = now;
+    }
+  }
+
+  bool may_grow(size_t link) const {
+    if (link == SIZE_MAX || streams_.links[link].queue == StreamLink::kEndless) return false;
+    const StreamBlock& from = streams_.blocks[streams_.links[link].from];
+    if (from.kind != StreamBlock::Kind::node) return false;
+    const bool is_output = streams_.blocks[streams_.links[link].to].kind == StreamBlock::Kind::sink;
+    return from.out.size() == 1 || !is_output;
+  }
+
+  // Where streams meet, all but the one that is waited for most.
+  std::set<size_t> early_inputs(const SimResult& result) const {
+    std::set<size_t> early;
+    for (const StreamBlock& block : streams_.blocks) {
+      if (block.kind != StreamBlock::Kind::node || block.in.size() < 2) continue;
+      const size_t late = *std::max_element(
+          block.in.begin(), block.in.end(),
+          [&](size_t a, size_t b) { return result.awaited[a] < result.awaited[b]; });
+      for (size_t link : block.in) {
+        if (link == late) continue;
+        if (streams_.is_ring(link)) link = streams_.blocks[streams_.links[link].from].in[0];
+        if (may_grow(link)) early.insert(link);
+      }
+    }
+    return early;
+  }
+
+  // More room behind nodes that can't afford to wait for it, and before those where beats come in
+  // bursts with pauses between. False: nowhere.
+  bool grow_further(const SimResult& result, std::set<size_t>& grown,
+                    std::map<size_t, int64_t>& stretched) {
+    if (result.deadlock) {
+      const size_t link = result.deadlock->grow;
+      return may_grow(link) && grown.insert(link).second;
+    }
+    bool any = false;
+    for (const StreamBlock& block : streams_.blocks) {
+      if (block.kind != StreamBlock::Kind::node || block.rhythm.steps() < interval_) continue;
+      for (size_t link : block.out) {
+        if (result.waited[link] > 0 && may_grow(link)) any |= grown.insert(link).second;
+      }
+      for (size_t link : block.in) {
+        int64_t missed = result.awaited[link];
+        if (streams_.is_ring(link)) {
+          link = streams_.blocks[streams_.links[link].from].in[0];
+          missed = std::max(missed, result.awaited[link]);
+        }
+        const int64_t most = 2 * streams_.links[link].stream.beats;
+        if (missed == 0 || result.waited[link] == 0 || !may_grow(link) || grown.contains(link) ||
+            streams_.links[link].queue >= most) {
+          continue;
+        }
+        streams_.links[link].queue = std::min(4 * streams_.links[link].queue, most);
+        stretched[link] = streams_.links[link].queue;
+        any = true;
+      }
+    }
+    return any;
+  }
+
+  FifoPlace place(size_t link, int64_t beats) const {
+    const StreamLink& stream = streams_.links[link];
+    const StreamBlock& to = streams_.blocks[stream.to];
+    const bool held = to.kind == StreamBlock::Kind::writer;
+    return {to.node, held ? streams_.links[to.out[0]].to_port : stream.to_port, beats};
+  }
+
+  Outcome outcome_of(const SimResult& result) const {
+    if (result.deadlock) return {};
+    int64_t frames = result.period_frames, cycles = result.period_cycles;
+    if (frames == 0) {
+      const int64_t half = result.frames / 2;
+      frames = result.frames - half;
+      cycles = result.frame_out.back() - result.frame_out[static_cast<size_t>(half) - 1];
+    }
+    return {cycles == frames * interval_, result.latency_cycles};
   }
 
   Outcome outcome() {
     SimOptions options;
     options.frames = kFrames;
     const SimResult result = simulate(streams_, options);
-    if (result.deadlock) return {};
-    int64_t frames = result.period_frames, cycles = result.period_cycles;
-    if (frames == 0) {
-      frames = kFrames / 2;
-      cycles = result.frame_out.back() - result.frame_out[kFrames / 2 - 1];
-    }
-    return {cycles == frames * interval_, result.latency_cycles};
+    work_ += result.work;
+    return outcome_of(result);
   }
 
-  bool good() {
-    const Outcome now = outcome();
-    return now.full_rate && now.latency <= latency_;
-  }
+  bool is_good(const Outcome& now) const { return now.full_rate && now.latency <= latency_; }
+  bool good() { return is_good(outcome()); }
 
   void shrink(size_t i) {
     int64_t high = nodes_[i]->integer("queue"), low = std::min(least_[i], high);
-    while (low < high) {
+    while (low < high && work_ <= kShrinkWork) {
       const int64_t middle = low + (high - low) / 2;
       set(i, middle);
       if (good())
@@ -127,17 +277,26 @@ class QueueSearch {
     set(i, high);
   }
 
-  Graph& core_;
   Family family_;
   std::vector<Node*> nodes_;
   std::vector<int64_t> least_, full_rate_alone_;
   StreamGraph streams_;
-  std::map<const Node*, size_t> block_of_;
-  int64_t interval_ = 0, latency_ = 0;
+  std::map<const Node*, size_t> block_of_, index_of_;
+  int64_t interval_ = 0, latency_ = 0, work_ = 0;
 };
 
 }  // namespace
 
-QueueResult set_queues(Graph& core, Family family) { return QueueSearch(core, family).run(); }
+QueueResult set_queues(Graph& core, Family family) {
+  std::map<std::string, int64_t> least;
+  for (Node& node : core.nodes) {
+    if (node.op->kind != Op::Kind::hardware) continue;
+    least[node.name] = node.integer("queue", 1);
+    node.attr.erase("queue");
+  }
+  const std::vector<FifoPlace> places = QueueSearch(core, family, least).grow();
+  if (!places.empty()) insert_fifos(core, places);
+  return QueueSearch(core, family, least).shrink();
+}
 
 }  // namespace foldstream

@@ -107,5 +107,95 @@ TEST(Queues, WhatIsSetIsTheLeastAllowed) {
   EXPECT_EQ(graph.nodes[1].integer("queue"), 50);
 }
 
+// A residual network of four stages at half the resolution each: an image of `size` x `size`
+// pixels, `beats` a pixel at first. A layer takes beats^2 cycles a pixel, which the stages keep up.
+Graph residual_network(int64_t size, int64_t beats, const std::vector<int64_t>& blocks) {
+  Graph graph;
+  Node& x = graph.add(require_op("input"), {}, "x",
+                      {{"type", "u1"}, {"shape", std::vector<int64_t>{1, size * size * beats}}});
+  Value last{&x, 0};
+  const auto add = [&](std::vector<Value> in, const std::string& name, int64_t repeat,
+                       std::vector<int64_t> phases, std::vector<int64_t> elements) -> Node& {
+    return graph.add(fake::block, std::move(in), name,
+                     {{"phases", std::move(phases)},
+                      {"elements", std::move(elements)},
+                      {"repeat", repeat},
+                      {"depth", int64_t{4}}});
+  };
+  const auto dense = [&](Value in, const std::string& name, int64_t takes, int64_t gives) {
+    std::vector<int64_t> phases{takes - 1, 1, 0, 1, 1, 1};
+    for (int64_t fold = 1; fold < gives; ++fold)
+      phases.insert(phases.end(), {takes - 1, 0, 0, 1, 0, 1});
+    return Value{&add({in}, name, size * size, phases, {size * size * gives}), 0};
+  };
+  // Three by three pixels around each, from a store of four rows.
+  const auto window = [&](Value in, const std::string& name) {
+    const int64_t row = size * beats;
+    std::vector<int64_t> phases, stored;
+    for (int64_t r = 0; r < size; ++r) {
+      phases.insert(phases.end(), {1, 0, 1, 9 * row - 2, 0, 1, 1, 0, 1});
+      stored.insert(stored.end(), {r == 0          ? 2 * row
+                                   : r + 1 == size ? 0
+                                                   : row,
+                                   0, 0, 0, 0,
+                                   r == 0          ? 0
+                                   : r + 1 == size ? 2 * row
+                                                   : row});
+    }
+    Node& node = graph.add(fake::block, {in}, name,
+                           {{"phases", phases},
+                            {"stored", stored},
+                            {"room", 4 * row},
+                            {"elements", std::vector<int64_t>{9 * size * row}},
+                            {"depth", int64_t{3}}});
+    return Value{&node, 0};
+  };
+  for (size_t stage = 0; stage < blocks.size(); ++stage) {
+    if (stage > 0) {
+      size /= 2;
+      const Value in = last;
+      last = {&add({in}, "pool" + std::to_string(stage), size * size,
+                   {2 * beats, 1, 0, 2 * beats, 1, 1}, {size * size * 2 * beats}),
+              0};
+      beats *= 2;
+    }
+    for (int64_t b = 0; b < blocks[stage]; ++b) {
+      const std::string name = "s" + std::to_string(stage) + "b" + std::to_string(b);
+      Node& fork = graph.add(require_op("fork"), {last}, name + "_fork",
+                             {{"branches", int64_t{2}}, {"lanes", int64_t{1}}});
+      Value way = dense({&fork, 0}, name + "_a", beats, beats);
+      way = dense(window(way, name + "_window"), name + "_b", 9 * beats, beats / 9);
+      way = dense(way, name + "_c", beats / 9, beats);
+      Node& join = add({way, {&fork, 1}}, name + "_join", 1, {size * size * beats, 3, 1},
+                       {size * size * beats});
+      join.attr["hold"] = int64_t{2};
+      last = {&join, 0};
+    }
+  }
+  graph.outputs.push_back({"y", last});
+  return graph;
+}
+
+TEST(Queues, ResidualNetworksGetFifosOnTheirShortWays) {
+  Graph graph = residual_network(16, 9, {2, 2, 1});
+  const QueueResult result = set_queues(graph, Family::generic);
+  EXPECT_EQ(result.interval_cycles, 16 * 16 * 9 * 9);
+  int fifos = 0;
+  for (const Node& node : graph.nodes) {
+    if (node.op->name == "fork") {
+      EXPECT_LE(node.integer("queue"), 4);
+    }
+    if (!node.name.ends_with("_join_fifo1")) continue;
+    EXPECT_EQ(node.op->name, "fifo");
+    ++fifos;
+    // Two rows of pixels are on the long way before the first result is out.
+    EXPECT_GT(node.integer("queue"), 100);
+    EXPECT_LT(node.integer("queue"), 1000);
+  }
+  EXPECT_EQ(fifos, 5);
+  const Judgement best = judge(graph);
+  EXPECT_EQ(best.cycles, result.interval_cycles * best.frames);
+}
+
 }  // namespace
 }  // namespace foldstream

@@ -149,6 +149,37 @@ Cost fork_cost(const Type& type, int64_t branches, int64_t lanes, Family family)
   return cost_alone("fork", type, {{"branches", branches}, {"lanes", lanes}}, family);
 }
 
+void insert_fifos(Graph& core, const std::vector<FifoPlace>& places) {
+  Graph after;
+  after.name = core.name;
+  std::set<std::string> names;
+  for (const Node& node : core.nodes) names.insert(node.name);
+  std::map<const Node*, Node*> now;
+  const auto moved = [&](Value value) { return Value{now.at(value.node), value.port}; };
+  for (Node& node : core.nodes) {
+    std::vector<Value> in;
+    for (size_t port = 0; port < node.in.size(); ++port) {
+      in.push_back(moved(node.in[port]));
+      for (const FifoPlace& place : places) {
+        if (place.user != &node || place.port != port) continue;
+        std::string name =
+            fmt::format("{}_fifo{}", node.name, node.in.size() == 1 ? "" : std::to_string(port));
+        while (!names.insert(name).second) name += '_';
+        const int64_t lanes = node.op->ports(node).in[port].lanes;
+        in.back() = {&after.add(require_op("fifo"), {in.back()}, name,
+                                {{"lanes", lanes}, {"queue", place.beats}}),
+                     0};
+      }
+    }
+    Node& copy = after.nodes.emplace_back(node);
+    copy.in = std::move(in);
+    now[&node] = &copy;
+  }
+  for (const Output& output : core.outputs)
+    after.outputs.push_back({output.name, moved(output.value)});
+  core = std::move(after);
+}
+
 extern const Pass pass_insert_stream_nodes;
 const Pass pass_insert_stream_nodes{"insert_stream_nodes",
                                     "put width converters and forks between folded nodes",

@@ -26,17 +26,30 @@ struct Ring {
   bool ready = false;        // every beat pushed is visible before its consumer can look for it
   bool from_source = false;  // the first beat taken begins a frame
   int64_t waited = 0;        // cycles its producer was blocked for its sake
+  int64_t awaited = 0;       // cycles its consumer was starved for its sake
   int64_t first_taken = -1, last_visible = -1;
 
+  bool endless() const { return queue == StreamLink::kEndless; }
   void resize(int64_t beats) {
-    queue = beats;
     time.resize(std::bit_ceil(static_cast<size_t>(beats)));
     mask = static_cast<int64_t>(time.size()) - 1;
+  }
+  void push(int64_t visible) {
+    if (endless() && pushed - popped > mask) widen();
+    slot(pushed++) = last_visible = visible;
   }
   bool has(int64_t more) const { return pushed - needed >= more; }
   bool full() const { return pushed - popped == queue; }
   int64_t& slot(int64_t beat) { return time[static_cast<size_t>(beat & mask)]; }
   int64_t slot(int64_t beat) const { return time[static_cast<size_t>(beat & mask)]; }
+
+ private:
+  void widen() {
+    Ring wider;
+    wider.resize(2 * (mask + 1));
+    for (int64_t beat = popped; beat < pushed; ++beat) wider.slot(beat) = slot(beat);
+    time = std::move(wider.time), mask = wider.mask;
+  }
 };
 
 // How many places a queue would have to have for its producer never to notice that it has an end.
@@ -102,7 +115,10 @@ class Model {
       FOLDSTREAM_CHECK(graph.links[i].queue >= 1);
       rings_[i].from_source = graph.blocks[graph.links[i].from].kind == StreamBlock::Kind::source;
       rings_[i].ready = rings_[i].from_source && always;
-      if (!rings_[i].ready) rings_[i].resize(graph.links[i].queue);
+      rings_[i].queue = graph.links[i].queue;
+      constexpr int64_t kFirstSlots = 64;  // of an endless queue
+      if (!rings_[i].ready)
+        rings_[i].resize(rings_[i].endless() ? kFirstSlots : graph.links[i].queue);
     }
     for (const StreamBlock& block : graph.blocks) moves_.push_back(moves_of(block));
     for (size_t link : options.audit) audits_[link] = {};
@@ -160,6 +176,7 @@ class Model {
       result_.first_taken.push_back(ring.first_taken);
       result_.last_visible.push_back(ring.last_visible);
       result_.waited.push_back(ring.waited);
+      result_.awaited.push_back(ring.awaited);
     }
     return std::move(result_);
   }
@@ -228,6 +245,7 @@ class Model {
         issue(index, moves);
       }
       state.activity.busy += state.step - before;
+      if (!moves.in.empty() || !moves.out.empty()) result_.work += state.step - before;
       moved = moved || state.step > before;
       if (state.step < moves.steps) return moved;
       next_phase(block.rhythm, state);
@@ -255,10 +273,13 @@ class Model {
     for (; state.step < moves.steps; ++state.step) {
       const int64_t earliest = state.last + 1;
       int64_t fed = earliest;
+      Ring* late = nullptr;
       for (const Moves::In& in : moves.in) {
-        const Ring& ring = rings_[in.link];
+        Ring& ring = rings_[in.link];
         if (!ring.has(in.needs)) return;
-        if (in.needs > 0 && !ring.ready) fed = std::max(fed, ring.slot(ring.needed + in.needs - 1));
+        if (in.needs == 0 || ring.ready) continue;
+        const int64_t visible = ring.slot(ring.needed + in.needs - 1);
+        if (visible > fed) fed = visible, late = &ring;
       }
       int64_t cycle = fed;
       Ring* behind = nullptr;
@@ -280,7 +301,7 @@ class Model {
       for (size_t link : moves.out) {
         Ring& ring = rings_[link];
         const int64_t visible = cycle + block.rhythm.depth;
-        ring.slot(ring.pushed++) = ring.last_visible = visible;
+        ring.push(visible);
         if (watches_) watch_give(link, cycle, visible);
       }
       if (block.kind == StreamBlock::Kind::sink) {
@@ -290,6 +311,7 @@ class Model {
       }
       state.activity.starved += fed - earliest;
       state.activity.blocked += cycle - fed;
+      if (late != nullptr) late->awaited += fed - earliest;
       if (behind != nullptr) behind->waited += cycle - fed;
       state.last = cycle;
     }
@@ -350,8 +372,9 @@ class Model {
       for (int64_t beat = ring.pushed; beat-- > ring.needed && ring.slot(beat) > consumer + 1;)
         image.push_back(ring.slot(beat) - origin);
       image.push_back(INT64_MIN);
-      for (int64_t beat = ring.popped;
-           beat-- > std::max<int64_t>(0, ring.pushed - ring.queue) && ring.slot(beat) > producer;)
+      for (int64_t beat = ring.popped; !ring.endless() &&
+                                       beat-- > std::max<int64_t>(0, ring.pushed - ring.queue) &&
+                                       ring.slot(beat) > producer;)
         image.push_back(ring.slot(beat) - origin);
       image.push_back(INT64_MIN);
     }
