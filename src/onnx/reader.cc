@@ -74,6 +74,15 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 [[noreturn]] void unknown_operator(const std::string& where, const std::string& domain,
                                    const std::string& type) {
+  const std::string shown = printable(type);
+  if (type == "FloatQuant") {
+    throw Error(fmt::format("{}: quantizes to small floats", where),
+                "hardware computes integers: export the model with integer quantizers");
+  }
+  if (domain.starts_with("finn.custom_op.fpgadataflow")) {
+    throw Error(fmt::format("{}: is a hardware layer of FINN's", where),
+                "give the QONNX model from before its conversion to hardware");
+  }
   std::vector<std::string> names;
   for (const Op* op : ops()) {
     for (const std::string_view name : op->onnx) {
@@ -81,7 +90,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   std::sort(names.begin(), names.end());
-  const std::string shown = printable(type);
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   const auto nearest =
       std::min_element(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
         return edit_distance(a, shown) < edit_distance(b, shown);

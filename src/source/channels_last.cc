@@ -39,8 +39,8 @@ Value channels_last(Value x, const std::string& name, Graph& graph) {
 Value add_bias(Value x, Value bias, const std::string& name, Graph& graph) {
   const int64_t channels = x.type().shape.at(1);
   if (bias.type().shape != Shape{channels}) {
-    throw Error(fmt::format("its bias is {}, expected {} elements", to_string(bias.type()),
-                            channels));
+    throw Error(
+        fmt::format("its bias is {}, expected {} elements", to_string(bias.type()), channels));
   }
   Shape shape(x.type().shape.size() - 1, 1);
   shape[0] = channels;

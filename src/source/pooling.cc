@@ -63,7 +63,7 @@ Tensor eval_pool(const Node& node, const Tensor& x,
 std::vector<Value> import_pool(std::string_view op, const OnnxNode& source, bool global,
                                NodeAttributes more, Graph& graph) {
   expect_operands(source, 1, 1);
-  const bool last = source.domain == kChannelsLastDomain;
+  const bool last = source.domain == kChannelsLastDomain || source.type == "MaxPoolNHWC";
   const Value x = last ? channels_first(source.in[0], source.name + "_first", graph) : source.in[0];
   const Shape spatial = spatial_axes(x.type());
   WindowShape window;

@@ -44,16 +44,29 @@ void copy(const std::vector<T>& source, Walk from, const Shape& size, std::vecto
   }
 }
 
-}  // namespace
-
-void copy_region(const Tensor& source, const Region& from, const Shape& size, Tensor& target,
-                 const Region& to) {
-  const Walk read(source.type.shape, from), write(target.type.shape, to);
+void copy(const Tensor& source, const Walk& read, const Shape& size, Tensor& target,
+          const Walk& write) {
   if (source.type.is_float) {
     copy(source.reals, read, size, target.reals, write);
   } else {
     copy(source.ints, read, size, target.ints, write);
   }
+}
+
+}  // namespace
+
+void copy_region(const Tensor& source, const Region& from, const Shape& size, Tensor& target,
+                 const Region& to) {
+  copy(source, Walk(source.type.shape, from), size, target, Walk(target.type.shape, to));
+}
+
+void copy_permuted(const Tensor& source, const Shape& perm, Tensor& target) {
+  const size_t rank = perm.size();
+  const Region all{Shape(rank, 0), Shape(rank, 1)};
+  Walk from(source.type.shape, all);
+  const Shape stride = from.stride;
+  for (size_t d = 0; d < rank; ++d) from.stride[d] = stride[perm[d]];
+  copy(source, from, target.type.shape, target, Walk(target.type.shape, all));
 }
 
 }  // namespace foldstream

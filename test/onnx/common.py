@@ -55,7 +55,7 @@ class Probe:
 
 
 def model_of(nodes, inputs, outputs, initializers=(), opset=13, qonnx=1):
-    """inputs and outputs: {name: shape} in float; initializers: {name: array}."""
+    """inputs and outputs: {name: shape, None where it follows} in float; initializers: {name: array}."""
     info = lambda items: [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in items.items()
     ]

@@ -10,7 +10,7 @@ rng = np.random.default_rng(2026)
 f32 = np.float32
 
 # exp and tanh: onnxruntime approximates them, we round the exact value.
-LOOSE = {"Sigmoid", "Tanh", "Softmax", "LogSoftmax"}
+LOOSE = {"Sigmoid", "Tanh", "Softmax", "LogSoftmax", "Elu", "Selu"}
 
 
 def values(shape, scale=1.0):
@@ -261,6 +261,114 @@ def quantize_linear():
             ), {"x": np.zeros([2, 5, 6], f32)}
 
 
+def integers(shape, low=-8, high=8):
+    return rng.integers(low, high, shape).astype(f32)
+
+
+def convolutions():
+    """Integers: every sum of the reference is exact in float32, whatever its order."""
+    for shape, weights, attributes in (
+        ([1, 3, 9, 9], [5, 3, 3, 3], {}),
+        ([1, 4, 8, 10], [6, 4, 3, 2], {"pads": [1, 0, 1, 1], "strides": [2, 3]}),
+        ([2, 4, 9, 7], [6, 2, 3, 3], {"group": 2, "auto_pad": "SAME_UPPER", "strides": [2, 2]}),
+        ([1, 8, 11, 6], [8, 1, 3, 3], {"group": 8, "pads": [1, 1, 1, 1], "dilations": [2, 1]}),
+        ([1, 40, 5, 5], [21, 40, 3, 3], {"auto_pad": "SAME_LOWER"}),
+        ([1, 70, 3, 13], [9, 70, 1, 1], {"strides": [1, 2]}),
+        ([1, 3, 20], [4, 3, 5], {"pads": [2, 2], "strides": [3]}),
+        ([2, 6, 17], [6, 1, 3], {"group": 6, "dilations": [4], "auto_pad": "VALID"}),
+    ):
+        for bias in (False, True):
+            constants = {"w": integers(weights)} | ({"b": integers(weights[:1])} if bias else {})
+            node = helper.make_node("Conv", ["x", *constants], ["y"], **attributes)
+            yield f"Conv {shape} {weights} {attributes}", model_of([node], {"x": shape}, {"y": None}, constants), {"x": integers(shape)}
+    for shape, weights, attributes in (
+        ([1, 3, 4, 5], [3, 2, 3, 3], {"strides": [2, 2], "pads": [1, 1, 1, 1]}),
+        ([1, 4, 4, 3], [4, 3, 2, 4], {"group": 2, "strides": [2, 3], "output_padding": [1, 2]}),
+        ([2, 4, 6], [4, 2, 3], {"dilations": [2], "strides": [2]}),
+        ([1, 2, 5, 5], [2, 2, 3, 3], {"strides": [3, 3], "output_shape": [14, 13]}),
+        ([1, 2, 5, 5], [2, 2, 3, 3], {"strides": [2, 2], "auto_pad": "SAME_UPPER"}),
+    ):
+        constants = {"w": integers(weights), "b": integers([weights[1] * attributes.get("group", 1)])}
+        node = helper.make_node("ConvTranspose", ["x", *constants], ["y"], **attributes)
+        yield f"ConvTranspose {shape} {weights} {attributes}", model_of([node], {"x": shape}, {"y": None}, constants), {"x": integers(shape)}
+
+
+def pools():
+    for shape, attributes in (
+        ([1, 3, 8, 8], {"kernel_shape": [2, 2], "strides": [2, 2]}),
+        ([2, 3, 9, 7], {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 1, 1]}),
+        ([1, 2, 9, 9], {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"}),
+        ([1, 2, 8, 10], {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1}),
+        ([1, 2, 10, 10], {"kernel_shape": [3, 3], "strides": [3, 3], "pads": [1, 1, 1, 1], "ceil_mode": 1}),
+        ([1, 4, 15], {"kernel_shape": [4], "strides": [3]}),
+    ):
+        for kind in ("MaxPool", "AveragePool"):
+            for counts in ((0, 1) if kind == "AveragePool" and "ceil_mode" not in attributes else (0,)):
+                more = {"count_include_pad": counts} if counts else {}
+                node = helper.make_node(kind, ["x"], ["y"], **attributes, **more)
+                yield f"{kind} {shape} {attributes} {more}", model_of([node], {"x": shape}, {"y": None}), {"x": integers(shape, -500, 500)}
+    node = helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 3], dilations=[2, 3])
+    yield "MaxPool dilated", model_of([node], {"x": [1, 2, 9, 9]}, {"y": None}), {"x": values([1, 2, 9, 9])}
+    for kind in ("GlobalAveragePool", "GlobalMaxPool"):
+        for shape in ([1, 5, 7, 7], [2, 3, 12]):
+            yield kind, model_of([helper.make_node(kind, ["x"], ["y"])], {"x": shape}, {"y": None}), {"x": integers(shape, 0, 256)}
+    for axes in ([1], [2, 3], [-1], [0, 1, 2, 3]):
+        for keep in (0, 1):
+            for kind in ("ReduceMean", "ReduceMax"):
+                node = helper.make_node(kind, ["x"], ["y"], axes=axes, keepdims=keep)
+                yield f"{kind} {axes}", model_of([node], {"x": [2, 3, 4, 5]}, {"y": None}), {"x": integers([2, 3, 4, 5])}
+            node = helper.make_node("ReduceSum", ["x", "a"], ["y"], keepdims=keep)
+            yield f"ReduceSum {axes}", model_of([node], {"x": [2, 3, 4, 5]}, {"y": None}, {"a": np.array(axes)}), {"x": integers([2, 3, 4, 5])}
+
+
+def moves():
+    x = values([1, 8, 6, 4])
+    ints = lambda *items: np.array(items, np.int64)
+    for kind, constants, attributes, outputs in (
+        ("Pad", {"p": ints(0, 0, 1, 2, 0, 0, 3, 0), "v": f32(0)}, {}, 1),
+        ("Pad", {"p": ints(0, 0, 0, 1, 0, 2, 0, 0), "v": f32(1.5)}, {}, 1),
+        ("Slice", {"s": ints(1, 2), "e": ints(5, 100), "a": ints(2, 1)}, {}, 1),
+        ("Slice", {"s": ints(-1, 0), "e": ints(-100, -1), "a": ints(2, 1), "t": ints(-2, 3)}, {}, 1),
+        ("Split", {"n": ints(3, 5)}, {"axis": 1}, 2),
+        ("Split", {}, {"axis": 2}, 3),
+        ("DepthToSpace", {}, {"blocksize": 2}, 1),
+        ("DepthToSpace", {}, {"blocksize": 2, "mode": "CRD"}, 1),
+        ("SpaceToDepth", {}, {"blocksize": 2}, 1),
+        ("Resize", {"r": np.array([], f32), "c": np.array([1, 1, 2, 3], f32)}, {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}, 1),
+        ("Resize", {"r": np.array([], f32), "c": np.array([1, 1, 0.5, 1.7], f32)}, {"mode": "nearest"}, 1),
+        ("Resize", {"r": None, "c": None, "z": ints(1, 8, 9, 7)}, {"mode": "nearest", "coordinate_transformation_mode": "align_corners", "nearest_mode": "ceil"}, 1),
+        ("PRelu", {"s": integers([8, 1, 1])}, {}, 1),
+        ("LeakyRelu", {}, {"alpha": 0.3}, 1),
+        ("Elu", {}, {"alpha": 0.7}, 1),
+        ("Selu", {}, {}, 1),
+        ("Max", {"k": values([8, 1, 1])}, {}, 1),
+        ("Min", {"k": values([4])}, {}, 1),
+    ):
+        names = [f"y{i}" for i in range(outputs)]
+        operands = [name if value is not None else "" for name, value in constants.items()]  # None: left out
+        constants = {name: value for name, value in constants.items() if value is not None}
+        node = helper.make_node(kind, ["x", *operands], names, **attributes)
+        yield f"{kind} {attributes}", model_of([node], {"x": list(x.shape)}, {name: None for name in names}, constants), {"x": x}
+
+
+def layers_of_qonnx():
+    """Pools and channels-last layers in QONNX's own domains."""
+    last = lambda kind, operands, **attributes: helper.make_node(kind, operands, ["y"], domain="qonnx.custom_op.channels_last", **attributes)
+    w = integers([5, 3, 3, 4])  # [M, H, W, C]
+    node = last("Conv", ["x", "w"], kernel_shape=[3, 3], strides=[2, 1], dilations=[1, 1], pads=[1, 0, 1, 2], group=1)
+    yield "Conv channels last", model_of([node], {"x": [1, 7, 6, 4]}, {"y": [1, 4, 6, 5]}, {"w": w}), {"x": integers([1, 7, 6, 4])}
+    node = last("MaxPool", ["x"], kernel_shape=[2, 2], strides=[2, 2], pads=[0, 0, 0, 0])
+    yield "MaxPool channels last", model_of([node], {"x": [1, 8, 6, 4]}, {"y": [1, 4, 3, 4]}), {"x": values([1, 8, 6, 4])}
+    parameters = {"s": integers([4]), "b": integers([4]), "m": integers([4]), "v": integers([4], 1, 9)}
+    node = last("BatchNormalization", ["x", *parameters], epsilon=1e-5, momentum=0.9)
+    yield "BatchNormalization channels last", model_of([node], {"x": [1, 3, 3, 4]}, {"y": [1, 3, 3, 4]}, parameters), {"x": integers([1, 3, 3, 4])}
+    for layout, shape, result in (("NCHW", [1, 3, 6, 6], [1, 3, 2, 2]), ("NHWC", [1, 6, 6, 3], [1, 2, 2, 3])):
+        node = helper.make_node("QuantAvgPool2d", ["x"], ["y"], domain="qonnx.custom_op.general", kernel=3, stride=3, ibits=4, obits=4, signed=0, data_layout=layout)
+        yield f"QuantAvgPool2d {layout}", model_of([node], {"x": shape}, {"y": result}), {"x": integers(shape, 0, 16)}
+    node = helper.make_node("MaxPoolNHWC", ["x"], ["y"], domain="qonnx.custom_op.general", kernel_shape=[2, 2], strides=[2, 2], pads=[0, 0, 0, 0])
+    yield "MaxPoolNHWC", model_of([node], {"x": [1, 4, 6, 3]}, {"y": [1, 2, 3, 3]}), {"x": values([1, 4, 6, 3])}
+
+
 def main():
     options = arguments()
     probe = Probe(options.probe)
@@ -276,6 +384,10 @@ def main():
         places,
         shapes,
         quantize_linear,
+        convolutions,
+        pools,
+        moves,
+        layers_of_qonnx,
     )
     for group in groups:
         for name, model, inputs in group():

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/ir/op.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
+#include "src/source/channels_last.h"
 #include "src/source/import.h"
 #include "src/source/pooling.h"
 #include "src/source/window_layers.h"
@@ -12,11 +16,60 @@
 namespace foldstream {
 namespace {
 
-constexpr std::string_view kOnnx[] = {"AveragePool", "GlobalAveragePool"};
+constexpr std::string_view kOnnx[] = {"AveragePool", "GlobalAveragePool", "qonnx:QuantAvgPool2d"};
 
 bool counts_pad(const Node& node) { return node.integer("counts_pad", 0) != 0; }
 
+// The sum of each window of integers without its lowest bits: floor(round(mean * positions) / 2^k).
+std::vector<Value> import_quantized(const OnnxNode& source, Graph& graph) {
+  expect_operands(source, 1, 1);
+  const auto attribute = [&](std::string_view key, int64_t most) {
+    const int64_t value = integer_attr(source, key, 0);
+    if (value < 1 || value > most) {
+      throw Error(fmt::format("its {} is {}, expected 1 to {}", key, value, most));
+    }
+    return value;
+  };
+  const std::string layout = text_attr(source, "data_layout", "NCHW");
+  if (layout != "NCHW" && layout != "NHWC") {
+    throw Error(fmt::format("its data_layout is '{}'", layout), "expected NCHW or NHWC");
+  }
+  const bool last = layout == "NHWC";
+  constexpr int64_t kMostKernel = 1024, kMostBits = 32;
+  const int64_t kernel = attribute("kernel", kMostKernel);
+  const int64_t stride = attribute("stride", kMostKernel);
+  const int64_t in_bits = attribute("ibits", kMostBits);
+  const int64_t out_bits = attribute("obits", kMostBits);
+  int64_t sum_bits = 0;
+  for (int64_t most = ((int64_t{1} << in_bits) - 1) * kernel * kernel; most > 0; most /= 2) {
+    ++sum_bits;
+  }
+  const auto times = [&](Value x, double factor, std::string_view suffix) -> Value {
+    const std::string name = fmt::format("{}_{}", source.name, suffix);
+    const Value constant{&graph.add(require_op("constant"), {}, name + "_factor", {},
+                                    {{"value", make_floats({}, {factor})}}),
+                         0};
+    return {&graph.add(require_op("mul"), {x, constant}, name), 0};
+  };
+  const auto rounded = [&](Value x, std::string mode, std::string_view suffix) -> Value {
+    return {&graph.add(require_op("round"), {x}, fmt::format("{}_{}", source.name, suffix),
+                       {{"mode", std::move(mode)}}),
+            0};
+  };
+  Value x = last ? channels_first(source.in[0], source.name + "_first", graph) : source.in[0];
+  const WindowShape window{{kernel, kernel}, {stride, stride}, {1, 1}, {0, 0, 0, 0}};
+  x = {&graph.add(require_op("average_pool"), {x}, source.name, window_attributes(window, true)),
+       0};
+  x = rounded(times(x, static_cast<double>(kernel * kernel), "sum"), "Round", "integer");
+  const auto dropped = static_cast<int>(std::max<int64_t>(0, sum_bits - out_bits));
+  if (dropped > 0) {
+    x = rounded(times(x, std::ldexp(1.0, -dropped), "shifted"), "Floor", "truncated");
+  }
+  return {last ? channels_last(x, source.name + "_last", graph) : x};
+}
+
 std::vector<Value> import(const OnnxNode& source, Graph& graph) {
+  if (source.type == "QuantAvgPool2d") return import_quantized(source, graph);
   NodeAttributes more;
   if (integer_attr(source, "count_include_pad", 0) != 0) more["counts_pad"] = int64_t{1};
   return import_pool("average_pool", source, source.type == "GlobalAveragePool", std::move(more),

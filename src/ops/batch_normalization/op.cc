@@ -9,13 +9,14 @@
 
 #include "src/ir/lowering.h"
 #include "src/ir/onnx_node.h"
+#include "src/source/channels_last.h"
 #include "src/source/import.h"
 #include "src/util/error.h"
 
 namespace foldstream {
 namespace {
 
-constexpr std::string_view kOnnx[] = {"BatchNormalization"};
+constexpr std::string_view kOnnx[] = {"BatchNormalization", "channels_last:BatchNormalization"};
 constexpr std::array<std::string_view, 4> kParameters = {"scale", "bias", "mean", "var"};
 
 std::vector<Value> import(const OnnxNode& source, Graph& graph) {
@@ -31,10 +32,13 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
   for (size_t i = 0; i < kParameters.size(); ++i) {
     data.emplace(kParameters[i], float_operand(source, i + 1, kParameters[i]));
   }
-  Node& node = graph.add(require_op("batch_normalization"), {source.in[0]}, source.name,
+  const bool last = source.domain == kChannelsLastDomain;
+  const Value x = last ? channels_first(source.in[0], source.name + "_first", graph) : source.in[0];
+  Node& node = graph.add(require_op("batch_normalization"), {x}, source.name,
                          {{"epsilon", real_attr(source, "epsilon", static_cast<double>(1e-5F))}},
                          std::move(data));
-  return {{&node, 0}};
+  const Value result{&node, 0};
+  return {last ? channels_last(result, source.name + "_last", graph) : result};
 }
 
 // y = factor * x + offset, factor and offset rounded to float32 in the order of onnxruntime.
@@ -66,9 +70,9 @@ std::vector<Type> infer(const Node& node) {
   for (const std::string_view key : kParameters) {
     const Tensor* tensor = node.tensor(key);
     if (tensor == nullptr || !tensor->type.is_float || tensor->type.shape != Shape{shape[1]}) {
-      throw Error(fmt::format("its {} is {}, expected {}", key,
+      throw Error(fmt::format("its {} is {}, expected {}: one for each channel (axis 1) of {}", key,
                               tensor == nullptr ? "missing" : to_string(tensor->type),
-                              to_string(float_type({shape[1]}))));
+                              to_string(float_type({shape[1]})), to_string(node.in_type(0))));
     }
   }
   const Affine affine = affine_of(node);

@@ -12,10 +12,29 @@
 namespace foldstream {
 namespace {
 
-constexpr std::string_view kOnnx[] = {"Clip"};
+constexpr std::string_view kOnnx[] = {"Clip", "HardSigmoid"};
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+// min(max(alpha * x + beta, 0), 1)
+std::vector<Value> import_hard_sigmoid(const OnnxNode& source, Graph& graph) {
+  expect_operands(source, 1, 1);
+  Value x = source.in[0];
+  const auto with = [&](std::string_view op, std::string_view key, double absent) {
+    const std::string name = source.name + "_" + std::string(key);
+    Tensor value = make_floats({}, {real_attr(source, key, absent)});
+    const Value constant{
+        &graph.add(require_op("constant"), {}, name + "_value", {}, {{"value", std::move(value)}}),
+        0};
+    x = {&graph.add(require_op(op), {x, constant}, name), 0};
+  };
+  constexpr double kAlpha = 0.2F;
+  with("mul", "alpha", kAlpha);
+  with("add", "beta", 0.5);
+  return {{&graph.add(require_op("clip"), {x}, source.name, {{"min", 0.0}, {"max", 1.0}}), 0}};
+}
+
 std::vector<Value> import(const OnnxNode& source, Graph& graph) {
+  if (source.type == "HardSigmoid") return import_hard_sigmoid(source, graph);
   expect_operands(source, 1, 3);
   const auto bound = [&](std::string_view key, size_t port, double absent) {
     return source.has(port) ? scalar_operand(source, port, key) : real_attr(source, key, absent);

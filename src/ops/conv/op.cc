@@ -34,8 +34,7 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
     throw Error(fmt::format("its kernel_shape is {} and its weights are {}", to_string(*declared),
                             to_string(w.type())));
   }
-  NodeAttributes attr =
-      window_attributes(import_window(source, std::move(kernel), spatial), false);
+  NodeAttributes attr = window_attributes(import_window(source, std::move(kernel), spatial), false);
   if (const int64_t groups = integer_attr(source, "group", 1); groups != 1) attr["groups"] = groups;
   Value result{&graph.add(require_op("conv"), {x, w}, source.name, std::move(attr)), 0};
   if (source.has(2)) result = add_bias(result, source.in[2], source.name, graph);
@@ -67,9 +66,10 @@ Convolution convolution_of(const Node& node) {
   conv.channels = x.shape[1] / conv.groups;
   conv.rows = w.shape[0] / conv.groups;
   if (w.shape[1] != conv.channels) {
-    throw Error(fmt::format("its weights {} take {} channels in each of {} groups, its operand {} "
-                            "has {}",
-                            to_string(w), w.shape[1], conv.groups, to_string(x), conv.channels));
+    throw Error(
+        fmt::format("its weights {} take {} channels in each of {} groups, its operand {} "
+                    "has {}",
+                    to_string(w), w.shape[1], conv.groups, to_string(x), conv.channels));
   }
   conv.window = window_of(node, {w.shape.begin() + 2, w.shape.end()});
   conv.places = window_places(conv.window, conv.spatial);
@@ -180,8 +180,8 @@ std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
   const int64_t result = conv.rows * element_count(conv.places);
   GroupProduct product(conv);
   for (int64_t i = 0; i < conv.images * conv.groups; ++i) {
-    product.run(in[0]->reals.data() + i * operand,
-                in[1]->reals.data() + i % conv.groups * weights, out.reals.data() + i * result);
+    product.run(in[0]->reals.data() + i * operand, in[1]->reals.data() + i % conv.groups * weights,
+                out.reals.data() + i * result);
   }
   return {std::move(out)};
 }

@@ -11,7 +11,8 @@
 namespace foldstream {
 namespace {
 
-constexpr std::string_view kOnnx[] = {"MaxPool", "GlobalMaxPool", "channels_last:MaxPool"};
+constexpr std::string_view kOnnx[] = {"MaxPool", "GlobalMaxPool", "channels_last:MaxPool",
+                                      "qonnx:MaxPoolNHWC"};
 
 std::vector<Value> import(const OnnxNode& source, Graph& graph) {
   if (source.uses(1)) throw Error("its indices are used", "only the maxima are supported");

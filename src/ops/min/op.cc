@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/ir/op.h"
+
+#include <algorithm>
+
+#include "src/ir/onnx_node.h"
+#include "src/source/elementwise.h"
+#include "src/source/import.h"
+#include "src/source/joins.h"
+
+namespace foldstream {
+namespace {
+
+constexpr std::string_view kOnnx[] = {"Min"};
+
+// Any number of operands, two at a time.
+std::vector<Value> import(const OnnxNode& source, Graph& graph) {
+  expect_operands(source, 1, source.in.size());
+  Value result = source.in[0];
+  for (size_t port = 1; port < source.in.size(); ++port) {
+    expect_operands(source, port + 1, source.in.size());
+    result = {&graph.add(require_op("min"), {result, source.in[port]}, source.name), 0};
+  }
+  return {result};
+}
+
+std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
+  return eval_binary(
+      node, in, [](float a, float b) { return std::min(a, b); },
+      [](int64_t a, int64_t b) { return std::min(a, b); });
+}
+
+void to_onnx(const Node&, OnnxSink& sink) {
+  sink.node("", "Min", {sink.input(0), sink.input(1)}, {sink.output(0)});
+}
+
+void lower(const Node&, Lowering& lowering) {
+  lower_binary(lowering,
+               {.apply = [](float a, float b) { return std::min(a, b); },
+                .direction = [](double, bool) { return 1; },
+                .affine = [](double, bool) -> std::optional<std::pair<double, double>> {
+                  return std::nullopt;
+                }},
+               [](Lowering& both) { lower_extreme(both, "min"); });
+}
+
+}  // namespace
+
+extern const Op op_min;
+const Op op_min{.name = "min",
+                .doc = "the lesser of two operands",
+                .onnx = kOnnx,
+                .import = import,
+                .to_onnx = to_onnx,
+                .infer = infer_binary,
+                .eval = eval,
+                .lower = lower};
+
+}  // namespace foldstream
