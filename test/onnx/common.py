@@ -66,7 +66,11 @@ def model_of(nodes, inputs, outputs, initializers=(), opset=13, qonnx=1):
         info(outputs),
         [numpy_helper.from_array(np.asarray(a), n) for n, a in dict(initializers).items()],
     )
-    imports = [helper.make_opsetid("", opset), helper.make_opsetid("qonnx.custom_op.general", qonnx)]
+    imports = [
+        helper.make_opsetid("", opset),
+        helper.make_opsetid("qonnx.custom_op.general", qonnx),
+        helper.make_opsetid("qonnx.custom_op.channels_last", opset),  # executed as ONNX's own of this version
+    ]
     return helper.make_model(graph, opset_imports=imports, ir_version=8)
 
 
