@@ -22,9 +22,9 @@ constexpr int64_t kFrames = 64;
 // Frames of buffer behind every node beyond which more can't help.
 constexpr int64_t kMostFrames = 64;
 // Steps of the cycle model that may be spent on making queues smaller.
-constexpr int64_t kShrinkWork = 20'000'000;
+constexpr int64_t kShrinkWork = 4'000'000;
 // Steps of a frame up to which a network also has the least latency that queues can give it.
-constexpr int64_t kSmallFrame = 200'000;
+constexpr int64_t kSmallFrame = 20'000;
 // Frames by which the rounds of that search judge a larger one; the last word has kFrames.
 constexpr int64_t kFewFrames = 8;
 // Rounds of the search for queues that are too short.
@@ -68,8 +68,9 @@ class QueueSearch {
     SimResult result = simulate(streams_, options);
     const SimResult first = endless_frame();
     latency_ = first.latency_cycles;
-    if (is_good(outcome_of(result))) return {};
     const bool is_small = first.work <= kSmallFrame;
+    const Outcome alone = outcome_of(result);
+    if (is_good(alone) || (alone.full_rate && !is_small)) return {};
     if (!is_small) options.frames = kFewFrames;
     // Room without end where beats wait for others, as far as one frame shows it; then, round by
     // round, where the network still stops or its slowest nodes wait.
