@@ -34,21 +34,22 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
                 to_space ? "the square of the blocksize must divide the channels"
                          : "the blocksize must divide height and width");
   }
+  // DCR: the places in a block are the outer part of the channels; CRD: the inner.
+  const std::string mode = text_attr(source, "mode", "DCR");
+  if (mode != "DCR" && mode != "CRD") {
+    throw Error(fmt::format("its mode is '{}'", mode), "expected DCR or CRD");
+  }
+  const bool outer = mode == "DCR";
   Shape split, perm, shape;
-  if (!to_space) {
-    split = {n, c, h / block, block, w / block, block};
-    perm = {0, 3, 5, 1, 2, 4};
-    shape = {n, c * block * block, h / block, w / block};
-  } else {
-    const std::string mode = text_attr(source, "mode", "DCR");
-    if (mode != "DCR" && mode != "CRD") {
-      throw Error(fmt::format("its mode is '{}'", mode), "expected DCR or CRD");
-    }
+  if (to_space) {
     const int64_t depth = c / (block * block);
-    const bool depth_last = mode == "DCR";
-    split = depth_last ? Shape{n, block, block, depth, h, w} : Shape{n, depth, block, block, h, w};
-    perm = depth_last ? Shape{0, 3, 4, 1, 5, 2} : Shape{0, 1, 4, 2, 5, 3};
+    split = outer ? Shape{n, block, block, depth, h, w} : Shape{n, depth, block, block, h, w};
+    perm = outer ? Shape{0, 3, 4, 1, 5, 2} : Shape{0, 1, 4, 2, 5, 3};
     shape = {n, depth, h * block, w * block};
+  } else {
+    split = {n, c, h / block, block, w / block, block};
+    perm = outer ? Shape{0, 3, 5, 1, 2, 4} : Shape{0, 1, 3, 5, 2, 4};
+    shape = {n, c * block * block, h / block, w / block};
   }
   Node& node = graph.add(require_op("rearrange"), {source.in[0]}, source.name,
                          {{"split", split}, {"perm", perm}, {"shape", shape}});
