@@ -12,6 +12,7 @@
 #include "src/rtl/sv_module.h"
 #include "src/util/embedded.h"
 #include "src/util/error.h"
+#include "src/util/parallel.h"
 
 namespace foldstream {
 namespace {
@@ -226,10 +227,18 @@ class Stitcher {
   }
 
   void emit_nodes() {
+    std::vector<const Node*> nodes;
     for (const Node& node : core_.nodes) {
-      if (node.op->kind != Op::Kind::hardware) continue;
-      const std::string module = fmt::format("{}_{}", design_.name, stems_.at(&node));
-      Hardware hardware = node.op->emit(node, design_.family, module);
+      if (node.op->kind == Op::Kind::hardware) nodes.push_back(&node);
+    }
+    std::vector<Hardware> emitted(nodes.size());
+    parallel_for(nodes.size(), [&](size_t i) {
+      const std::string module = fmt::format("{}_{}", design_.name, stems_.at(nodes[i]));
+      emitted[i] = nodes[i]->op->emit(*nodes[i], design_.family, module);
+    });
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      const Node& node = *nodes[i];
+      Hardware& hardware = emitted[i];
       for (TextFile& file : hardware.modules) {
         add_file(file.name.ends_with(".sv") ? "nodes/" + file.name : "nodes/" + file.name + ".sv",
                  std::move(file.text));
