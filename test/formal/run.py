@@ -176,6 +176,26 @@ AXIS_PROOFS = [
          ("fst_axis_out.sv", "else if (s_valid_i && m_axis_tready_i)", "else if (s_valid_i)")]),
     (4, [("fst_axis_in.sv", "s_axis_tdata_i[Width-1:0]", "s_axis_tdata_i[Width:1]")]),
 ]
+# The module's own assertions, for factors small enough to prove.
+PRODUCTS = """
+module harness (
+  input logic clk_i,
+  input logic [WEIGHT-1:0] weight0, weight1,
+  input logic [ACTIVATION-1:0] activation
+);
+  fst_product_pair #(.WeightBits(WEIGHT), .WeightSigned(WEIGHT_SIGNED), .ActivationBits(ACTIVATION),
+    .ActivationSigned(ACTIVATION_SIGNED)) dut (.clk_i, .weight0_i(weight0), .weight1_i(weight1),
+    .activation_i(activation), .low_o(), .high_o());
+endmodule
+"""
+TOO_CLOSE = ("fst_product_pair.sv", "<<< ProductBits)", "<<< (ProductBits - 1))")
+LOST_SIGN = ("fst_product_pair.sv", "+ PackedBits'(weight0)", "+ PackedBits'({1'b0, weight0_i})")
+PRODUCT_PROOFS = [  # bits and sign of weights and of activations, twins
+    (4, 1, 4, 0, [TOO_CLOSE, LOST_SIGN]),
+    (4, 1, 3, 1, [TOO_CLOSE]),
+    (3, 0, 4, 1, [TOO_CLOSE]),
+    (3, 0, 3, 0, [TOO_CLOSE]),
+]
 TAKES, BOTH, GIVES = prove.Step.plain((1,), 0), prove.Step.plain((1,), 1), prove.Step.plain((0,), 1)
 IGNORES_STALL = ("pipeline_block.sv", "push_i(valid_q[Stages-1])", "push_i(valid_q[Stages-1] && m_ready_i)")
 TAKES_NO_CREDIT = ("join_block.sv", ".take_i(issue)", ".take_i(1'b0)")
@@ -228,6 +248,21 @@ def main():
             extra = [HERE / "stream_checker.sv", path]
             total += 1
             bad += not prove.report(name, lambda files: prove.prove([*files, *extra], "harness"), CELLS, twins)
+    for weight, weight_signed, activation, activation_signed, twins in PRODUCT_PROOFS:
+        sizes = {"WEIGHT_SIGNED": weight_signed, "ACTIVATION_SIGNED": activation_signed, "WEIGHT": weight,
+                 "ACTIVATION": activation}
+        name = title("fst_product_pair", sizes)
+        if words and not any(word in name for word in words):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "harness.sv"
+            text = PRODUCTS
+            for size, value in sizes.items():
+                text = text.replace(f"({size})", f"({value})").replace(f"[{size}-1:0]", f"[{value - 1}:0]")
+            path.write_text(text)
+            total += 1
+            bad += not prove.report(name, lambda files: prove.prove([*files, path], "harness"),
+                                    [prove.RTL / "arith" / "fst_product_pair.sv"], twins)
     for cell, parameters, twins in MOORE:
         name = title(cell, parameters) + ": Moore"
         if words and not any(word in name for word in words):

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <map>
 #include <mutex>
 #include <tuple>
@@ -13,6 +14,7 @@
 #include "src/arith/constant_matrix.h"
 #include "src/arith/dot.h"
 #include "src/arith/dot_embedded.h"
+#include "src/arith/dot_pairs.h"
 #include "src/arith/thresholding.h"
 #include "src/arith/weights.h"
 #include "src/ops/mvau/mvau.h"
@@ -39,6 +41,7 @@ int64_t sum_registers(int64_t lanes, const Type& in, const Type& w) {
 }
 
 int64_t latency_of(const arith::Dot& dot) { return dot.module().latency; }
+int64_t latency_of(const arith::DotPairs& dot) { return dot.module().latency; }
 int64_t latency_of(const arith::DotEmbedded& dot) { return dot.module.latency; }
 int64_t latency_of(const arith::ConstantMatrix& matrix) { return matrix.module.latency; }
 
@@ -59,10 +62,22 @@ arith::DotSpec dot_spec(const Node& node, const Folding& folding, Family family,
   arith::DotSpec spec;
   spec.rows = static_cast<int>(folding.pe);
   spec.lanes = static_cast<int>(folding.simd);
-  spec.weight = arith::weight_type(*node.tensor("w"), stride);
+  // Multipliers take weights as their type says, which needs no look at each of them.
+  spec.weight = folding.dsp ? arith::activation_type(node.tensor("w")->type)
+                            : arith::weight_type(*node.tensor("w"), stride);
   spec.activation = arith::activation_type(node.in_type(0));
   spec.family = arith::family_of(family);
   return spec;
+}
+
+// Registers of dot products with weights from a memory: those of the sum and, with DSP blocks, two
+// in each block, whose products add up to one row of bits each.
+constexpr int64_t kMultiplierRegisters = 2;
+
+int64_t dot_registers(const Folding& folding, const Type& in, const Type& w) {
+  if (!folding.dsp) return sum_registers(folding.simd, in, w);
+  return kMultiplierRegisters +
+         sum_registers(folding.simd, integer_type(1, false, {}), integer_type(1, false, {}));
 }
 
 // Sums of some size rest before they are compared.
@@ -129,12 +144,22 @@ bool sign_decides(const Node& node, const Folding& folding) {
          folding.row_folds <= kTableDepth;
 }
 
+bool products_in_dsp(const Node& node, const Folding& folding, Family family) {
+  return folding.dsp && form(node, folding, family) == Form::memory;
+}
+
 bool replays(const Folding& folding) { return folding.group_row_folds > 1; }
 bool replays_from_memory(const Folding& folding) {
   return replays(folding) && folding.column_folds > 1;
 }
 
 }  // namespace
+
+bool may_use_dsp(const Node& node) {
+  const Type& in = node.in_type(0);
+  const Type& w = node.tensor("w")->type;
+  return arith::dot_pairs_fit(arith::activation_type(w), arith::activation_type(in));
+}
 
 int64_t pipeline_stages(const Node& node, const Folding& folding, Family family) {
   const Type& in = node.in_type(0);
@@ -145,7 +170,8 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
     return 1 + registers + (t != nullptr && registers_sums(folding.simd, in) ? 1 : 0);
   }
   // Words of vector and weights; products; accumulator; thresholds.
-  int64_t stages = 1 + (replays_from_memory(folding) ? 1 : 0) + registers + 1;
+  int64_t stages = 1 + (replays_from_memory(folding) ? 1 : 0) + 1;
+  stages += products_in_dsp(node, folding, family) ? dot_registers(folding, in, w) : registers;
   if (t != nullptr && !sign_decides(node, folding)) {
     stages += arith::thresholding_latency(t->type.shape[1], folding.row_folds, family);
   }
@@ -297,8 +323,8 @@ class Emitter {
   }
 
   // Word of weights w: for each of the rows worked on together its stored bits, row 0 lowest.
-  std::vector<bool> weight_word(const arith::Dot& dot, int64_t row_fold,
-                                int64_t column_fold) const {
+  template <class Dot>
+  std::vector<bool> weight_word(const Dot& dot, int64_t row_fold, int64_t column_fold) const {
     std::vector<bool> bits;
     for (int64_t r = 0; r < folding_.pe; ++r) {
       const int64_t* row = shape_.w->ints.data() + (row_fold * folding_.pe + r) * shape_.columns;
@@ -309,7 +335,8 @@ class Emitter {
     return bits;
   }
 
-  void weight_words(const arith::Dot& dot) {
+  template <class Dot>
+  void weight_words(const Dot& dot) {
     const int64_t words = folding_.row_folds * folding_.column_folds;
     std::vector<std::vector<bool>> content;
     for (int64_t row = 0; row < folding_.row_folds; ++row) {
@@ -327,11 +354,21 @@ class Emitter {
   void memory_products() {
     arith::DotSpec spec = dot_spec(node_, folding_, family_);
     spec.name = instance_ + "_dot";
-    const int64_t registers = sum_registers(folding_.simd, shape_.in, shape_.w->type);
-    const arith::Dot dot = within(registers, [&](int levels) {
-      spec.levels_per_register = levels;
-      return arith::Dot(spec);
-    });
+    const auto make = [&]<class Dot>() {
+      return within(dot_registers(folding_, shape_.in, shape_.w->type), [&](int levels) {
+        spec.levels_per_register = levels;
+        return Dot(spec);
+      });
+    };
+    if (products_in_dsp(node_, folding_, family_)) {
+      dot_products(make.operator()<arith::DotPairs>());
+    } else {
+      dot_products(make.operator()<arith::Dot>());
+    }
+  }
+
+  template <class Dot>
+  void dot_products(const Dot& dot) {
     weight_words(dot);
     module_.comment("Dot products, without each row's constant");
     partial_width_ = dot.partial_width();
@@ -544,16 +581,21 @@ arith::Cost remembered(const Key& key, const Make& make) {
 // A long sum costs what a shorter one does for each of its lanes.
 constexpr int kPricedLanes = 256;
 
-arith::Cost dot_cost(arith::DotSpec spec, double rows) {
-  spec.rows = 1;
+arith::Cost dot_cost(arith::DotSpec spec, bool registers, bool pairs) {
+  double rows = spec.rows;
   if (spec.lanes > kPricedLanes) {
     rows *= static_cast<double>(spec.lanes) / kPricedLanes;
     spec.lanes = kPricedLanes;
   }
-  spec.levels_per_register = 2;
-  return rows * remembered(std::tuple(spec.lanes, spec.weight.coding, spec.weight.bits,
-                                      spec.activation.coding, spec.activation.bits, spec.family),
-                           [&] { return arith::Dot(spec).module().cost; });
+  spec.rows = pairs ? 2 : 1;
+  spec.levels_per_register = registers ? 2 : 0;
+  return rows / spec.rows *
+         remembered(
+             std::tuple(spec.lanes, spec.weight.coding, spec.weight.bits, spec.activation.coding,
+                        spec.activation.bits, spec.family, registers, pairs),
+             [&] {
+               return pairs ? arith::DotPairs(spec).module().cost : arith::Dot(spec).module().cost;
+             });
 }
 
 // A matrix or an embedded product depends on all its weights: some rows stand for the others, and
@@ -650,7 +692,15 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
     // Some thousand weights, evenly spread, tell the format of a large layer well enough.
     const size_t stride = 1 + static_cast<size_t>(node.tensor("w")->count()) / kSampledWeights;
     const arith::DotSpec spec = dot_spec(node, folding, family, stride | 1);
-    add(dot_cost(spec, pe));
+    const Type& w = node.tensor("w")->type;
+    const int64_t registers = dot_registers(folding, in, w);
+    add(dot_cost(spec, registers > (folding.dsp ? kMultiplierRegisters : 0), folding.dsp));
+    if (folding.dsp) {
+      // A family without such blocks multiplies in logic.
+      const Cost product = product_cost(spec.weight.bits, spec.activation.bits, family);
+      const double pairs = std::ceil(pe / 2) * static_cast<double>(spec.lanes);
+      cost.dsp += product.dsp * pairs, cost.lut += 2 * product.lut * pairs;
+    }
     cost += plan_rom(folding.pe * folding.simd * spec.weight.bits, words).cost;
   }
   const int64_t largest = (in.max() - in.min()) * folding.simd * folding.column_folds *

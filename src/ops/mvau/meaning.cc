@@ -71,6 +71,8 @@ void multiply(const Tensor& w, const Tensor& x, int64_t groups, std::vector<int6
   }
 }
 
+constexpr int kMostHardwareBits = 16;
+
 bool fits_words(const Type& type) { return type.min() >= INT16_MIN && type.max() <= INT16_MAX; }
 
 }  // namespace
@@ -130,10 +132,20 @@ Shape::Shape(const Node& node) {
 
 Folding::Folding(const Node& node) {
   const Tensor& w = *node.tensor("w");
+  if (node.in_type(0).bits > kMostHardwareBits) {
+    throw Error(fmt::format("{}: an operand of {} bits", describe(node), node.in_type(0).bits),
+                fmt::format("hardware multiplies operands of up to {} bits", kMostHardwareBits));
+  }
   groups = node.integer("groups", 1);
   const int64_t group_rows = w.type.shape[0] / groups;
   pe = folding(node, "pe", group_rows, "output channels");
   simd = folding(node, "simd", w.type.shape[1], "input channels");
+  const int64_t resource = node.integer("dsp", 0);
+  if (resource != 0 && (resource != 1 || !may_use_dsp(node))) {
+    throw Error(fmt::format("{}: dsp = {}", describe(node), resource),
+                may_use_dsp(node) ? "legal values are 0, 1" : "legal values are 0");
+  }
+  dsp = resource == 1;
   row_folds = w.type.shape[0] / pe, column_folds = w.type.shape[1] / simd;
   group_row_folds = group_rows / pe;
 }

@@ -30,9 +30,13 @@ struct Folding {
 
   int64_t pe, simd;
   int64_t row_folds, column_folds;  // NF, SF
+  bool dsp;                         // products in DSP blocks
   int64_t groups;
   int64_t group_row_folds;  // that one group's columns serve
 };
+
+// Whether products may go into DSP blocks: factors of more than a few bits.
+bool may_use_dsp(const Node& node);
 
 // Registers from the issue of a step to the output queue.
 int64_t pipeline_stages(const Node& node, const Folding& folding, Family family);

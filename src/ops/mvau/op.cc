@@ -17,7 +17,10 @@ std::vector<Type> infer(const Node& node) { return {Shape(node).out}; }
 
 std::vector<Fold> folds(const Node& node) {
   const foldstream::Shape& shape = node.tensor("w")->type.shape;
-  return {{"pe", divisors(shape[0] / node.integer("groups", 1))}, {"simd", divisors(shape[1])}};
+  std::vector<Fold> folds{{"pe", divisors(shape[0] / node.integer("groups", 1))},
+                          {"simd", divisors(shape[1])}};
+  if (may_use_dsp(node)) folds.push_back({"dsp", {0, 1}});
+  return folds;
 }
 
 Ports ports(const Node& node) {
