@@ -93,14 +93,14 @@ TEST(Mvau, CountsUnderFinnsKeys) {
 
 // The image of block memory has one line for each word, of as many digits as a word needs.
 TEST(Mvau, MemoryImagesHaveAllTheirWords) {
-  Tensor w = make_zero(integer_type(2, true, {20, 50}));
+  Tensor w = make_zero(integer_type(2, true, {120, 50}));
   std::mt19937_64 random(2);
   for (int64_t& v : w.ints) v = static_cast<int64_t>(random() % 4) - 2;
   const Layer fc = layer("u2", {50}, {{"w", w}}, {{"pe", int64_t{2}}, {"simd", int64_t{5}}});
   const Hardware hardware = fc.node->op->emit(*fc.node, Family::xilinx, "fc");
   ASSERT_EQ(hardware.memories.size(), 1u);
   EXPECT_EQ(hardware.memories[0].name, "fc_weights.mem");
-  EXPECT_EQ(hardware.memories[0].text.size(), 100u * 6);  // 20 bits are five digits and an end
+  EXPECT_EQ(hardware.memories[0].text.size(), 600u * 6);  // 20 bits are five digits and an end
   for (const TextFile& file : hardware.modules) EXPECT_EQ(file.name.substr(0, 2), "fc");
   EXPECT_EQ(fc.node->op->emit(*fc.node, Family::xilinx, "fc").modules.back().text,
             hardware.modules.back().text);
