@@ -229,7 +229,8 @@ class Bench {
     }
     for (const TextFile& file : hardware.memories) write(file);
     const Cost cost = node.op->cost(node, c.family);
-    costs_ << fmt::format("{:.0f} {:.0f} {:.0f} {:.0f}\n", cost.lut, cost.ff, cost.bram18, cost.dsp);
+    costs_ << fmt::format("{:.0f} {:.0f} {:.0f} {:.0f}\n", cost.lut, cost.ff, cost.bram18,
+                          cost.dsp);
     cells_.insert(hardware.cells.begin(), hardware.cells.end());
     connect(instance, hardware, ports);
 
@@ -325,7 +326,8 @@ class Bench {
   }
 
   std::filesystem::path folder_;
-  std::ofstream data_, costs_;  // costs: LUT, FF, block memories and DSP blocks of each case, for bench/
+  std::ofstream data_,
+      costs_;  // costs: LUT, FF, block memories and DSP blocks of each case, for bench/
   std::string body_;
   std::vector<std::string> modules_;
   std::set<std::string> cells_;
