@@ -212,11 +212,7 @@ class QueueSearch {
       return may_grow(link) && grown.insert(link).second;
     }
     bool any = false;
-    for (const StreamBlock& block : streams_.blocks) {
-      if (block.kind != StreamBlock::Kind::node || block.rhythm.steps() < interval_) continue;
-      for (size_t link : block.out) {
-        if (result.waited[link] > 0 && may_grow(link)) any |= grown.insert(link).second;
-      }
+    const auto stretch = [&](const StreamBlock& block) {
       for (size_t link : block.in) {
         int64_t missed = result.awaited[link];
         if (streams_.is_ring(link)) {
@@ -228,10 +224,22 @@ class QueueSearch {
             streams_.links[link].queue >= most) {
           continue;
         }
-        streams_.links[link].queue = std::min(4 * streams_.links[link].queue, most);
+        streams_.links[link].queue = std::min(8 * streams_.links[link].queue, most);
         stretched[link] = streams_.links[link].queue;
         any = true;
       }
+    };
+    for (const StreamBlock& block : streams_.blocks) {
+      if (block.kind != StreamBlock::Kind::node || block.rhythm.steps() < interval_) continue;
+      for (size_t link : block.out) {
+        if (result.waited[link] > 0 && may_grow(link)) any |= grown.insert(link).second;
+      }
+      stretch(block);
+    }
+    if (any) return true;
+    // The bursts are further away from the slowest nodes.
+    for (const StreamBlock& block : streams_.blocks) {
+      if (block.kind == StreamBlock::Kind::node) stretch(block);
     }
     return any;
   }

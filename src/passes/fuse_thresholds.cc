@@ -33,7 +33,7 @@ bool run(Graph& graph) {
 }  // namespace
 
 extern const Pass pass_fuse_thresholds;
-const Pass pass_fuse_thresholds{"fuse_thresholds",
-                                "move thresholds into the matrix-vector or depthwise unit before them", run};
+const Pass pass_fuse_thresholds{
+    "fuse_thresholds", "move thresholds into the matrix-vector or depthwise unit before them", run};
 
 }  // namespace foldstream
