@@ -25,8 +25,11 @@ constexpr int64_t kMostFrames = 64;
 constexpr int64_t kShrinkWork = 4'000'000;
 // Steps of a frame up to which a network also has the least latency that queues can give it.
 constexpr int64_t kSmallFrame = 20'000;
-// Frames by which the rounds of that search judge a larger one; the last word has kFrames.
+// Frames by which the rounds of that search judge a larger one; the last word has more: kFrames, or
+// kLastFrames where all streams together have more than kManyBeats in a frame.
 constexpr int64_t kFewFrames = 8;
+constexpr int64_t kLastFrames = 16;
+constexpr int64_t kManyBeats = 1'000'000;
 // Rounds of the search for queues that are too short.
 constexpr int kRounds = 24;
 // Times that queues found too short for the blocks that hold them are made longer.
@@ -64,7 +67,7 @@ class QueueSearch {
   // with several results needs more room than the others.
   std::vector<FifoPlace> grow() {
     SimOptions options;
-    options.frames = kFrames;
+    options.frames = last_frames();
     SimResult result = simulate(streams_, options);
     const SimResult first = endless_frame();
     latency_ = first.latency_cycles;
@@ -262,9 +265,15 @@ class QueueSearch {
     return {cycles == frames * interval_, result.latency_cycles};
   }
 
+  int64_t last_frames() const {
+    int64_t beats = 0;
+    for (const StreamLink& link : streams_.links) beats += link.stream.beats;
+    return beats <= kManyBeats ? kFrames : kLastFrames;
+  }
+
   Outcome outcome() {
     SimOptions options;
-    options.frames = kFrames;
+    options.frames = last_frames();
     const SimResult result = simulate(streams_, options);
     work_ += result.work;
     return outcome_of(result);
