@@ -50,15 +50,22 @@ Evaluator::Evaluator(const Graph& graph) : graph_(graph) {
       inputs_.push_back(&node);
       continue;
     }
+    if (node.op->kind == Op::Kind::constant) continue;  // read where it is
     // What depends on constants alone (quantized weights) is computed once, not in every frame.
     std::vector<const Tensor*> in;
     for (const Value& value : node.in) {
-      const auto it = constants_.find(value.node);
-      if (it == constants_.end()) break;
-      in.push_back(&it->second[value.port]);
+      const Tensor* known = constant(value);
+      if (known == nullptr) break;
+      in.push_back(known);
     }
     if (in.size() == node.in.size()) constants_[&node] = evaluate_node(node, in);
   }
+}
+
+const Tensor* Evaluator::constant(const Value& value) const {
+  if (value.node->op->kind == Op::Kind::constant) return value.node->tensor("value");
+  const auto it = constants_.find(value.node);
+  return it == constants_.end() ? nullptr : &it->second[value.port];
 }
 
 std::vector<Tensor> Evaluator::run(std::span<const Tensor> inputs) const {
@@ -83,12 +90,12 @@ std::vector<Tensor> Evaluator::run(
     if (see) see(node, values[&node]);
   }
   const auto result = [&](const Value& value) -> const Tensor& {
-    const auto constant = constants_.find(value.node);
-    return constant != constants_.end() ? constant->second[value.port]
-                                        : values.at(value.node)[value.port];
+    const Tensor* known = constant(value);
+    return known != nullptr ? *known : values.at(value.node)[value.port];
   };
   for (const Node& node : graph_.nodes) {
-    if (node.op->kind == Op::Kind::input || constants_.contains(&node)) continue;
+    const bool known = node.op->kind == Op::Kind::constant || constants_.contains(&node);
+    if (node.op->kind == Op::Kind::input || known) continue;
     std::vector<const Tensor*> in;
     for (const Value& value : node.in) in.push_back(&result(value));
     auto& out = values[&node] = evaluate_node(node, in);

@@ -35,6 +35,9 @@ class Evaluator {
   const std::vector<const Node*>& inputs() const { return inputs_; }
 
  private:
+  // What a value is in every frame; null where it depends on the inputs.
+  const Tensor* constant(const Value& value) const;
+
   const Graph& graph_;
   std::vector<const Node*> inputs_;
   std::map<const Node*, std::vector<Tensor>> constants_;
