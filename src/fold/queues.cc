@@ -30,6 +30,8 @@ constexpr int64_t kSmallFrame = 20'000;
 constexpr int64_t kFewFrames = 8;
 constexpr int64_t kLastFrames = 16;
 constexpr int64_t kManyBeats = 1'000'000;
+// The least share of a frame that queues are given where short ones don't do is 1 / kMostParts.
+constexpr int64_t kMostParts = 128;
 // Rounds of the search for queues that are too short.
 constexpr int kRounds = 24;
 // Times that queues found too short for the blocks that hold them are made longer.
@@ -74,17 +76,22 @@ class QueueSearch {
     const bool is_small = first.work <= kSmallFrame;
     const Outcome alone = outcome_of(result);
     if (is_good(alone) || (alone.full_rate && !is_small)) return {};
-    if (!is_small) options.frames = kFewFrames;
+    std::map<size_t, int64_t> needed;  // places, by link
+    std::set<size_t> grown = early_inputs(first);
+    if (!is_small) {
+      options.frames = kFewFrames;
+      if (!grow_evenly(options, grown, needed, result)) {
+        grow_all();
+        return {};
+      }
+    }
     // Room without end where beats wait for others, as far as one frame shows it; then, round by
     // round, where the network still stops or its slowest nodes wait.
-    std::set<size_t> grown = early_inputs(first);
-    std::map<size_t, int64_t> needed;  // places, by link
-    for (int round = 0;; ++round) {
+    for (int round = 0; is_small; ++round) {
       for (size_t link : grown) streams_.links[link].queue = StreamLink::kEndless;
       options.audit.assign(grown.begin(), grown.end());
       result = simulate(streams_, options);
-      const Outcome now = outcome_of(result);
-      if (is_good(now) || (now.full_rate && !is_small)) break;
+      if (is_good(outcome_of(result))) break;
       if (round == kRounds || !grow_further(result, grown, needed)) {
         grow_all();
         return {};
@@ -179,6 +186,27 @@ class QueueSearch {
       if (best && best->full_rate && now.latency >= best->latency) break;
       best = now;
     }
+  }
+
+  // The same share of a frame behind every node with one result, the least that keeps the rate with
+  // room without end in `endless`: a node that works in bursts, as windows do from row to row, must
+  // not hold up one that has no cycle to lose. False: no share does.
+  bool grow_evenly(SimOptions& options, const std::set<size_t>& endless,
+                   std::map<size_t, int64_t>& needed, SimResult& result) {
+    options.audit.assign(endless.begin(), endless.end());
+    for (int64_t parts = kMostParts; parts > 0; parts /= 2) {
+      for (size_t i = 0; i < nodes_.size(); ++i) {
+        if (block(i).out.size() != 1) continue;
+        const size_t link = block(i).out[0];
+        if (endless.contains(link) || !may_grow(link)) continue;
+        needed[link] = std::max(full_rate_alone_[i], streams_.links[link].stream.beats / parts);
+        streams_.links[link].queue = needed[link];
+      }
+      for (size_t link : endless) streams_.links[link].queue = StreamLink::kEndless;
+      result = simulate(streams_, options);
+      if (outcome_of(result).full_rate) return true;
+    }
+    return false;
   }
 
   bool may_grow(size_t link) const {
