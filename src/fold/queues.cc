@@ -58,11 +58,14 @@ class QueueSearch {
       if (block.kind == StreamBlock::Kind::node) block_of_[block.node] = b;
     }
     for (size_t i = 0; i < nodes_.size(); ++i) {
-      full_rate_alone_.push_back(std::max(least_[i], block(i).rhythm.queue));
+      full_rate_alone_.push_back(block(i).rhythm.queue);
       index_of_[nodes_[i]] = i;
     }
-    for (size_t i = 0; i < nodes_.size(); ++i)
-      this->set(i, std::max(set.at(nodes_[i]), full_rate_alone_[i]));
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      // A queue that is given changes nothing in how others grow: what was found is found again.
+      const int64_t queue = set.at(nodes_[i]);
+      this->set(i, queue > 0 ? std::max(queue, least_[i]) : full_rate_alone_[i]);
+    }
   }
 
   // Sets queues with which the network keeps its rate; gives the places where a stream of a node
@@ -127,11 +130,12 @@ class QueueSearch {
     }
     FOLDSTREAM_CHECK(now.full_rate);
     latency_ = now.latency;
-    // The dearest memory first. Less room never makes anything earlier, so halving finds the least.
+    // The widest stream first, whatever its queue is now: a folding file that pins what was found
+    // then leads to the same. Less room never makes anything earlier, so halving finds the least.
     std::vector<size_t> order(nodes_.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return memory(a) > memory(b); });
+                     [&](size_t a, size_t b) { return width(a) > width(b); });
     for (size_t i : order) {
       if (work_ > kShrinkWork) break;
       shrink(i);
@@ -147,10 +151,9 @@ class QueueSearch {
 
   StreamBlock& block(size_t i) { return streams_.blocks[block_of_.at(nodes_[i])]; }
 
-  int64_t memory(size_t i) {
+  int64_t width(size_t i) {
     int64_t bits = 0;
-    for (size_t link : block(i).out)
-      bits += streams_.links[link].queue * streams_.links[link].stream.width();
+    for (size_t link : block(i).out) bits += streams_.links[link].stream.width();
     return bits;
   }
 
