@@ -604,15 +604,16 @@ class Streamliner : public Lowering {
     }
     std::map<std::string, Attr, std::less<>> attr;
     const int axis = described.axis;
-    const int dimension = settled_dimension(described);
-    if (axis >= 0 && dimension + 1 != static_cast<int>(described.q.type().shape.size()))
-      attr["axis"] = int64_t{dimension};
+    int dimension = settled_dimension(described);
     std::map<std::string, Tensor, std::less<>> data;
     const auto row = [&](int64_t c) { return thresholds.begin() + c * levels; };
     bool uniform = true;
     for (int64_t c = 1; c < channels && uniform; ++c) {
       uniform = flips[c] == flips[0] && std::equal(row(0), row(1), row(c));
     }
+    const int last = static_cast<int>(described.q.type().shape.size()) - 1;
+    if (!uniform && dimension != last) dimension = channels_moved_last(described);
+    if (axis >= 0 && dimension != last) attr["axis"] = int64_t{dimension};
     const int64_t rows = uniform ? 1 : channels;
     thresholds.resize(rows * levels);
     flips.resize(rows);
@@ -643,6 +644,19 @@ class Streamliner : public Lowering {
     traced.q = natural(traced);
     traced.layout = {};
     return traced.axis;
+  }
+
+  // Hardware has channels with constants of their own along the last dimension: brings them there
+  // where q's dimensions are axes of the value. Gives where they are then.
+  int channels_moved_last(Traced& traced) {
+    std::optional<std::vector<int>> order = dimension_order(traced);
+    if (!order) return settled_dimension(traced);
+    order->erase(std::find(order->begin(), order->end(), traced.axis));
+    order->push_back(traced.axis);
+    traced.q = ordered(traced, *order);
+    traced.layout =
+        std::is_sorted(order->begin(), order->end()) ? Layout{} : Layout{traced.shape, *order};
+    return static_cast<int>(order->size()) - 1;
   }
 
   // A quantizer in the middle that can't be integers still gives integers: on the host, from the
