@@ -9,6 +9,17 @@ Shape box_shape(const Box& box) {
   return shape;
 }
 
+Box padded_box(const Shape& shape, const std::vector<int64_t>& pad) {
+  const size_t rank = shape.size();
+  Box box{Shape(rank), Shape(rank), Shape(rank)};
+  for (size_t d = 0; d < rank; ++d) {
+    box.begin[d] = pad[d];
+    box.end[d] = box.begin[d] + shape[d];
+    box.frame[d] = box.end[d] + pad[rank + d];
+  }
+  return box;
+}
+
 std::vector<int64_t> box_rows(const Box& box) {
   std::vector<int64_t> rows{0};
   for (size_t d = 0; d < box.frame.size(); ++d) {

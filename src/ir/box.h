@@ -16,6 +16,10 @@ struct Box {
 
 Shape box_shape(const Box& box);
 
+// Where a tensor of that shape lies in what `pad` elements before each of its axes, then after
+// each, make of it.
+Box padded_box(const Shape& shape, const std::vector<int64_t>& pad);
+
 // Offsets in the tensor of the first elements of the box's rows, which are runs along the last
 // axis.
 std::vector<int64_t> box_rows(const Box& box);

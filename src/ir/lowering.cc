@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/ir/lowering.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include "src/ir/permute.h"
 
 namespace foldstream {
@@ -13,6 +16,36 @@ std::vector<int64_t> element_places(const Layout& layout) {
     back[layout.order[d]] = static_cast<int64_t>(d);
   }
   return permuted_offsets(placed, back);
+}
+
+std::vector<int> natural_order(size_t rank) {
+  std::vector<int> order(rank);
+  std::iota(order.begin(), order.end(), 0);
+  return order;
+}
+
+std::vector<int> present_order(const Traced& traced) {
+  const bool other = !traced.layout.natural() && traced.layout.dims == traced.shape;
+  return other ? traced.layout.order : natural_order(traced.shape.size());
+}
+
+Layout layout_of(const Shape& shape, const std::vector<int>& order) {
+  return std::is_sorted(order.begin(), order.end()) ? Layout{} : Layout{shape, order};
+}
+
+void cut_vectors(Traced& traced, int64_t begin, int64_t end) {
+  const auto cut = [&](auto& values) {
+    if (values.size() == 1) return;
+    values = {values.begin() + begin, values.begin() + end};
+  };
+  cut(traced.scale), cut(traced.bias), cut(traced.lo), cut(traced.hi);
+  for (Step& step : traced.steps) {
+    step.apply = [old = step.apply, begin](float x, int64_t c) { return old(x, begin + c); };
+    step.direction = [old = step.direction, begin](int64_t c) { return old(begin + c); };
+    if (step.affine) {
+      step.affine = [old = step.affine, begin](int64_t c) { return old(begin + c); };
+    }
+  }
 }
 
 }  // namespace foldstream

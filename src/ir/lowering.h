@@ -65,6 +65,21 @@ struct Traced {
   int64_t channels() const { return axis < 0 ? 1 : shape.at(axis); }
 };
 
+// Of a vector with one entry for all channels, or one for each.
+template <class T>
+const T& entry(const std::vector<T>& values, int64_t channel) {
+  return values.size() == 1 ? values[0] : values.at(channel);
+}
+
+std::vector<int> natural_order(size_t rank);  // 0, 1, 2 ...
+// Which axis of the value each dimension of its q is, where they correspond one to one; else their
+// natural order.
+std::vector<int> present_order(const Traced& traced);
+// Of a q whose dimensions are the axes of a value of that shape in that order.
+Layout layout_of(const Shape& shape, const std::vector<int>& order);
+// Keeps the entries begin, begin + 1 ... end - 1 of everything that varies along the axis.
+void cut_vectors(Traced& traced, int64_t begin, int64_t end);
+
 // An activation or weight quantizer: rising map from floats to codes lo..hi, and back:
 // float32((code - zero) * scale).
 struct Quantizer {

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <numeric>
 #include <unordered_map>
 
 #include "src/ir/eval.h"
@@ -23,11 +22,6 @@ constexpr int64_t kMostPoints = int64_t{1} << 16;
 // A quantizer with more levels than this does not become thresholds.
 constexpr int64_t kMostLevels = 1023;
 
-template <class T>
-const T& at(const std::vector<T>& values, int64_t channel) {
-  return values.size() == 1 ? values[0] : values.at(channel);
-}
-
 // Gives one entry a channel to vectors that had one for all.
 void spread(Traced& traced, int axis) {
   if (axis < 0 || traced.axis == axis) return;
@@ -36,16 +30,10 @@ void spread(Traced& traced, int axis) {
 }
 
 float reference(const Traced& traced, int64_t q, int64_t channel) {
-  const double scaled = at(traced.scale, channel) * static_cast<double>(q);
-  float x = static_cast<float>(scaled + at(traced.bias, channel));
+  const double scaled = entry(traced.scale, channel) * static_cast<double>(q);
+  float x = static_cast<float>(scaled + entry(traced.bias, channel));
   for (const Step& step : traced.steps) x = step.apply(x, channel);
   return x;
-}
-
-std::vector<int> natural_order(size_t rank) {
-  std::vector<int> order(rank);
-  std::iota(order.begin(), order.end(), 0);
-  return order;
 }
 
 // Which axis of the value each dimension of q is, where they correspond one to one.
@@ -124,8 +112,8 @@ class Streamliner : public Lowering {
     const int64_t channels = traced.channels();
     std::vector<double> scale(channels), bias(channels);
     for (int64_t c = 0; c < channels; ++c) {
-      scale[c] = at(traced.scale, c);
-      bias[c] = at(traced.bias, c);
+      scale[c] = entry(traced.scale, c);
+      bias[c] = entry(traced.bias, c);
       for (const Step& step : traced.steps) {
         if (!step.affine) return std::nullopt;
         const auto [mul, add] = step.affine(c);
@@ -148,7 +136,7 @@ class Streamliner : public Lowering {
     // (code + shift) * scale: the zero point belongs to the integers.
     std::vector<int64_t> shift;
     for (size_t c = 0; c < std::max(result->scale.size(), result->bias.size()); ++c) {
-      const double scale = at(result->scale, c), bias = at(result->bias, c);
+      const double scale = entry(result->scale, c), bias = entry(result->bias, c);
       const double zero = scale == 0 ? 0 : bias / scale;
       if (!std::isfinite(zero) || std::abs(zero) > 1e15) return std::nullopt;
       shift.push_back(std::llround(zero));
@@ -160,7 +148,7 @@ class Streamliner : public Lowering {
       }
     }
     Tensor codes = *result->codes;
-    for_each_channel(*result, [&](int64_t i, int64_t c) { codes.ints[i] += at(shift, c); });
+    for_each_channel(*result, [&](int64_t i, int64_t c) { codes.ints[i] += entry(shift, c); });
     result->codes = make_ints(codes.type.shape, std::move(codes.ints));
     result->bias = {0.0};
     for (size_t c = 0; c < shift.size(); ++c) {
@@ -468,7 +456,7 @@ class Streamliner : public Lowering {
     const Traced before = traced;
     for_each_channel(before, [&](int64_t i, int64_t c) {
       codes.ints[i] =
-          2 * codes.ints[i] + std::llround(2 * at(before.bias, c) / at(before.scale, c));
+          2 * codes.ints[i] + std::llround(2 * entry(before.bias, c) / entry(before.scale, c));
     });
     for (double& scale : traced.scale) scale /= 2;
     traced.bias = {0.0};
@@ -516,8 +504,8 @@ class Streamliner : public Lowering {
     traced.scale = quantizer.scale;
     traced.bias.clear();
     for (size_t c = 0; c < std::max(quantizer.scale.size(), quantizer.zero.size()); ++c) {
-      traced.bias.push_back((static_cast<double>(base) - at(quantizer.zero, c)) *
-                            at(quantizer.scale, c));
+      traced.bias.push_back((static_cast<double>(base) - entry(quantizer.zero, c)) *
+                            entry(quantizer.scale, c));
     }
     traced.lo = {quantizer.lo - base};
     traced.hi = {quantizer.hi - base};
@@ -556,7 +544,7 @@ class Streamliner : public Lowering {
     std::vector<int64_t> least(channels), most(channels);
     for (int64_t c = 0; c < channels; ++c) {
       const auto level = [&](int64_t q) { return quantizer.code(reference(described, q, c), c); };
-      const int64_t lo = at(described.lo, c), hi = at(described.hi, c);
+      const int64_t lo = entry(described.lo, c), hi = entry(described.hi, c);
       directions[c] = direction(described, c, level);
       if (directions[c] == 0) {
         return keep_quantizer(
@@ -577,8 +565,8 @@ class Streamliner : public Lowering {
 
     if (is_identity(described, quantizer)) {
       Traced result = coded(quantizer);
-      const int64_t offset =
-          quantizer.code(reference(described, at(described.lo, 0), 0), 0) - at(described.lo, 0);
+      const int64_t offset = quantizer.code(reference(described, entry(described.lo, 0), 0), 0) -
+                             entry(described.lo, 0);
       result = coded(quantizer, offset);
       result.q = described.q;
       result.layout = described.layout;
@@ -592,7 +580,7 @@ class Streamliner : public Lowering {
     std::vector<int64_t> thresholds(channels * levels), flips(channels);
     for (int64_t c = 0; c < channels; ++c) {
       const auto level = [&](int64_t q) { return quantizer.code(reference(described, q, c), c); };
-      const int64_t lo = at(described.lo, c), hi = at(described.hi, c);
+      const int64_t lo = entry(described.lo, c), hi = entry(described.hi, c);
       flips[c] = directions[c] < 0;
       for (int64_t i = 0; i < levels; ++i) {
         // Rising: the i-th threshold is where level base + 1 + i begins. Falling: counted from the
@@ -654,8 +642,7 @@ class Streamliner : public Lowering {
     order->erase(std::find(order->begin(), order->end(), traced.axis));
     order->push_back(traced.axis);
     traced.q = ordered(traced, *order);
-    traced.layout =
-        std::is_sorted(order->begin(), order->end()) ? Layout{} : Layout{traced.shape, *order};
+    traced.layout = layout_of(traced.shape, *order);
     return static_cast<int>(order->size()) - 1;
   }
 
@@ -674,11 +661,11 @@ class Streamliner : public Lowering {
   // else by trying all points.
   template <class Level>
   static int direction(const Traced& traced, int64_t c, const Level& level) {
-    int known = sign(at(traced.scale, c));
+    int known = sign(entry(traced.scale, c));
     if (known == 0) known = 1;  // constant
     for (const Step& step : traced.steps) known *= step.direction(c);
     if (known != 0) return known;
-    const int64_t lo = at(traced.lo, c), hi = at(traced.hi, c);
+    const int64_t lo = entry(traced.lo, c), hi = entry(traced.hi, c);
     if (hi - lo > kMostPoints) return 0;
     bool rises = true, falls = true;
     int64_t before = level(lo);
@@ -697,7 +684,7 @@ class Streamliner : public Lowering {
     std::optional<int64_t> offset;
     int64_t points = 0;
     for (int64_t c = 0; c < channels; ++c) {
-      const int64_t lo = at(described.lo, c), hi = at(described.hi, c);
+      const int64_t lo = entry(described.lo, c), hi = entry(described.hi, c);
       points += hi - lo + 1;
       if (hi - lo > quantizer.hi - quantizer.lo || points > kMostPoints) return false;
       for (int64_t q = lo; q <= hi; ++q) {

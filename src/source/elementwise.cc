@@ -18,11 +18,6 @@ int64_t wrap(int64_t value, const Type& type) {
   return static_cast<int64_t>(bits);
 }
 
-template <class T>
-const T& at(const std::vector<T>& values, int64_t channel) {
-  return values.size() == 1 ? values[0] : values.at(channel);
-}
-
 }  // namespace
 
 std::vector<Type> infer_unary(const Node& node) {
@@ -109,17 +104,17 @@ void lower_binary(Lowering& lowering, const BinaryStep& binary, void (*join)(Low
   const auto values = std::make_shared<const std::vector<double>>(channels->second);
   Step step;
   step.apply = [values, binary, flipped](float x, int64_t c) {
-    const auto k = static_cast<float>(at(*values, c));
+    const auto k = static_cast<float>(entry(*values, c));
     return flipped ? binary.apply(k, x) : binary.apply(x, k);
   };
   step.direction = [values, binary, flipped](int64_t c) {
-    return binary.direction(at(*values, c), flipped);
+    return binary.direction(entry(*values, c), flipped);
   };
   bool affine = true;
   for (const double k : *values) affine = affine && binary.affine(k, flipped).has_value();
   if (affine) {
     step.affine = [values, binary, flipped](int64_t c) {
-      return *binary.affine(at(*values, c), flipped);
+      return *binary.affine(entry(*values, c), flipped);
     };
   }
   lowering.step(port, channels->first, std::move(step));
@@ -134,8 +129,9 @@ Tensor constant_values(const Traced& traced) {
   for (size_t d = traced.axis + 1; traced.axis >= 0 && d < shape.size(); ++d) inner *= shape[d];
   for (int64_t i = 0; i < out.count(); ++i) {
     const int64_t c = traced.axis < 0 ? 0 : i / inner % shape[traced.axis];
-    auto x = static_cast<float>(at(traced.scale, c) * static_cast<double>(traced.codes->ints[i]) +
-                                at(traced.bias, c));
+    auto x =
+        static_cast<float>(entry(traced.scale, c) * static_cast<double>(traced.codes->ints[i]) +
+                           entry(traced.bias, c));
     for (const Step& step : traced.steps) x = step.apply(x, c);
     out.reals[i] = x;
   }

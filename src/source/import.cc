@@ -102,4 +102,14 @@ std::vector<Value> import_as(std::string_view op, const OnnxNode& source, Graph&
   return {{&graph.add(require_op(op), std::move(in), source.name), 0}};
 }
 
+std::vector<Value> import_pairwise(std::string_view op, const OnnxNode& source, Graph& graph) {
+  expect_operands(source, 1, source.in.size());
+  Value result = source.in[0];
+  for (size_t port = 1; port < source.in.size(); ++port) {
+    expect_operands(source, port + 1, source.in.size());
+    result = {&graph.add(require_op(op), {result, source.in[port]}, source.name), 0};
+  }
+  return {result};
+}
+
 }  // namespace foldstream

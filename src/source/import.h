@@ -33,4 +33,7 @@ int64_t checked_axis(int64_t axis, size_t rank);
 std::vector<Value> import_as(std::string_view op, const OnnxNode& source, Graph& graph,
                              size_t operands);
 
+// Imports a node of any number of operands as nodes of two.
+std::vector<Value> import_pairwise(std::string_view op, const OnnxNode& source, Graph& graph);
+
 }  // namespace foldstream

@@ -4,8 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 #include <optional>
 
 #include "src/ir/op.h"
@@ -13,11 +11,6 @@
 
 namespace foldstream {
 namespace {
-
-template <class T>
-const T& at(const std::vector<T>& values, int64_t i) {
-  return values.size() == 1 ? values[0] : values.at(i);
-}
 
 // Every operand as integers times scales plus bias; false, and the node kept, where one isn't.
 bool take_operands(Lowering& lowering, std::vector<Traced>& operands) {
@@ -52,15 +45,10 @@ bool take_pair(Lowering& lowering, std::vector<Traced>& operands) {
 // The order in which streams meet: that of the first operand that lies otherwise than its value.
 std::vector<int> common_order(const std::vector<Traced>& operands) {
   for (const Traced& traced : operands) {
-    if (!traced.layout.natural() && traced.layout.dims == traced.shape) return traced.layout.order;
+    std::vector<int> order = present_order(traced);
+    if (!std::is_sorted(order.begin(), order.end())) return order;
   }
-  std::vector<int> order(operands[0].shape.size());
-  std::iota(order.begin(), order.end(), 0);
-  return order;
-}
-
-Layout layout_of(const Shape& shape, const std::vector<int>& order) {
-  return std::is_sorted(order.begin(), order.end()) ? Layout{} : Layout{shape, order};
+  return natural_order(operands[0].shape.size());
 }
 
 std::vector<Value> in_order(Lowering& lowering, const std::vector<Traced>& operands,
@@ -96,12 +84,12 @@ void lower_sum(Lowering& lowering, int64_t sign) {
   std::vector<int64_t> factors(2 * channels);
   Traced result;
   for (int64_t c = 0; c < channels; ++c) {
-    const double second = static_cast<double>(sign) * at(b.scale, c);
-    const auto unit = common_unit({at(a.scale, c), second});
+    const double second = static_cast<double>(sign) * entry(b.scale, c);
+    const auto unit = common_unit({entry(a.scale, c), second});
     if (!unit) {
       return lowering.keep(
-          fmt::format("its operands have scales {} and {}, which share no unit", at(a.scale, c),
-                      at(b.scale, c)),
+          fmt::format("its operands have scales {} and {}, which share no unit", entry(a.scale, c),
+                      entry(b.scale, c)),
           "quantize both branches with one scale, or with scales that are multiples of one");
     }
     const int64_t f = unit->second[0], g = unit->second[1];
@@ -109,9 +97,9 @@ void lower_sum(Lowering& lowering, int64_t sign) {
     result.scale.resize(channels), result.bias.resize(channels);
     result.lo.resize(channels), result.hi.resize(channels);
     result.scale[c] = unit->first;
-    result.bias[c] = at(a.bias, c) + static_cast<double>(sign) * at(b.bias, c);
-    const auto [a0, a1] = std::minmax({f * at(a.lo, c), f * at(a.hi, c)});
-    const auto [b0, b1] = std::minmax({g * at(b.lo, c), g * at(b.hi, c)});
+    result.bias[c] = entry(a.bias, c) + static_cast<double>(sign) * entry(b.bias, c);
+    const auto [a0, a1] = std::minmax({f * entry(a.lo, c), f * entry(a.hi, c)});
+    const auto [b0, b1] = std::minmax({g * entry(b.lo, c), g * entry(b.hi, c)});
     result.lo[c] = a0 + b0, result.hi[c] = a1 + b1;
   }
   const int64_t* f = factors.data();
@@ -143,13 +131,14 @@ void lower_product(Lowering& lowering) {
   result.scale.resize(channels), result.lo.resize(channels), result.hi.resize(channels);
   for (int64_t c = 0; c < channels; ++c) {
     const Traced &a = operands[0], &b = operands[1];
-    if (at(a.bias, c) != 0 || at(b.bias, c) != 0) {
+    if (entry(a.bias, c) != 0 || entry(b.bias, c) != 0) {
       return lowering.keep("zero is not the integer 0 of both its operands",
                            "quantize both operands without a zero point");
     }
-    result.scale[c] = at(a.scale, c) * at(b.scale, c);
-    const auto [lo, hi] = std::minmax({at(a.lo, c) * at(b.lo, c), at(a.lo, c) * at(b.hi, c),
-                                       at(a.hi, c) * at(b.lo, c), at(a.hi, c) * at(b.hi, c)});
+    result.scale[c] = entry(a.scale, c) * entry(b.scale, c);
+    const auto [lo, hi] =
+        std::minmax({entry(a.lo, c) * entry(b.lo, c), entry(a.lo, c) * entry(b.hi, c),
+                     entry(a.hi, c) * entry(b.lo, c), entry(a.hi, c) * entry(b.hi, c)});
     result.lo[c] = lo, result.hi[c] = hi;
   }
   result.axis = std::max(operands[0].axis, operands[1].axis);
@@ -167,15 +156,16 @@ void lower_extreme(Lowering& lowering, const std::string& function) {
   Traced result = a;
   result.lo.resize(channels), result.hi.resize(channels);
   for (int64_t c = 0; c < channels; ++c) {
-    if (at(a.scale, c) != at(b.scale, c) || at(a.bias, c) != at(b.bias, c) || at(a.scale, c) <= 0) {
+    if (entry(a.scale, c) != entry(b.scale, c) || entry(a.bias, c) != entry(b.bias, c) ||
+        entry(a.scale, c) <= 0) {
       return lowering.keep("its operands have different scales",
                            "quantize both branches with one scale");
     }
     const auto choose = [&](int64_t x, int64_t y) {
       return function == "max" ? std::max(x, y) : std::min(x, y);
     };
-    result.lo[c] = choose(at(a.lo, c), at(b.lo, c));
-    result.hi[c] = choose(at(a.hi, c), at(b.hi, c));
+    result.lo[c] = choose(entry(a.lo, c), entry(b.lo, c));
+    result.hi[c] = choose(entry(a.hi, c), entry(b.hi, c));
   }
   result.axis = std::max(a.axis, b.axis);
   const std::vector<int> order = common_order(operands);
@@ -198,16 +188,16 @@ void lower_concat(Lowering& lowering, int axis) {
     result.lo.resize(channels), result.hi.resize(channels);
     for (int64_t c = 0; c < channels; ++c) {
       const Traced& first = operands[0];
-      result.scale[c] = at(first.scale, c), result.bias[c] = at(first.bias, c);
-      result.lo[c] = at(first.lo, c), result.hi[c] = at(first.hi, c);
+      result.scale[c] = entry(first.scale, c), result.bias[c] = entry(first.bias, c);
+      result.lo[c] = entry(first.lo, c), result.hi[c] = entry(first.hi, c);
       for (const Traced& traced : operands) {
-        if (traced.axis == axis || at(traced.scale, c) != result.scale[c] ||
-            at(traced.bias, c) != result.bias[c]) {
+        if (traced.axis == axis || entry(traced.scale, c) != result.scale[c] ||
+            entry(traced.bias, c) != result.bias[c]) {
           return lowering.keep("the scales of its operands differ along another axis",
                                "quantize with one scale before they meet");
         }
-        result.lo[c] = std::min(result.lo[c], at(traced.lo, c));
-        result.hi[c] = std::max(result.hi[c], at(traced.hi, c));
+        result.lo[c] = std::min(result.lo[c], entry(traced.lo, c));
+        result.hi[c] = std::max(result.hi[c], entry(traced.hi, c));
       }
     }
     result.axis = other;
@@ -215,8 +205,9 @@ void lower_concat(Lowering& lowering, int axis) {
     result.scale.clear(), result.bias.clear(), result.lo.clear(), result.hi.clear();
     for (const Traced& traced : operands) {
       for (int64_t c = 0; c < traced.shape[axis]; ++c) {
-        result.scale.push_back(at(traced.scale, c)), result.bias.push_back(at(traced.bias, c));
-        result.lo.push_back(at(traced.lo, c)), result.hi.push_back(at(traced.hi, c));
+        result.scale.push_back(entry(traced.scale, c)),
+            result.bias.push_back(entry(traced.bias, c));
+        result.lo.push_back(entry(traced.lo, c)), result.hi.push_back(entry(traced.hi, c));
       }
     }
     result.axis = axis;
@@ -255,20 +246,7 @@ void lower_split(Lowering& lowering, int axis, const std::vector<int64_t>& sizes
     Traced part = operand;
     part.q = {&split, static_cast<int>(port)};
     part.layout = layout_of(node.out[port].shape, order);
-    if (operand.axis == axis) {
-      const auto cut = [&](auto& values) {
-        if (values.size() == 1) return;
-        values = {values.begin() + first, values.begin() + first + sizes[port]};
-      };
-      cut(part.scale), cut(part.bias), cut(part.lo), cut(part.hi);
-      for (Step& step : part.steps) {
-        step.apply = [old = step.apply, first](float x, int64_t c) { return old(x, first + c); };
-        step.direction = [old = step.direction, first](int64_t c) { return old(first + c); };
-        if (step.affine) {
-          step.affine = [old = step.affine, first](int64_t c) { return old(first + c); };
-        }
-      }
-    }
+    if (operand.axis == axis) cut_vectors(part, first, first + sizes[port]);
     first += sizes[port];
     lowering.set(port, std::move(part));
   }

@@ -7,11 +7,6 @@
 namespace foldstream {
 namespace {
 
-template <class T>
-const T& at(const std::vector<T>& values, int64_t i) {
-  return values.size() == 1 ? values[0] : values.at(i);
-}
-
 // Integers of doubles are exact up to here, with one bit to spare for sums of two.
 constexpr double kExact = 0x1p52;
 
@@ -54,9 +49,9 @@ std::optional<std::pair<std::string, std::string>> describe_sums(const Traced& o
       const int64_t first = row / group_rows * sums.group_channels;
       for (int64_t k = 0; k < columns; ++k) {
         const int64_t c = first + sums.channel[k];
-        scales[k] = at(operand.scale, c) * at(sums.column_scale, k);
-        offsets[k] = at(operand.bias, c) * at(sums.column_scale, k);
-        int64_t lo = at(operand.lo, c), hi = at(operand.hi, c);
+        scales[k] = entry(operand.scale, c) * entry(sums.column_scale, k);
+        offsets[k] = entry(operand.bias, c) * entry(sums.column_scale, k);
+        int64_t lo = entry(operand.lo, c), hi = entry(operand.hi, c);
         if (pad) lo = std::min(lo, *pad), hi = std::max(hi, *pad);
         low[k] = static_cast<double>(lo), high[k] = static_cast<double>(hi);
       }
@@ -80,8 +75,8 @@ std::optional<std::pair<std::string, std::string>> describe_sums(const Traced& o
     }
     result.lo[row] = static_cast<int64_t>(least);
     result.hi[row] = static_cast<int64_t>(most);
-    result.scale[row] = unit->first * at(sums.row_scale, row);
-    result.bias[row] = bias * at(sums.row_scale, row);
+    result.scale[row] = unit->first * entry(sums.row_scale, row);
+    result.bias[row] = bias * entry(sums.row_scale, row);
   }
   return std::nullopt;
 }

@@ -2,25 +2,12 @@
 #include "src/source/moves.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "src/ir/op.h"
 #include "src/source/window_layers.h"
 
 namespace foldstream {
 namespace {
-
-std::vector<int> axes_in_order(const Shape& shape) {
-  std::vector<int> order(shape.size());
-  std::iota(order.begin(), order.end(), 0);
-  return order;
-}
-
-// The order operand 0 lies in, as far as it is one of its axes.
-std::vector<int> present_order(const Traced& traced) {
-  const bool other = !traced.layout.natural() && traced.layout.dims == traced.shape;
-  return other ? traced.layout.order : axes_in_order(traced.shape);
-}
 
 std::vector<int64_t> by_dimension(const std::vector<int64_t>& by_axis,
                                   const std::vector<int>& order, size_t first = 0) {
@@ -36,8 +23,7 @@ void set_moved(Lowering& lowering, Traced traced, const std::vector<int>& order,
   traced.q = {&lowering.target().add(require_op(op), {lowering.ordered(traced, order)}, node.name,
                                      std::move(attr)),
               0};
-  traced.layout =
-      std::is_sorted(order.begin(), order.end()) ? Layout{} : Layout{node.out[0].shape, order};
+  traced.layout = layout_of(node.out[0].shape, order);
   lowering.set(0, std::move(traced));
 }
 
@@ -45,22 +31,6 @@ bool is_stream(Lowering& lowering) {
   if (lowering.in(0).is_integer()) return true;
   lowering.keep("its operand is constant", "");
   return false;
-}
-
-// Keeps the entries begin, begin + 1 ... end - 1 of vectors along the axis.
-void cut_vectors(Traced& traced, int64_t begin, int64_t end) {
-  const auto cut = [&](auto& values) {
-    if (values.size() == 1) return;
-    values = {values.begin() + begin, values.begin() + end};
-  };
-  cut(traced.scale), cut(traced.bias), cut(traced.lo), cut(traced.hi);
-  for (Step& step : traced.steps) {
-    step.apply = [old = step.apply, begin](float x, int64_t c) { return old(x, begin + c); };
-    step.direction = [old = step.direction, begin](int64_t c) { return old(begin + c); };
-    if (step.affine) {
-      step.affine = [old = step.affine, begin](int64_t c) { return old(begin + c); };
-    }
-  }
 }
 
 }  // namespace
@@ -155,8 +125,8 @@ void lower_rearrangement(Lowering& lowering, const Shape& split, const std::vect
       taken_apart.push_back(split[part]);
     }
   }
-  const std::vector<int> result_order =
-      last ? channels_last_order(node.out[0].shape.size()) : axes_in_order(node.out[0].shape);
+  const std::vector<int> result_order = last ? channels_last_order(node.out[0].shape.size())
+                                             : natural_order(node.out[0].shape.size());
   Traced parts = x;
   parts.shape = taken_apart;
   parts.layout = {};

@@ -13,14 +13,9 @@ namespace {
 
 constexpr int64_t kMostPoints = int64_t{1} << 24;
 
-template <class T>
-const T& at(const std::vector<T>& values, int64_t channel) {
-  return values.size() == 1 ? values[0] : values.at(channel);
-}
-
 float reference(const Traced& traced, int64_t q, int64_t channel) {
-  const double scaled = at(traced.scale, channel) * static_cast<double>(q);
-  auto x = static_cast<float>(scaled + at(traced.bias, channel));
+  const double scaled = entry(traced.scale, channel) * static_cast<double>(q);
+  auto x = static_cast<float>(scaled + entry(traced.bias, channel));
   for (const Step& step : traced.steps) x = step.apply(x, channel);
   return x;
 }
@@ -30,8 +25,8 @@ std::vector<int64_t> shifts(const Traced& affine) {
   std::vector<int64_t> shift;
   const double scale = affine.scale[0];
   for (int64_t c = 0; c < affine.channels(); ++c) {
-    const double steps = (at(affine.bias, c) - at(affine.bias, 0)) / scale;
-    if (at(affine.scale, c) != scale || !(std::abs(steps) < static_cast<double>(kMostPoints))) {
+    const double steps = (entry(affine.bias, c) - entry(affine.bias, 0)) / scale;
+    if (entry(affine.scale, c) != scale || !(std::abs(steps) < static_cast<double>(kMostPoints))) {
       return {};
     }
     shift.push_back(std::llround(steps));
@@ -50,11 +45,11 @@ Order order_of(const Lowering& lowering, size_t port) {
   Order order;
   if (const auto affine = lowering.affine(port)) order.shift = shifts(*affine);
   const auto shift = [&](int64_t c) { return order.shift.empty() ? 0 : order.shift[c]; };
-  int64_t lo = at(traced.lo, 0) + shift(0), hi = lo, points = 0;
+  int64_t lo = entry(traced.lo, 0) + shift(0), hi = lo, points = 0;
   for (int64_t c = 0; c < channels; ++c) {
-    lo = std::min(lo, at(traced.lo, c) + shift(c));
-    hi = std::max(hi, at(traced.hi, c) + shift(c));
-    points += at(traced.hi, c) - at(traced.lo, c) + 1;
+    lo = std::min(lo, entry(traced.lo, c) + shift(c));
+    hi = std::max(hi, entry(traced.hi, c) + shift(c));
+    points += entry(traced.hi, c) - entry(traced.lo, c) + 1;
   }
   if (points > kMostPoints || hi - lo >= kMostPoints) {
     order.obstacle = "its operand has too many values to try out";
@@ -62,7 +57,7 @@ Order order_of(const Lowering& lowering, size_t port) {
   }
   std::vector<float> value(hi - lo + 1, std::nanf(""));
   for (int64_t c = 0; c < channels; ++c) {
-    for (int64_t q = at(traced.lo, c); q <= at(traced.hi, c); ++q) {
+    for (int64_t q = entry(traced.lo, c); q <= entry(traced.hi, c); ++q) {
       float& known = value[q + shift(c) - lo];
       const float here = reference(traced, q, c);
       if (std::isnan(known)) known = here;

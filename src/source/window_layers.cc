@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "src/ir/op.h"
 #include "src/source/linear.h"
@@ -14,11 +13,6 @@ namespace foldstream {
 namespace {
 
 constexpr int kChannels = 1;  // the axis of [N, C, ...]
-
-template <class T>
-const T& at(const std::vector<T>& values, int64_t i) {
-  return values.size() == 1 ? values[0] : values.at(i);
-}
 
 bool all_are(const std::vector<int64_t>& values, int64_t wanted) {
   return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == wanted; });
@@ -55,8 +49,7 @@ void end_where_windows_end(WindowShape& window, const Shape& from, const Shape& 
 }  // namespace
 
 std::vector<int> channels_last_order(size_t rank) {
-  std::vector<int> order(rank);
-  std::iota(order.begin(), order.end(), 0);
+  std::vector<int> order = natural_order(rank);
   if (rank > 2) std::rotate(order.begin() + kChannels, order.begin() + kChannels + 1, order.end());
   return order;
 }
@@ -65,8 +58,8 @@ std::optional<int64_t> zero_code(Lowering& lowering, Traced& x, bool centred) {
   const size_t entries = std::max(x.scale.size(), x.bias.size());
   std::vector<int64_t> doubled;
   for (size_t c = 0; c < entries; ++c) {
-    const double scale = at(x.scale, static_cast<int64_t>(c));
-    const double bias = at(x.bias, static_cast<int64_t>(c));
+    const double scale = entry(x.scale, static_cast<int64_t>(c));
+    const double bias = entry(x.bias, static_cast<int64_t>(c));
     if (bias == 0 && scale == 0) {
       doubled.push_back(0);
       continue;
@@ -103,8 +96,8 @@ std::optional<int64_t> zero_code(Lowering& lowering, Traced& x, bool centred) {
   std::vector<int64_t> lo(channels), hi(channels);
   for (size_t c = 0; c < channels; ++c) {
     const auto i = static_cast<int64_t>(c);
-    lo[c] = factor * at(x.lo, i) + at(shift, i);
-    hi[c] = factor * at(x.hi, i) + at(shift, i);
+    lo[c] = factor * entry(x.lo, i) + entry(shift, i);
+    hi[c] = factor * entry(x.hi, i) + entry(shift, i);
   }
   x.lo = std::move(lo), x.hi = std::move(hi);
   for (double& scale : x.scale) scale /= static_cast<double>(factor);
@@ -148,7 +141,7 @@ void lower_convolution(Lowering& lowering, WindowShape window, int64_t groups) {
     for (int64_t c = 0; c < channels; ++c) sums.channel.push_back(c);
   }
   if (w->axis == 1) {
-    for (const int64_t c : sums.channel) sums.column_scale.push_back(at(w->scale, c));
+    for (const int64_t c : sums.channel) sums.column_scale.push_back(entry(w->scale, c));
     sums.column_scale.erase(sums.column_scale.begin());
   } else {
     sums.row_scale = w->scale;
@@ -277,11 +270,11 @@ void lower_transposed_convolution(Lowering& lowering, const WindowShape& window,
   }
   if (w->axis == 0) {
     sums.column_scale.clear();
-    for (const int64_t c : sums.channel) sums.column_scale.push_back(at(w->scale, c));
+    for (const int64_t c : sums.channel) sums.column_scale.push_back(entry(w->scale, c));
   } else {
     sums.row_scale.clear();
     for (int64_t r = 0; r < sums.rows; ++r) {
-      sums.row_scale.push_back(at(w->scale, r % rows % group_rows));
+      sums.row_scale.push_back(entry(w->scale, r % rows % group_rows));
     }
   }
   Traced by_phase;
@@ -352,7 +345,7 @@ void lower_max_pool(Lowering& lowering, WindowShape window) {
   // where it falls.
   int direction = 0;
   for (int64_t c = 0; c < result.channels(); ++c) {
-    const double scale = at(result.scale, c);
+    const double scale = entry(result.scale, c);
     int here = (scale > 0) - (scale < 0);
     for (const Step& step : result.steps) here *= step.direction(c);
     const bool constant = scale == 0;

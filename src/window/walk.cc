@@ -244,14 +244,6 @@ std::shared_ptr<const Walk> find_walk(const WalkShape& shape) {
   return known.emplace(shape, std::move(walk)).first->second;
 }
 
-std::vector<Block> repeated(const std::vector<Block>& frame, int64_t images) {
-  std::vector<Block> all;
-  for (int64_t image = 0; image < images; ++image) {
-    all.insert(all.end(), frame.begin(), frame.end());
-  }
-  return all;
-}
-
 namespace {
 
 // Windows in which a tap lies in the frame, first and last, for each tap: 32 bits each.

@@ -55,9 +55,6 @@ struct Walk {
 // The walk of that shape, remembered: a folding search asks for every candidate.
 std::shared_ptr<const Walk> find_walk(const WalkShape& shape);
 
-// Blocks of a frame of so many images.
-std::vector<Block> repeated(const std::vector<Block>& frame, int64_t images);
-
 // The walk over the columns of whole windows: a step for every column of every row of windows, with
 // columns beside the frame at the end where the last windows reach there. Null where rows would
 // overlap, or the kernel is dilated.

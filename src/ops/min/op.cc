@@ -13,15 +13,8 @@ namespace {
 
 constexpr std::string_view kOnnx[] = {"Min"};
 
-// Any number of operands, two at a time.
 std::vector<Value> import(const OnnxNode& source, Graph& graph) {
-  expect_operands(source, 1, source.in.size());
-  Value result = source.in[0];
-  for (size_t port = 1; port < source.in.size(); ++port) {
-    expect_operands(source, port + 1, source.in.size());
-    result = {&graph.add(require_op("min"), {result, source.in[port]}, source.name), 0};
-  }
-  return {result};
+  return import_pairwise("min", source, graph);
 }
 
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {

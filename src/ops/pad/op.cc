@@ -50,18 +50,7 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
 }
 
 // Where the operand lies in the result.
-Box inside(const Node& node) {
-  const Shape& shape = node.in_type(0).shape;
-  const std::vector<int64_t> pad = node.integers("pad", {});
-  const size_t rank = shape.size();
-  Box box{Shape(rank), Shape(rank), Shape(rank)};
-  for (size_t d = 0; d < rank; ++d) {
-    box.begin[d] = pad[d];
-    box.end[d] = box.begin[d] + shape[d];
-    box.frame[d] = box.end[d] + pad[rank + d];
-  }
-  return box;
-}
+Box inside(const Node& node) { return padded_box(node.in_type(0).shape, node.integers("pad", {})); }
 
 std::vector<Type> infer(const Node& node) {
   if (node.in.size() != 1) throw Error(fmt::format("has {} operands, expected 1", node.in.size()));

@@ -21,18 +21,7 @@ std::vector<int64_t> pads(const Node& node) { return node.integers("pad", {}); }
 int64_t pad_value(const Node& node) { return node.integer("pad_value", 0); }
 
 // Where the operand lies in the result.
-Box inside(const Node& node) {
-  const Shape& shape = node.in_type(0).shape;
-  const std::vector<int64_t> pad = pads(node);
-  const size_t rank = shape.size();
-  Box box{Shape(rank), std::vector<int64_t>(pad.begin(), pad.begin() + rank),
-          std::vector<int64_t>(rank)};
-  for (size_t d = 0; d < rank; ++d) {
-    box.end[d] = box.begin[d] + shape[d];
-    box.frame[d] = box.end[d] + pad[rank + d];
-  }
-  return box;
-}
+Box inside(const Node& node) { return padded_box(node.in_type(0).shape, pads(node)); }
 
 std::vector<Type> infer(const Node& node) {
   if (node.in.size() != 1 || node.in_type(0).is_float || node.in_type(0).shape.empty()) {

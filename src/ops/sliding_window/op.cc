@@ -8,6 +8,7 @@
 
 #include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
+#include "src/ir/steps.h"
 #include "src/rtl/block.h"
 #include "src/util/error.h"
 #include "src/window/geometry.h"
@@ -153,7 +154,7 @@ Ports ports(const Node& node) {
 
 Rhythm rhythm(const Node& node, Family) {
   const Folding folding(node);
-  Rhythm rhythm{.frame = window::repeated(folding.walk->frame, folding.g.images)};
+  Rhythm rhythm{.frame = repeated(folding.walk->frame, folding.g.images)};
   rhythm.store = folding.walk->store(folding.g.images);
   finish_rhythm(node, folding.latency(), 1, rhythm);
   return rhythm;

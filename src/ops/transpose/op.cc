@@ -2,7 +2,6 @@
 #include "src/ir/op.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "src/ir/lowering.h"
 #include "src/ir/onnx_node.h"
@@ -73,10 +72,7 @@ void lower(const Node& node, Lowering& lowering) {
       result.layout = {};
     }
     std::vector<int>& order = result.layout.order;
-    if (result.layout.natural()) {
-      order.resize(perm.size());
-      std::iota(order.begin(), order.end(), 0);
-    }
+    if (result.layout.natural()) order = natural_order(perm.size());
     for (int& axis : order) {
       axis = static_cast<int>(std::find(perm.begin(), perm.end(), axis) - perm.begin());
     }

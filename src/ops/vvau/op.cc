@@ -8,6 +8,7 @@
 #include "src/arith/weights.h"
 #include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
+#include "src/ir/steps.h"
 #include "src/ops/vvau/vvau.h"
 #include "src/util/error.h"
 
@@ -151,7 +152,7 @@ Ports ports(const Node& node) {
 Rhythm rhythm(const Node& node, Family family) {
   const Geometry g(node);
   const Folding folding(node);
-  Rhythm rhythm{.frame = window::repeated(folding.walk->frame, g.images)};
+  Rhythm rhythm{.frame = repeated(folding.walk->frame, g.images)};
   rhythm.store = folding.walk->store(g.images);
   finish_rhythm(node, pipeline_stages(node, folding, family), g.taps(), rhythm);
   return rhythm;
