@@ -9,6 +9,8 @@
 
 #include "src/backend/tools.h"
 #include "src/ir/op.h"
+#include "src/rtl/block.h"
+#include "src/rtl/rom.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -29,7 +31,8 @@ Hardware emit(const Node& node, Family, const std::string&) {
           .parameters = {{"Width", ports(node).in[0].width()}, {"Depth", 3}},
           .modules = {},
           .memories = {},
-          .cells = {}};
+          .cells = {},
+          .outside = {}};
 }
 
 const Op relay{.name = "relay",
@@ -46,6 +49,50 @@ Graph relays(int bits, int64_t first_lanes, int64_t second_lanes) {
                           {{"type", "s" + std::to_string(bits)}, {"shape", Shape{1, 24}}});
   Node& first = graph.add(relay, {{&input, 0}}, "a/b", {{"lanes", first_lanes}});
   Node& second = graph.add(relay, {{&first, 0}}, "a.b", {{"lanes", second_lanes}});
+  graph.outputs.push_back({"y", {&second, 0}});
+  return graph;
+}
+
+// Inverts the bits of each beat that its memory has set for the beat's place in the frame.
+Hardware emit_masked(const Node& node, Family, const std::string& instance) {
+  const Tensor& mask = *node.tensor("mask");
+  const int bits = node.out[0].bits;
+  std::vector<RomWord> words;
+  for (const int64_t value : mask.ints) {
+    RomWord& word = words.emplace_back();
+    for (int b = 0; b < bits; ++b) word.push_back((value >> b & 1) != 0);
+  }
+  SvModule module(instance, "Inverts bits.", "Latency 2, queue of 3.");
+  Hardware hardware;
+  add_block_ports(module, bits, bits);
+  add_beat_issue(module);
+  add_fold_counter(module, "place_q", mask.count(), "issue");
+  add_node_memory(module, node, instance, "mask", words, "place_q", hardware);
+  const std::string data = delayed_data(module, "s_data_i", bits, 1) + " ^ mask";
+  add_output_queue(module, {.frame = {}, .depth = 2, .queue = 3}, bits, "issue",
+                   delayed_control(module, "issue", 1), data);
+  add_top(module, hardware);
+  return hardware;
+}
+
+const Op masked{.name = "masked",
+                .doc = "",
+                .kind = Op::Kind::hardware,
+                .infer = infer,
+                .ports = ports,
+                .emit = emit_masked};
+
+// Two of them in a row, whose memories' names would be the same word. The second mask is less than
+// a table; block memory holds the first.
+Graph masks(const std::string& place, Tensor first_mask, Tensor second_mask) {
+  Graph graph;
+  graph.name = "masks";
+  Node& input =
+      graph.add(require_op("input"), {}, "x", {{"type", "s13"}, {"shape", first_mask.type.shape}});
+  Node& first = graph.add(masked, {{&input, 0}}, "a", {{"lanes", 1}, {"memory", place}},
+                          {{"mask", std::move(first_mask)}});
+  Node& second = graph.add(masked, {{&first, 0}}, "a_mask", {{"lanes", 1}, {"memory", place}},
+                           {{"mask", std::move(second_mask)}});
   graph.outputs.push_back({"y", {&second, 0}});
   return graph;
 }
@@ -143,6 +190,40 @@ TEST_F(VerilatorTest, RandomStallsChangeCyclesButNoBit) {
       EXPECT_EQ(simulation.outputs(result, frame), frames[frame]);
     }
   }
+}
+
+TEST_F(VerilatorTest, MemoriesOutsideChangeNoBitAndNoCycle) {
+  std::mt19937_64 random(5);
+  const auto random_tensor = [&](int64_t count) {
+    Tensor tensor = make_zero(integer_type(13, true, {count}));
+    for (int64_t& value : tensor.ints) value = static_cast<int64_t>(random()) >> 51;
+    return tensor;
+  };
+  constexpr int64_t kPlaces = 600;
+  const Tensor first = random_tensor(kPlaces), second = random_tensor(kPlaces / 20);
+  std::vector<std::vector<Tensor>> frames;
+  for (int frame = 0; frame < 3; ++frame) frames.push_back({random_tensor(kPlaces)});
+  std::vector<Simulation::Result> results;
+  for (const char* place : {"inside", "outside"}) {
+    const Simulation simulation(stitch(masks(place, first, second), Family::generic),
+                                {.assertions = true});
+    const bool outside = std::string_view(place) == "outside";
+    const std::vector<DesignNode>& nodes = simulation.design().nodes;
+    EXPECT_EQ(nodes[0].memories.size(), outside ? 1u : 0u);
+    if (outside) {
+      EXPECT_EQ(nodes[0].memories[0].shape, (MemoryShape{"mask", 13, kPlaces}));
+      EXPECT_NE(nodes[0].memories[0].module, nodes[1].module);
+    }
+    results.push_back(simulation.run(frames, {.input_stall = 0.3, .output_stall = 0.3}));
+    for (int frame = 0; frame < 3; ++frame) {
+      Tensor expected = frames[frame][0];
+      for (int64_t i = 0; i < kPlaces; ++i) {
+        expected.ints[i] ^= first.ints[i] ^ second.ints[i % second.count()];
+      }
+      EXPECT_EQ(simulation.outputs(results.back(), frame)[0], expected) << place;
+    }
+  }
+  EXPECT_EQ(results[0].outputs[0].cycles, results[1].outputs[0].cycles);
 }
 
 }  // namespace

@@ -309,18 +309,24 @@ SynthesisResult synthesize(const Design& design, const Part& part, const Synthes
   // Equal modules with equal parameters are synthesized once.
   std::map<std::pair<std::string, std::map<std::string, int64_t>>, std::string> ids;
   Json nodes = Json::array();
-  for (const DesignNode& node : design.nodes) {
+  const auto measure = [&](const std::string& module,
+                           const std::map<std::string, int64_t>& parameters,
+                           const std::string& instance) {
     const auto [it, added] =
-        ids.try_emplace({node.module, node.parameters}, fmt::format("node_{}", ids.size()));
+        ids.try_emplace({module, parameters}, fmt::format("node_{}", ids.size()));
     if (added) {
       nodes.push_back({{"id", it->second},
-                       {"module", node.module},
-                       {"parameters", node.parameters},
+                       {"module", module},
+                       {"parameters", parameters},
                        {"instances", Json::array()}});
     }
     for (Json& entry : nodes) {
-      if (entry["id"] == it->second) entry["instances"].push_back(node.instance);
+      if (entry["id"] == it->second) entry["instances"].push_back(instance);
     }
+  };
+  for (const DesignNode& node : design.nodes) {
+    measure(node.module, node.parameters, node.instance);
+    for (const DesignMemory& memory : node.memories) measure(memory.module, {}, memory.instance);
   }
   fs::create_directories(folder);
   const fs::path absolute = fs::absolute(folder);
@@ -358,7 +364,10 @@ SynthesisResult synthesize(const Design& design, const Part& part, const Synthes
   SynthesisResult result;
   result.total = count(cells.at("top"), flow);
   for (const DesignNode& node : design.nodes) {
-    const Resources used = count(cells.at(ids.at({node.module, node.parameters})), flow);
+    Resources used = count(cells.at(ids.at({node.module, node.parameters})), flow);
+    for (const DesignMemory& memory : node.memories) {
+      used += count(cells.at(ids.at({memory.module, {}})), flow);
+    }
     result.nodes.emplace_back(node.name, used);
     result.total += used;
   }

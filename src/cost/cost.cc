@@ -8,12 +8,19 @@
 #include <limits>
 
 #include "src/ir/op.h"
+#include "src/rtl/rom.h"
 
 namespace foldstream {
 
 Cost node_cost(const Node& node, Family family) {
   if (node.op->kind != Op::Kind::hardware || node.op->cost == nullptr) return {};
-  return node.op->cost(node, family);
+  Cost cost = node.op->cost(node, family);
+  if (node.op->memories != nullptr && memory_place(node) == MemoryPlace::outside) {
+    for (const MemoryShape& memory : node.op->memories(node, family)) {
+      cost += plan_rom(memory.width, memory.depth).cost;
+    }
+  }
+  return cost;
 }
 
 Cost total_cost(const Graph& graph, Family family) {

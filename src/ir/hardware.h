@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "src/ir/memory.h"
+
 namespace foldstream {
 
 // One stream of a node: `lanes` elements of `bits` bits in each beat, element 0 in the low bits;
@@ -104,13 +106,14 @@ struct TextFile {
 
 // The hardware of one node. `top` is a module with clk_i, rst_i and, for one input and one output,
 // s_valid_i, s_ready_o, s_data_i, m_valid_o, m_ready_i, m_data_o; several of a side are numbered:
-// s0_valid_i, s1_valid_i ...
+// s0_valid_i, s1_valid_i ... Memories that stand outside have ports of their own (memory.h).
 struct Hardware {
   std::string top;
   std::map<std::string, int64_t> parameters;  // of `top`
   std::vector<TextFile> modules;              // generated SystemVerilog, one module a file
   std::vector<TextFile> memories;             // $readmemh images, referenced by file name alone
   std::vector<std::string> cells;             // library modules used: "fst_queue", "fst_gpc73" ...
+  std::vector<OutsideMemory> outside;         // for the top to connect
 };
 
 }  // namespace foldstream

@@ -57,8 +57,11 @@ struct Op {
   Ports (*ports)(const Node& node) =
       nullptr;  // throws Error, with the legal values, on illegal folding
   Rhythm (*rhythm)(const Node& node, Family family) = nullptr;
-  Cost (*cost)(const Node& node, Family family) = nullptr;
+  Cost (*cost)(const Node& node, Family family) = nullptr;  // of the module: no memory outside it
   Hardware (*emit)(const Node& node, Family family, const std::string& instance) = nullptr;
+  // The memories that the node has outside its module with memory = "outside" (memory.h), whether
+  // that is set or not. Null: the operator has none that could be.
+  std::vector<MemoryShape> (*memories)(const Node& node, Family family) = nullptr;
   // Multiply-accumulates and parameters of one frame, under FINN's keys ("op_mac_1bx1b",
   // "param_weight_1b").
   std::map<std::string, int64_t> (*counts)(const Node& node) = nullptr;

@@ -126,4 +126,37 @@ void add_rom(SvModule& module, const std::string& name, const std::vector<RomWor
   }
 }
 
+void add_node_memory(SvModule& module, const Node& node, const std::string& instance,
+                     const std::string& name, const std::vector<RomWord>& words,
+                     const std::string& address, Hardware& hardware) {
+  FOLDSTREAM_CHECK(!words.empty() && !words[0].empty());
+  const MemoryShape shape{name, static_cast<int64_t>(words[0].size()),
+                          static_cast<int64_t>(words.size())};
+  module.wire(name, static_cast<int>(shape.width));
+  if (memory_place(node) == MemoryPlace::inside) {
+    add_rom(module, instance + "_" + name, words, address, name, &hardware.memories);
+    return;
+  }
+  module.output(name + "_address_o", static_cast<int>(shape.address_bits()));
+  module.input(name + "_word_i", static_cast<int>(shape.width));
+  module.assign(name + "_address_o", address);
+  module.assign(name, name + "_word_i");
+  hardware.outside.push_back({shape, words});
+}
+
+Hardware private_rom(const std::string& module, const OutsideMemory& memory) {
+  const MemoryShape& shape = memory.shape;
+  SvModule rom(module, fmt::format("Memory: {} words of {} bits.", shape.depth, shape.width),
+               "Latency 1, interval 1.");
+  rom.input("clk_i");
+  rom.input("address_i", static_cast<int>(shape.address_bits()));
+  rom.output("word_o", static_cast<int>(shape.width));
+  rom.wire("word", static_cast<int>(shape.width));
+  Hardware hardware;
+  add_rom(rom, module, memory.words, "address_i", "word", &hardware.memories);
+  rom.assign("word_o", "word");
+  add_top(rom, hardware);
+  return hardware;
+}
+
 }  // namespace foldstream

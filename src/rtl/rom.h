@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "src/ir/graph.h"
 #include "src/ir/hardware.h"
 #include "src/rtl/sv_module.h"
 
@@ -25,5 +26,16 @@ RomPlan plan_rom(int64_t width, int64_t depth);
 // words in the text where that is null.
 void add_rom(SvModule& module, const std::string& name, const std::vector<RomWord>& words,
              const std::string& address, const std::string& data, std::vector<TextFile>* images);
+
+// The memory `name` of a node whose module is called `instance`: such a memory inside the module,
+// or ports for one outside, as the node says. Declares the wire `name`, the word at `address` one
+// cycle later.
+void add_node_memory(SvModule& module, const Node& node, const std::string& instance,
+                     const std::string& name, const std::vector<RomWord>& words,
+                     const std::string& address, Hardware& hardware);
+
+// What stands behind an outside memory that shares nothing: a module of that name with the ports
+// clk_i, address_i and word_o.
+Hardware private_rom(const std::string& module, const OutsideMemory& memory);
 
 }  // namespace foldstream

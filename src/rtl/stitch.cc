@@ -9,6 +9,7 @@
 #include <set>
 
 #include "src/ir/op.h"
+#include "src/rtl/rom.h"
 #include "src/rtl/sv_module.h"
 #include "src/util/embedded.h"
 #include "src/util/error.h"
@@ -148,7 +149,6 @@ class Stitcher {
   }
 
   void name_nodes() {
-    std::set<std::string> taken, ports;
     size_t inputs = 0;
     for (const Node& node : core_.nodes) inputs += node.op->kind == Op::Kind::input ? 1 : 0;
     for (const Node& node : core_.nodes) {
@@ -158,7 +158,7 @@ class Stitcher {
         wires_[{const_cast<Node*>(&node), 0}] = {design_.inputs.back().prefix, {}, "the input", 0};
       } else if (node.op->kind == Op::Kind::hardware) {
         const std::string word = word_of(node.name);
-        stems_[&node] = unique(word.empty() ? std::string(node.op->name) : word, taken);
+        stems_[&node] = unique(word.empty() ? std::string(node.op->name) : word, taken_);
         ports_.emplace(&node, node.op->ports(node));
         const Ports& node_ports = ports_.at(&node);
         for (size_t port = 0; port < node_ports.out.size(); ++port) {
@@ -239,16 +239,31 @@ class Stitcher {
     for (size_t i = 0; i < nodes.size(); ++i) {
       const Node& node = *nodes[i];
       Hardware& hardware = emitted[i];
-      for (TextFile& file : hardware.modules) {
-        add_file(file.name.ends_with(".sv") ? "nodes/" + file.name : "nodes/" + file.name + ".sv",
-                 std::move(file.text));
+      add_files(hardware);
+      design_.nodes.push_back({node.name,
+                               std::string(node.op->name),
+                               "u_" + stems_.at(&node),
+                               hardware.top,
+                               std::move(hardware.parameters),
+                               {}});
+      for (const OutsideMemory& memory : hardware.outside) {
+        const std::string stem =
+            unique(fmt::format("{}_{}", stems_.at(&node), memory.shape.name), taken_);
+        Hardware rom = private_rom(fmt::format("{}_{}", design_.name, stem), memory);
+        add_files(rom);
+        design_.nodes.back().memories.push_back({memory.shape, stem, "u_" + stem, rom.top});
       }
-      for (TextFile& file : hardware.memories) add_file(file.name, std::move(file.text));
-      cells_.insert(hardware.cells.begin(), hardware.cells.end());
-      if (library_.has(hardware.top)) cells_.insert(hardware.top);
-      design_.nodes.push_back({node.name, std::string(node.op->name), "u_" + stems_.at(&node),
-                               hardware.top, std::move(hardware.parameters)});
     }
+  }
+
+  void add_files(Hardware& hardware) {
+    for (TextFile& file : hardware.modules) {
+      add_file(file.name.ends_with(".sv") ? "nodes/" + file.name : "nodes/" + file.name + ".sv",
+               std::move(file.text));
+    }
+    for (TextFile& file : hardware.memories) add_file(file.name, std::move(file.text));
+    cells_.insert(hardware.cells.begin(), hardware.cells.end());
+    if (library_.has(hardware.top)) cells_.insert(hardware.top);
   }
 
   void add_file(const std::string& path, std::string text) {
@@ -425,6 +440,15 @@ class Stitcher {
       connections.emplace_back(formal + "_data_o", stem + (outside ? "_data_o" : "_data"));
     }
     module.comment(fmt::format("{} ({})", entry.name, entry.op));
+    for (const DesignMemory& memory : entry.memories) {
+      const std::string address = memory.wires + "_address", word = memory.wires + "_word";
+      module.wire(address, static_cast<int>(memory.shape.address_bits()));
+      module.wire(word, static_cast<int>(memory.shape.width));
+      connections.emplace_back(memory.shape.name + "_address_o", address);
+      connections.emplace_back(memory.shape.name + "_word_i", word);
+      module.instance(memory.module, memory.instance, {},
+                      {{"clk_i", "clk_i"}, {"address_i", address}, {"word_o", word}});
+    }
     module.instance(entry.module, entry.instance, parameters, connections);
   }
 
@@ -466,6 +490,7 @@ class Stitcher {
   const Graph& core_;
   const Library library_;
   Design design_;
+  std::set<std::string> taken_;  // stems of nodes and of memories
   std::map<const Node*, std::string> stems_;
   std::map<const Node*, Ports> ports_;
   std::map<Value, Wire> wires_;

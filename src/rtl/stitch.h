@@ -21,12 +21,22 @@ struct DesignPort {
   Type type;
 };
 
+// A memory outside its node's module, and the module that stands behind it: clk_i, address_i and
+// word_o.
+struct DesignMemory {
+  MemoryShape shape;
+  std::string wires;     // <wires>_address and <wires>_word in the top
+  std::string instance;  // in the top
+  std::string module;
+};
+
 struct DesignNode {
   std::string name;                           // of the graph's node
   std::string op;                             // its operator
   std::string instance;                       // in the top
   std::string module;                         // what is instantiated
   std::map<std::string, int64_t> parameters;  // of `module`
+  std::vector<DesignMemory> memories;         // outside of it
 };
 
 // A stream between two nodes.

@@ -21,10 +21,12 @@
 #include <set>
 #include <sstream>
 
+#include "src/cost/cost.h"
 #include "src/ir/eval.h"
 #include "src/ir/op.h"
 #include "src/ir/text.h"
 #include "src/ir/verify.h"
+#include "src/rtl/rom.h"
 #include "src/sim/stream_graph.h"
 #include "src/util/error.h"
 
@@ -188,6 +190,23 @@ void check_holds(const Case& c, const Rhythm& rhythm) {
   stream_graph(c.graph, c.family);
 }
 
+// A memory outside is what the operator said before its hardware was written, and costs what it
+// would inside.
+void check_memories(const Case& c, const Hardware& hardware) {
+  std::vector<MemoryShape> shapes;
+  for (const OutsideMemory& memory : hardware.outside) {
+    shapes.push_back(memory.shape);
+    if (static_cast<int64_t>(memory.words.size()) != memory.shape.depth)
+      fail(c.label,
+           fmt::format("memory '{}' has {} words", memory.shape.name, memory.words.size()));
+  }
+  if (memory_place(*c.node) == MemoryPlace::inside) {
+    if (!shapes.empty()) fail(c.label, "has a memory outside that it should have inside");
+  } else if (c.node->op->memories == nullptr || shapes != c.node->op->memories(*c.node, c.family)) {
+    fail(c.label, "the memories outside are others than the operator says");
+  }
+}
+
 std::string hex(const std::vector<bool>& bits) {
   std::string text;
   for (size_t digit = (bits.size() + 3) / 4; digit-- > 0;) {
@@ -223,15 +242,14 @@ class Bench {
     const Ports ports = node.op->ports(node);
     const Rhythm rhythm = node.op->rhythm(node, c.family);
     const Hardware hardware = node.op->emit(node, c.family, instance);
-    for (const TextFile& file : hardware.modules) {
-      write(file);
-      modules_.push_back(file.name);
+    write(hardware);
+    for (const OutsideMemory& memory : hardware.outside) {
+      write(private_rom(instance + "_" + memory.shape.name, memory));
     }
-    for (const TextFile& file : hardware.memories) write(file);
-    const Cost cost = node.op->cost(node, c.family);
+    check_memories(c, hardware);
+    const Cost cost = node_cost(node, c.family);
     costs_ << fmt::format("{:.0f} {:.0f} {:.0f} {:.0f}\n", cost.lut, cost.ff, cost.bram18,
                           cost.dsp);
-    cells_.insert(hardware.cells.begin(), hardware.cells.end());
     connect(instance, hardware, ports);
 
     check_holds(c, rhythm);
@@ -293,6 +311,15 @@ class Bench {
 
   void write(const TextFile& file) { std::ofstream(folder_ / file.name) << file.text; }
 
+  void write(const Hardware& hardware) {
+    for (const TextFile& file : hardware.modules) {
+      write(file);
+      modules_.push_back(file.name);
+    }
+    for (const TextFile& file : hardware.memories) write(file);
+    cells_.insert(hardware.cells.begin(), hardware.cells.end());
+  }
+
   void connect(const std::string& instance, const Hardware& hardware, const Ports& ports) {
     std::string parameters;
     for (const auto& [name, value] : hardware.parameters) {
@@ -319,6 +346,16 @@ class Bench {
           m, outputs_, 32 * output_words_, ports.out[i].width());
       ++outputs_;
       output_words_ += (ports.out[i].width() + 31) / 32;
+    }
+    for (const OutsideMemory& memory : hardware.outside) {
+      const MemoryShape& shape = memory.shape;
+      const std::string name = instance + "_" + shape.name;
+      connections += fmt::format(",\n    .{0}_address_o({1}_address), .{0}_word_i({1}_word)",
+                                 shape.name, name);
+      body_ += fmt::format(
+          "  logic [{1}:0] {0}_address;\n  logic [{2}:0] {0}_word;\n  {0} u_{0} (.clk_i, "
+          ".address_i({0}_address), .word_o({0}_word));\n",
+          name, shape.address_bits() - 1, shape.width - 1);
     }
     body_ += fmt::format("  {}{} u_{} (\n{}\n  );\n", hardware.top,
                          parameters.empty() ? "" : fmt::format(" #({})", parameters), instance,

@@ -129,6 +129,7 @@ enum class Form { unfolded, embedded, memory };
 
 Form form(const Node& node, const Folding& folding, Family family) {
   const int64_t words = folding.row_folds * folding.column_folds;
+  if (folding.outside) return Form::memory;
   if (words == 1) return Form::unfolded;
   const bool fits =
       family == Family::xilinx && words <= kEmbeddedWords &&
@@ -346,9 +347,8 @@ class Emitter {
     }
     FOLDSTREAM_CHECK(static_cast<int64_t>(content.size()) == words);
     module_.comment("Weights");
-    module_.wire("weights", static_cast<int>(content[0].size()));
     const std::string address = delayed_data(module_, "word", word_width_, stage_ - 1);
-    add_rom(module_, instance_ + "_weights", content, address, "weights", &hardware_.memories);
+    add_node_memory(module_, node_, instance_, "weights", content, address, hardware_);
   }
 
   void memory_products() {
@@ -701,7 +701,9 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
       const double pairs = std::ceil(pe / 2) * static_cast<double>(spec.lanes);
       cost.dsp += product.dsp * pairs, cost.lut += 2 * product.lut * pairs;
     }
-    cost += plan_rom(folding.pe * folding.simd * spec.weight.bits, words).cost;
+    if (!folding.outside) {
+      cost += plan_rom(folding.pe * folding.simd * spec.weight.bits, words).cost;
+    }
   }
   const int64_t largest = (in.max() - in.min()) * folding.simd * folding.column_folds *
                           std::max<int64_t>(1, node.tensor("w")->type.max());
@@ -715,6 +717,12 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
     add(pe * arith::thresholding_cost(t->type.shape[1], folding.row_folds, sum_width, family));
   }
   return cost;
+}
+
+std::vector<MemoryShape> memories(const Node& node, Family family) {
+  const Folding folding(node);
+  return {{"weights", folding.pe * folding.simd * dot_spec(node, folding, family).weight.bits,
+           folding.row_folds * folding.column_folds}};
 }
 
 Hardware emit(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance) {

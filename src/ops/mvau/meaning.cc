@@ -146,6 +146,7 @@ Folding::Folding(const Node& node) {
                 may_use_dsp(node) ? "legal values are 0, 1" : "legal values are 0");
   }
   dsp = resource == 1;
+  outside = memory_place(node) == MemoryPlace::outside;
   row_folds = w.type.shape[0] / pe, column_folds = w.type.shape[1] / simd;
   group_row_folds = group_rows / pe;
 }

@@ -31,6 +31,7 @@ struct Folding {
   int64_t pe, simd;
   int64_t row_folds, column_folds;  // NF, SF
   bool dsp;                         // products in DSP blocks
+  bool outside;                     // weights in a memory outside the module
   int64_t groups;
   int64_t group_row_folds;  // that one group's columns serve
 };
@@ -44,6 +45,7 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in);
 
 Cost cost(const Node& node, const Rhythm& rhythm, Family family);
+std::vector<MemoryShape> memories(const Node& node, Family family);
 Hardware emit(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance);
 
 }  // namespace foldstream::mvau

@@ -150,6 +150,7 @@ const Op op_mvau{.name = "mvau",
                  .rhythm = mvau::rhythm,
                  .cost = mvau::node_cost,
                  .emit = mvau::emit_modules,
+                 .memories = mvau::memories,
                  .counts = mvau::counts,
                  .finn_name = "MVAU"};
 

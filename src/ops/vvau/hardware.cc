@@ -45,7 +45,8 @@ RomWord bits_of(int64_t value, int width) {
 class Emitter {
  public:
   Emitter(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance)
-      : layer_(node),
+      : node_(node),
+        layer_(node),
         folding_(node),
         rhythm_(rhythm),
         family_(family),
@@ -120,7 +121,15 @@ class Emitter {
         }
       }
     }
-    weights_ = constant_words("weights", content, "issue");
+    if (!folding_.outside) {
+      weights_ = constant_words("weights", content, "issue");
+      return;
+    }
+    const auto depth = static_cast<int64_t>(content.size());
+    const int width = add_fold_counter(module_, "weights_word_q", depth, "issue");
+    add_node_memory(module_, node_, instance_, "weights", content,
+                    width > 0 ? "weights_word_q" : "1'b0", hardware_);
+    weights_ = "weights";
   }
 
   void products(const arith::Dot& dot) {
@@ -204,6 +213,7 @@ class Emitter {
     push_ = delayed_control(module_, push_, compare.latency), result_ = "result";
   }
 
+  const Node& node_;
   const Layer layer_;
   const Folding folding_;
   const Rhythm& rhythm_;
@@ -241,7 +251,7 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   cost.lut += pe * product.luts;
   const int64_t depth = words(layer, folding);
   if (depth > 1) {
-    cost += plan_rom(folding.pe * spec.weight.bits, depth).cost;
+    if (!folding.outside) cost += plan_rom(folding.pe * spec.weight.bits, depth).cost;
     cost.lut += 1.5 * unsigned_width(depth - 1), cost.ff += unsigned_width(depth - 1);
   }
   const int sum_width = layer.acc.bits;
@@ -254,6 +264,13 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
     cost += plan_rom(folding.pe * sum_width, folding.channel_folds).cost;
   }
   return cost;
+}
+
+std::vector<MemoryShape> memories(const Node& node, Family family) {
+  const Layer layer(node);
+  const Folding folding(node);
+  return {{"weights", folding.pe * dot_spec(layer, folding, family).weight.bits,
+           words(layer, folding)}};
 }
 
 Hardware emit(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance) {

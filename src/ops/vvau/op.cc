@@ -51,6 +51,7 @@ Folding::Folding(const Node& node) {
   pe = folding(node, "pe", g.channels, "channels");
   folding(node, "simd", 1, "positions at once");
   channel_folds = g.channels / pe;
+  outside = memory_place(node) == MemoryPlace::outside;
   walk =
       window::find_walk({g.rows, g.columns, channel_folds, 1, false, pe * int64_t{g.operand.bits}});
 }
@@ -197,6 +198,7 @@ const Op op_vvau{
     .rhythm = vvau::rhythm,
     .cost = vvau::node_cost,
     .emit = vvau::emit_modules,
+    .memories = vvau::memories,
     .counts = vvau::counts,
     .finn_name = "VVAU"};
 

@@ -28,6 +28,7 @@ struct Folding {
 
   int64_t pe;
   int64_t channel_folds;
+  bool outside;  // weights in a memory outside the module
   std::shared_ptr<const window::Walk> walk;
 };
 
@@ -35,6 +36,7 @@ struct Folding {
 int64_t pipeline_stages(const Node& node, const Folding& folding, Family family);
 
 Cost cost(const Node& node, const Rhythm& rhythm, Family family);
+std::vector<MemoryShape> memories(const Node& node, Family family);
 Hardware emit(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance);
 
 }  // namespace foldstream::vvau
