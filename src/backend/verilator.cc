@@ -43,8 +43,9 @@ std::string streams_header(const Design& design, bool probe) {
   }
   return fmt::format(
       "#define FST_INPUTS(X){}\n#define FST_OUTPUTS(X){}\n#define FST_EDGES(X){}\n"
-      "#define FST_EDGE_COUNT {}\n",
-      list(design.inputs), list(design.outputs), edges, probe ? design.edges.size() : 0);
+      "#define FST_EDGE_COUNT {}\n#define FST_MEMORY_CLOCK_RATIO {}\n",
+      list(design.inputs), list(design.outputs), edges, probe ? design.edges.size() : 0,
+      design.memory_clock_ratio);
 }
 
 std::string compiler() {

@@ -156,6 +156,10 @@ std::string harness(const Design& design) {
   module.output("serial_o");
   int inputs = 0, outputs = 0;
   SvBindings connections = {{"clk_i", "clk_i"}, {"rst_i", "reset_q"}};
+  if (design.memory_clock_ratio > 1) {
+    module.input("memory_clk_i");
+    connections.emplace_back("memory_clk_i", "memory_clk_i");
+  }
   const auto take = [](int& next, int64_t width) {
     const int low = next;
     next += static_cast<int>(width);
@@ -328,6 +332,7 @@ SynthesisResult synthesize(const Design& design, const Part& part, const Synthes
     measure(node.module, node.parameters, node.instance);
     for (const DesignMemory& memory : node.memories) measure(memory.module, {}, memory.instance);
   }
+  for (const DesignBank& bank : design.banks) measure(bank.module, {}, bank.instance);
   fs::create_directories(folder);
   const fs::path absolute = fs::absolute(folder);
   Json spec = {{"folder", rtl.string()},
@@ -369,6 +374,14 @@ SynthesisResult synthesize(const Design& design, const Part& part, const Synthes
       used += count(cells.at(ids.at({memory.module, {}})), flow);
     }
     result.nodes.emplace_back(node.name, used);
+    result.total += used;
+  }
+  if (!design.banks.empty()) {
+    Resources used;
+    for (const DesignBank& bank : design.banks) {
+      used += count(cells.at(ids.at({bank.module, {}})), flow);
+    }
+    result.nodes.emplace_back("shared memories", used);
     result.total += used;
   }
   if (!flow.placed) {

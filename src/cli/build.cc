@@ -37,6 +37,8 @@ Json recorded(const std::string& name, const DesignOptions& options, const Desig
           {"clock_mhz", options.clock_mhz},
           {"fps", options.fps},
           {"max", options.max},
+          {"pack_memories", options.pack_memories},
+          {"memory_clock_ratio", options.memory_clock_ratio},
           {"input_type", options.input_type},
           {"input_scale", options.input_scale},
           {"standalone_thresholds", options.standalone_thresholds}};
@@ -137,6 +139,9 @@ int run(const Program& program, const Options& options) {
     report.remarks.insert(report.remarks.end(), remarks->begin(), remarks->end());
   }
   for (auto& [path, text] : report_files(report)) files["report/" + path] = std::move(text);
+  if (designed.shared) {
+    files["report/memory_packing.json"] = memories_json(*designed.shared).dump(2) + "\n";
+  }
   done("report");
 
   int status = kDone;
@@ -163,6 +168,7 @@ int run(const Program& program, const Options& options) {
                  {"latency_cycles", designed.queues.latency_cycles},
                  {"frames_per_second", fps},
                  {"part", std::string(designed.part->name)}};
+    if (designed.shared) json["memories"] = memories_json(*designed.shared);
     if (!options.verify.empty()) json["verification"] = verification;
     std::cout << json.dump(2) << "\n";
     return status;

@@ -18,6 +18,7 @@ namespace foldstream {
 namespace {
 
 constexpr const char* kDefaultPart = "xc7z020clg400-1";
+constexpr int64_t kMostMemoryClockRatio = 8;
 
 // Chooses the folding of every node of `core`.
 void fold(Graph& core, const DesignOptions& options, Designed& result) {
@@ -68,7 +69,36 @@ void add_design_options(CLI::App& command, DesignOptions& options) {
   command.add_option("--share", options.share, "share of the part that --max may use")
       ->check(CLI::Range(0.01, 1.0))
       ->capture_default_str();
+  auto* pack = command.add_flag("--pack-memories", options.pack_memories,
+                                "let memories of weights share block memories");
+  command
+      .add_option("--memory-clock-ratio", options.memory_clock_ratio,
+                  "with --pack-memories: block memories have a clock so many times as fast as the "
+                  "design's")
+      ->check(CLI::Range(int64_t{1}, kMostMemoryClockRatio))
+      ->needs(pack)
+      ->capture_default_str();
   add_input_options(command, options);
+}
+
+Json memories_json(const SharedMemories& shared) {
+  Json json = {
+      {"memories", shared.memories},
+      {"memory_clock_ratio", shared.ratio},
+      {"BRAM_18K_alone", shared.blocks_alone},
+      {"BRAM_18K", shared.packing.banks.empty() ? shared.blocks_alone
+                                                : static_cast<double>(shared.packing.blocks)},
+      {"BRAM_18K_bound", shared.packing.bound},
+      {"bits", shared.packing.bits},
+      {"efficiency", shared.packing.efficiency()},
+      {"banks", Json::array()}};
+  for (const MemoryBank& bank : shared.packing.banks) {
+    json["banks"].push_back({{"blocks", bank.blocks},
+                             {"width", bank.mode.width},
+                             {"words", bank.mode.words},
+                             {"parts", bank.parts.size()}});
+  }
+  return json;
 }
 
 CompileOptions compile_options(const DesignOptions& options) {
@@ -117,6 +147,11 @@ Designed design(const Graph& model, const std::string& name, const DesignOptions
   done("fold");
   insert_stream_nodes(core);
   done("insert_stream_nodes");
+  if (options.pack_memories) {
+    result.shared = share_memories(core, *result.part, options.memory_clock_ratio);
+    result.notes.push_back(result.shared->text());
+    done("pack_memories");
+  }
   result.queues = set_queues(core, result.part->family);
   verify(core);
   done("set_queues");

@@ -3,6 +3,7 @@
 // commands that make designs.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "src/cli/command.h"
 #include "src/flow/compile.h"
 #include "src/fold/queues.h"
+#include "src/fold/share_memories.h"
 
 namespace foldstream {
 
@@ -24,6 +26,8 @@ struct DesignOptions {
   std::string input_type;  // "u8": the float input is an integer of this type ...
   double input_scale = 1;  // ... divided by this
   bool standalone_thresholds = false;
+  bool pack_memories = false;      // memories of weights share block memories ...
+  int64_t memory_clock_ratio = 1;  // ... read by a clock so many times as fast
 };
 
 void add_design_options(CLI::App& command, DesignOptions& options);
@@ -33,11 +37,15 @@ void add_input_options(CLI::App& command, DesignOptions& options);
 CompileOptions compile_options(const DesignOptions& options);
 const Part& chosen_part(const DesignOptions& options);
 
+// What sharing saves, for scripts: blocks alone, shared and at least, bits used, banks.
+Json memories_json(const SharedMemories& shared);
+
 // A model made into a design: `compiled.parts.core` is folded, with stream nodes and queues.
 struct Designed {
   Compiled compiled;
   const Part* part = nullptr;
   QueueResult queues;
+  std::optional<SharedMemories> shared;                 // with pack_memories
   std::vector<std::string> warnings, notes;             // about the folding file
   std::vector<std::pair<std::string, double>> seconds;  // by step
 };

@@ -9,6 +9,7 @@
 
 #include "src/ir/op.h"
 #include "src/rtl/rom.h"
+#include "src/rtl/shared_memory.h"
 
 namespace foldstream {
 
@@ -16,8 +17,11 @@ Cost node_cost(const Node& node, Family family) {
   if (node.op->kind != Op::Kind::hardware || node.op->cost == nullptr) return {};
   Cost cost = node.op->cost(node, family);
   if (node.op->memories != nullptr && memory_place(node) == MemoryPlace::outside) {
+    const std::vector<SharedPart> parts = shared_parts(node);
     for (const MemoryShape& memory : node.op->memories(node, family)) {
-      cost += plan_rom(memory.width, memory.depth).cost;
+      cost += parts.empty()
+                  ? plan_rom(memory.width, memory.depth).cost
+                  : shared_memory_cost(memory, parts, node.integer("memory_clock_ratio", 1));
     }
   }
   return cost;

@@ -7,7 +7,9 @@
 #include <map>
 #include <numeric>
 #include <optional>
+#include <set>
 
+#include "src/rtl/rom.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -27,7 +29,6 @@ constexpr int64_t kRepairSteps = 400'000'000;
 constexpr int64_t kIdleRepairs = 400;  // without a block less
 constexpr int64_t kExactNodes = 200'000;
 constexpr int64_t kExactStrips = 24;  // instances of more are not searched exactly
-constexpr double kLutsOfBlock = 190;  // what a block is worth
 constexpr int64_t kMostPieces = 16;   // of a column
 
 int64_t divided_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -373,28 +374,46 @@ class Packer {
   Random random_;
 };
 
-// Into how many words the memories of each depth are cut.
-using Cuts = std::map<int64_t, int64_t>;
+// Columns of a memory whose words are cut alike, after every `words`.
+struct Slab {
+  int64_t memory = 0, first_bit = 0, columns = 0, depth = 0, words = 0;
+};
 
-// Columns that would leave most of the widest port idle are pieces of their own.
-int64_t split_columns(int64_t width, std::span<const BlockMode> modes) {
-  const int64_t rest = width % modes[0].width;
-  return rest > 0 && rest * 4 < modes[0].width * 3 && width > rest ? width - rest : width;
-}
-
-std::vector<Segment> segments_of(std::span<const ConstantMemory> memories,
-                                 std::span<const BlockMode> modes, const Cuts& cuts) {
-  std::map<std::pair<int64_t, int64_t>, std::vector<Piece>> pieces;  // by words, columns
+// Columns that would leave most of the widest port idle are slabs of their own. A wide and deep
+// memory is several, so that some of its columns can be cut and others not.
+std::vector<Slab> slabs_of(std::span<const ConstantMemory> memories,
+                           std::span<const BlockMode> modes) {
+  constexpr int64_t kSlabStrips = 4, kMostSlabs = 4;
+  const int64_t port = modes[0].width;
+  std::vector<Slab> slabs;
   for (size_t m = 0; m < memories.size(); ++m) {
     const auto [width, depth] = memories[m];
-    const int64_t first = split_columns(width, modes), most = cuts.at(depth);
-    for (int64_t word = 0; word < depth; word += most) {
-      const int64_t words = std::min(most, depth - word);
-      const auto memory = static_cast<int64_t>(m);
-      pieces[{words, first}].push_back({memory, 0, first, word, words});
-      if (first < width) {
-        pieces[{words, width - first}].push_back({memory, first, width - first, word, words});
-      }
+    const int64_t rest = width % port, strips = width / port;
+    const bool is_apart = rest * 4 < port * 3 && strips > 0;
+    const int64_t most = depth > modes[0].words / 2 ? kMostSlabs : 1;
+    const int64_t count = std::clamp<int64_t>(strips / kSlabStrips, 1, most);
+    const int64_t end = is_apart ? width - rest : width;
+    // Deep memories are first cut where blocks end that lose no bits.
+    const auto add = [&](int64_t first, int64_t columns) {
+      slabs.push_back(
+          {static_cast<int64_t>(m), first, columns, depth, std::min(depth, modes[1].words)});
+    };
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t first = strips * i / count * port;
+      add(first, (i + 1 == count ? end : strips * (i + 1) / count * port) - first);
+    }
+    if (end < width) add(end, width - end);
+  }
+  return slabs;
+}
+
+std::vector<Segment> segments_of(const std::vector<Slab>& slabs) {
+  std::map<std::pair<int64_t, int64_t>, std::vector<Piece>> pieces;  // by words, columns
+  for (const Slab& slab : slabs) {
+    for (int64_t word = 0; word < slab.depth; word += slab.words) {
+      const int64_t words = std::min(slab.words, slab.depth - word);
+      pieces[{words, slab.columns}].push_back(
+          {slab.memory, slab.first_bit, slab.columns, word, words});
     }
   }
   std::vector<Segment> segments;
@@ -464,37 +483,21 @@ class Search {
  public:
   Search(std::span<const ConstantMemory> memories, std::span<const BlockMode> modes, int64_t slots,
          int64_t bound)
-      : memories_(memories), modes_(modes), slots_(slots), bound_(bound) {
-    for (const ConstantMemory& memory : memories) columns_[memory.depth] += memory.width;
+      : modes_(modes), slots_(slots), bound_(bound), slabs_(slabs_of(memories, modes)) {
+    for (const Slab& slab : slabs_) depths_.insert(slab.depth);
   }
 
   void run() {
-    // Deep memories are first cut where blocks end that lose no bits.
-    for (const auto& [depth, columns] : columns_) cuts_[depth] = std::min(depth, modes_[1].words);
-    segments = segments_of(memories_, modes_, cuts_);
+    segments = segments_of(slabs_);
     packing = Packer(segments, modes_, slots_, bound_).greedy();
-    double cost = cost_of(packing, cuts_);
-    int64_t steps = 0;
-    for (bool better = true; better;) {
-      better = false;
-      for (auto column = columns_.rbegin(); column != columns_.rend(); ++column) {
-        for (const int64_t words : candidates(column->first)) {
-          if (blocks_of(packing) <= bound_ || steps > kCutSteps) break;
-          Cuts cuts = cuts_;
-          cuts[column->first] = words;
-          const std::vector<Segment> other = segments_of(memories_, modes_, cuts);
-          Packer packer(other, modes_, slots_, bound_);
-          Packing found = packer.greedy();
-          steps += packer.steps();
-          const double found_cost = cost_of(found, cuts);
-          if (found_cost < cost) {
-            cost = found_cost, cuts_ = std::move(cuts), packing = std::move(found);
-            better = true;
-          }
-        }
-      }
+    cost_ = cost_of(packing, slabs_);
+    // All memories of a depth, then each memory, then each slab.
+    const auto by_depth = [](const Slab& slab) { return slab.depth; };
+    const auto by_memory = [](const Slab& slab) { return slab.memory; };
+    const auto by_place = [](const Slab& slab) { return slab.memory << 32 | slab.first_bit; };
+    while (cut(by_depth) || cut(by_memory) || cut(by_place)) {
     }
-    segments = segments_of(memories_, modes_, cuts_);
+    segments = segments_of(slabs_);
     Packer packer(segments, modes_, slots_, bound_);
     packing = packer.repair(std::move(packing));
     int64_t strips = 0;
@@ -511,12 +514,44 @@ class Search {
   bool optimal = false;
 
  private:
+  // Tries other cuts, the same for all slabs with the same key, the deepest first. True when one
+  // was better.
+  template <class Key>
+  bool cut(const Key& key) {
+    std::map<int64_t, std::vector<size_t>> groups;
+    for (size_t i = 0; i < slabs_.size(); ++i) groups[key(slabs_[i])].push_back(i);
+    std::vector<std::vector<size_t>> order;
+    for (auto& [value, group] : groups) order.push_back(std::move(group));
+    std::stable_sort(order.begin(), order.end(), [&](const auto& a, const auto& b) {
+      return slabs_[a[0]].depth > slabs_[b[0]].depth;
+    });
+    bool better = false;
+    for (const std::vector<size_t>& group : order) {
+      for (const int64_t words : candidates(slabs_[group[0]].depth)) {
+        if (blocks_of(packing) <= bound_ || steps_ > kCutSteps) return false;
+        std::vector<Slab> slabs = slabs_;
+        for (const size_t i : group) slabs[i].words = words;
+        const std::vector<Segment> other = segments_of(slabs);
+        Packer packer(other, modes_, slots_, bound_);
+        Packing found = packer.greedy();
+        steps_ += packer.steps();
+        const double cost = cost_of(found, slabs);
+        if (cost < cost_) {
+          cost_ = cost, slabs_ = std::move(slabs), packing = std::move(found);
+          better = true;
+        }
+      }
+    }
+    return better;
+  }
+
   // What a design pays: blocks, and a multiplexer behind each column that is cut.
-  double cost_of(const Packing& found, const Cuts& cuts) const {
+  static double cost_of(const Packing& found, const std::vector<Slab>& slabs) {
     double luts = kLutsOfBlock * static_cast<double>(blocks_of(found));
-    for (const auto& [depth, columns] : columns_) {
-      const auto pieces = static_cast<double>(divided_up(depth, cuts.at(depth)));
-      if (pieces > 1) luts += static_cast<double>(columns) * (pieces <= 2 ? 0.5 : (pieces - 1) / 3);
+    for (const Slab& slab : slabs) {
+      const auto pieces = static_cast<double>(divided_up(slab.depth, slab.words));
+      const double each = pieces == 1 ? 0 : pieces == 2 ? 0.5 : (pieces - 1) / 3;
+      luts += each * static_cast<double>(slab.columns);
     }
     return luts;
   }
@@ -534,7 +569,7 @@ class Search {
     // Multiples of a power of two keep the pattern search's table small.
     constexpr int64_t kGrain = 16;
     for (const int64_t parts : {2, 3, 4}) add(divided_up(depth, parts * kGrain) * kGrain);
-    for (const auto& [other, columns] : columns_) {
+    for (const int64_t other : depths_) {
       for (int64_t count = 1; count < slots_; ++count) add(modes_[0].words - count * other);
     }
     std::sort(words.begin(), words.end());
@@ -542,11 +577,12 @@ class Search {
     return words;
   }
 
-  const std::span<const ConstantMemory> memories_;
   const std::span<const BlockMode> modes_;
   const int64_t slots_, bound_;
-  std::map<int64_t, int64_t> columns_;  // by depth
-  Cuts cuts_;
+  std::vector<Slab> slabs_;
+  std::set<int64_t> depths_;
+  double cost_ = 0;
+  int64_t steps_ = 0;
 };
 
 }  // namespace

@@ -10,12 +10,9 @@
 #include <string_view>
 #include <vector>
 
-namespace foldstream {
+#include "src/rtl/shared_memory.h"
 
-// A port of a block memory reads `width` bits of one of `words` words.
-struct BlockMode {
-  int64_t width = 0, words = 0;
-};
+namespace foldstream {
 
 // Of an architecture's block memories of 18 Kbit, widest first. Throws Error where a block memory
 // has another size or no second port to read.
@@ -24,24 +21,6 @@ std::span<const BlockMode> block_modes(std::string_view architecture);
 // One word is read in every cycle.
 struct ConstantMemory {
   int64_t width = 0, depth = 0;
-};
-
-// Some columns of some words of a memory, stored in the words of a bank from `offset` on.
-struct MemoryPart {
-  int64_t memory = 0;
-  int64_t first_bit = 0, bits = 0;
-  int64_t first_word = 0, words = 0;
-  int64_t offset = 0;
-};
-
-// Blocks side by side that share their addresses. Part p is read through port p % 2; its columns
-// begin at the lowest bit of the bank's words.
-struct MemoryBank {
-  BlockMode mode;
-  int64_t blocks = 0;
-  std::vector<MemoryPart> parts;  // 2 * ratio at most
-
-  int64_t width() const { return blocks * mode.width; }
 };
 
 struct MemoryPacking {

@@ -11,8 +11,6 @@
 namespace foldstream {
 namespace {
 
-// A block memory is worth so many LUTs: near what parts have of the one for each of the other.
-constexpr double kLutsOfBlock = 190;
 // Tables of more words would set the delay. A block memory of so many is this wide.
 constexpr int64_t kMostTableWords = 512;
 constexpr int64_t kBlockWidth = 36;
@@ -64,8 +62,7 @@ void add_block(SvModule& module, const std::string& name, const std::vector<RomW
   module.raw(fmt::format("(* rom_style = \"block\" *)\nlogic [{}:0] {} [{}];\n",
                          words[0].size() - 1, module.fresh(array), words.size()));
   if (images != nullptr) {
-    TextFile image{name + ".mem", {}};
-    for (const RomWord& word : words) image.text += hexadecimal(word) + '\n';
+    TextFile image = memory_image(name, words);
     module.raw(fmt::format("initial $readmemh(\"{}\", {});", image.name, array));
     images->push_back(std::move(image));
   } else {
@@ -79,6 +76,12 @@ void add_block(SvModule& module, const std::string& name, const std::vector<RomW
 }
 
 }  // namespace
+
+TextFile memory_image(const std::string& name, const std::vector<RomWord>& words) {
+  TextFile image{name + ".mem", {}};
+  for (const RomWord& word : words) image.text += hexadecimal(word) + '\n';
+  return image;
+}
 
 RomPlan plan_rom(int64_t width, int64_t depth) {
   const double luts = luts_per_bit(depth);
@@ -126,6 +129,17 @@ void add_rom(SvModule& module, const std::string& name, const std::vector<RomWor
   }
 }
 
+int64_t memory_latency(const Node& node) {
+  const int64_t latency = node.integer("memory_latency", 1);
+  const int64_t most = memory_place(node) == MemoryPlace::outside ? 2 : 1;
+  if (latency < 1 || latency > most) {
+    throw Error(
+        fmt::format("{}: memory_latency = {}", describe(node), latency),
+        most == 1 ? "legal values are 1, and 2 with memory = outside" : "legal values are 1, 2");
+  }
+  return latency;
+}
+
 void add_node_memory(SvModule& module, const Node& node, const std::string& instance,
                      const std::string& name, const std::vector<RomWord>& words,
                      const std::string& address, Hardware& hardware) {
@@ -144,17 +158,17 @@ void add_node_memory(SvModule& module, const Node& node, const std::string& inst
   hardware.outside.push_back({shape, words});
 }
 
-Hardware private_rom(const std::string& module, const OutsideMemory& memory) {
+Hardware private_rom(const std::string& module, const OutsideMemory& memory, int64_t latency) {
   const MemoryShape& shape = memory.shape;
   SvModule rom(module, fmt::format("Memory: {} words of {} bits.", shape.depth, shape.width),
-               "Latency 1, interval 1.");
+               fmt::format("Latency {}, interval 1.", latency));
   rom.input("clk_i");
   rom.input("address_i", static_cast<int>(shape.address_bits()));
   rom.output("word_o", static_cast<int>(shape.width));
   rom.wire("word", static_cast<int>(shape.width));
   Hardware hardware;
   add_rom(rom, module, memory.words, "address_i", "word", &hardware.memories);
-  rom.assign("word_o", "word");
+  rom.assign("word_o", delayed_data(rom, "word", shape.width, latency - 1));
   add_top(rom, hardware);
   return hardware;
 }

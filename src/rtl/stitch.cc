@@ -124,6 +124,7 @@ class Stitcher {
   Stitcher(const Graph& core, Family family) : core_(core) {
     design_.family = family;
     design_.name = module_name(core.name);
+    design_.memory_clock_ratio = memory_clock_ratio(core);
   }
 
   Design run() {
@@ -249,11 +250,66 @@ class Stitcher {
       for (const OutsideMemory& memory : hardware.outside) {
         const std::string stem =
             unique(fmt::format("{}_{}", stems_.at(&node), memory.shape.name), taken_);
-        Hardware rom = private_rom(fmt::format("{}_{}", design_.name, stem), memory);
-        add_files(rom);
-        design_.nodes.back().memories.push_back({memory.shape, stem, "u_" + stem, rom.top});
+        const std::string module = fmt::format("{}_{}", design_.name, stem);
+        std::vector<SharedPart> parts = shared_parts(node);
+        Hardware hardware_of = parts.empty()
+                                   ? private_rom(module, memory, memory_latency(node))
+                                   : shared_memory(module, memory, memory_latency(node), parts);
+        for (const SharedPart& part : parts) place(node, memory, part);
+        add_files(hardware_of);
+        design_.nodes.back().memories.push_back(
+            {memory.shape, stem, "u_" + stem, hardware_of.top, std::move(parts)});
       }
     }
+    emit_banks();
+  }
+
+  // Takes the words of a part to its place in its bank.
+  void place(const Node& node, const OutsideMemory& memory, const SharedPart& shared) {
+    const MemoryPart& part = shared.part;
+    const auto [it, added] = bank_of_.try_emplace(shared.bank);
+    BankWords& bank = it->second;
+    if (added) bank.bank = {shared.mode, shared.blocks, {}};
+    const auto at = static_cast<size_t>(shared.place);
+    const bool fits = at < static_cast<size_t>(2 * design_.memory_clock_ratio) &&
+                      bank.bank.mode == shared.mode && bank.bank.blocks == shared.blocks &&
+                      (at >= bank.contents.size() || bank.contents[at].empty());
+    const int64_t latency = design_.memory_clock_ratio > 1 ? 2 : 1;
+    if (!fits || memory_latency(node) != latency) {
+      throw Error(fmt::format("{}: a part of its memory doesn't fit bank {}",
+                              foldstream::describe(node), shared.bank),
+                  "let the memories be packed again");
+    }
+    if (at >= bank.contents.size()) {
+      bank.contents.resize(at + 1);
+      bank.bank.parts.resize(at + 1);
+    }
+    bank.bank.parts[at] = part;
+    for (int64_t word = 0; word < part.words; ++word) {
+      const auto first = memory.words[part.first_word + word].begin() + part.first_bit;
+      bank.contents[at].emplace_back(first, first + part.bits);
+    }
+  }
+
+  void emit_banks() {
+    for (auto& [id, words] : bank_of_) {
+      for (const auto& content : words.contents) {
+        if (content.empty()) {
+          throw Error(fmt::format("bank {} of shared memories lacks a part", id),
+                      "let the memories be packed again");
+        }
+      }
+      const std::string stem = unique(fmt::format("bank_{}", id), taken_);
+      Hardware hardware = memory_bank(fmt::format("{}_{}", design_.name, stem), words.bank,
+                                      words.contents, design_.memory_clock_ratio);
+      add_files(hardware);
+      bank_stems_[id] = stem;
+      design_.banks.push_back({words.bank, stem, "u_" + stem, hardware.top});
+    }
+  }
+
+  std::string part_wires(const SharedPart& part) const {
+    return fmt::format("{}_part{}", bank_stems_.at(part.bank), part.place);
   }
 
   void add_files(Hardware& hardware) {
@@ -289,6 +345,7 @@ class Stitcher {
         "Every valid and every ready is a function of registers alone.");
     module.input("clk_i");
     module.input("rst_i");
+    if (design_.memory_clock_ratio > 1) module.input("memory_clk_i");
     for (const DesignPort& port : design_.inputs) {
       module.input(port.prefix + "_valid_i");
       module.output(port.prefix + "_ready_o");
@@ -311,6 +368,7 @@ class Stitcher {
       if (wire.takers > 0) module.wire(wire.stem + "_ready");
       module.wire(wire.stem + "_data", static_cast<int>(wire.stream.width()));
     });
+    for (const DesignBank& bank : design_.banks) instantiate(bank, module);
     size_t index = 0;
     for (const Node& node : core_.nodes) {
       if (node.op->kind != Op::Kind::hardware) continue;
@@ -341,6 +399,10 @@ class Stitcher {
     module.input("aclk");
     module.input("aresetn");
     SvBindings connections = {{"clk_i", "aclk"}, {"rst_i", "rst"}};
+    if (design_.memory_clock_ratio > 1) {
+      module.input("memory_aclk");
+      connections.emplace_back("memory_clk_i", "memory_aclk");
+    }
     const auto bytes = [](const DesignPort& port) {
       return static_cast<int>((port.stream.width() + 7) / 8 * 8);
     };
@@ -411,6 +473,25 @@ class Stitcher {
   }
   bool is_output(const Value& value) const { return output_of(value) != nullptr; }
 
+  void instantiate(const DesignBank& bank, SvModule& module) const {
+    module.comment("Memory that nodes share");
+    SvBindings connections = {{"clk_i", "clk_i"}};
+    if (design_.memory_clock_ratio > 1) {
+      connections.emplace_back("memory_clk_i", "memory_clk_i");
+      connections.emplace_back("rst_i", "rst_i");
+    }
+    const int64_t bits = MemoryShape{"", 1, bank.bank.mode.words}.address_bits();
+    for (size_t p = 0; p < bank.bank.parts.size(); ++p) {
+      const std::string formal = fmt::format("part{}", p);
+      const std::string stem = fmt::format("{}_{}", bank.wires, formal);
+      module.wire(stem + "_address", static_cast<int>(bits));
+      module.wire(stem + "_word", static_cast<int>(bank.bank.parts[p].bits));
+      connections.emplace_back(formal + "_address_i", stem + "_address");
+      connections.emplace_back(formal + "_word_o", stem + "_word");
+    }
+    module.instance(bank.module, bank.instance, {}, connections);
+  }
+
   void instantiate(const Node& node, const DesignNode& entry, SvModule& module) const {
     SvBindings parameters;
     for (const auto& [key, value] : entry.parameters) {
@@ -446,8 +527,13 @@ class Stitcher {
       module.wire(word, static_cast<int>(memory.shape.width));
       connections.emplace_back(memory.shape.name + "_address_o", address);
       connections.emplace_back(memory.shape.name + "_word_i", word);
-      module.instance(memory.module, memory.instance, {},
-                      {{"clk_i", "clk_i"}, {"address_i", address}, {"word_o", word}});
+      SvBindings of_memory = {{"clk_i", "clk_i"}, {"address_i", address}, {"word_o", word}};
+      for (size_t p = 0; p < memory.parts.size(); ++p) {
+        const std::string stem = part_wires(memory.parts[p]);
+        of_memory.emplace_back(fmt::format("part{}_address_o", p), stem + "_address");
+        of_memory.emplace_back(fmt::format("part{}_word_i", p), stem + "_word");
+      }
+      module.instance(memory.module, memory.instance, {}, of_memory);
     }
     module.instance(entry.module, entry.instance, parameters, connections);
   }
@@ -491,6 +577,12 @@ class Stitcher {
   const Library library_;
   Design design_;
   std::set<std::string> taken_;  // stems of nodes and of memories
+  struct BankWords {
+    MemoryBank bank;
+    std::vector<std::vector<std::vector<bool>>> contents;  // of its parts
+  };
+  std::map<int64_t, BankWords> bank_of_;  // by its number in the nodes' attributes
+  std::map<int64_t, std::string> bank_stems_;
   std::map<const Node*, std::string> stems_;
   std::map<const Node*, Ports> ports_;
   std::map<Value, Wire> wires_;

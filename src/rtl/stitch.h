@@ -10,6 +10,7 @@
 
 #include "src/ir/graph.h"
 #include "src/ir/hardware.h"
+#include "src/rtl/shared_memory.h"
 
 namespace foldstream {
 
@@ -26,6 +27,16 @@ struct DesignPort {
 struct DesignMemory {
   MemoryShape shape;
   std::string wires;     // <wires>_address and <wires>_word in the top
+  std::string instance;  // in the top
+  std::string module;
+  std::vector<SharedPart> parts;  // in the design's banks; none: the memory is the module's own
+};
+
+// A memory of which several nodes read parts. The wires of part p are <wires>_part<p>_address and
+// <wires>_part<p>_word.
+struct DesignBank {
+  MemoryBank bank;
+  std::string wires;
   std::string instance;  // in the top
   std::string module;
 };
@@ -56,6 +67,10 @@ struct Design {
   std::vector<DesignPort> inputs, outputs;   // in the graph's order
   std::vector<DesignNode> nodes;             // in the graph's order
   std::vector<DesignEdge> edges;
+  std::vector<DesignBank> banks;
+  // Above 1 the top has memory_clk_i, so many times as fast as clk_i, each of whose edges is one of
+  // its own.
+  int64_t memory_clock_ratio = 1;
   // The top once more as module <name>_probe, with every edge brought out as p<i>_valid_o,
   // p<i>_ready_o, p<i>_data_o. For simulation; not among `files`.
   std::string probe;

@@ -244,7 +244,7 @@ class Bench {
     const Hardware hardware = node.op->emit(node, c.family, instance);
     write(hardware);
     for (const OutsideMemory& memory : hardware.outside) {
-      write(private_rom(instance + "_" + memory.shape.name, memory));
+      write(private_rom(instance + "_" + memory.shape.name, memory, memory_latency(node)));
     }
     check_memories(c, hardware);
     const Cost cost = node_cost(node, c.family);

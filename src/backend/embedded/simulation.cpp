@@ -5,7 +5,7 @@
 //
 //   simulation IN OUT SEED INPUT_STALL OUTPUT_STALL IDLE_LIMIT BEATS...   (beats of inputs, then of outputs)
 //
-// Cycle 0 is the first with rst_i low. Exit status 3: nothing moved for IDLE_LIMIT cycles.
+// A faster memory clock has an edge with each of clk_i's and others between. Cycle 0 is the first with rst_i low. Exit status 3: nothing moved for IDLE_LIMIT cycles.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -118,11 +118,26 @@ int main(int argc, char** argv) {
   const auto context = std::make_unique<VerilatedContext>();
   const auto model = std::make_unique<Vsimulation>(context.get());
   const auto clock = [&] {
+#if FST_MEMORY_CLOCK_RATIO > 1
+    for (int edge = 1; edge < FST_MEMORY_CLOCK_RATIO; ++edge) {
+      model->memory_clk_i = 1;
+      model->eval();
+      model->memory_clk_i = 0;
+      model->eval();
+    }
+    model->memory_clk_i = 1;
+#endif
     model->clk_i = 1;
     model->eval();
     model->clk_i = 0;
+#if FST_MEMORY_CLOCK_RATIO > 1
+    model->memory_clk_i = 0;
+#endif
     model->eval();
   };
+#if FST_MEMORY_CLOCK_RATIO > 1
+  model->memory_clk_i = 0;
+#endif
   model->clk_i = 0;
   model->rst_i = 1;
 #define FST_STREAM(prefix, width) model->prefix##_valid_i = 0;

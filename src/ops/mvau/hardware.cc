@@ -154,6 +154,11 @@ bool replays_from_memory(const Folding& folding) {
   return replays(folding) && folding.column_folds > 1;
 }
 
+// Registers from an issue to the vector's beat and its weights.
+int64_t vector_stages(const Folding& folding) {
+  return std::max<int64_t>(replays_from_memory(folding) ? 2 : 1, folding.word_latency);
+}
+
 }  // namespace
 
 bool may_use_dsp(const Node& node) {
@@ -171,7 +176,7 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
     return 1 + registers + (t != nullptr && registers_sums(folding.simd, in) ? 1 : 0);
   }
   // Words of vector and weights; products; accumulator; thresholds.
-  int64_t stages = 1 + (replays_from_memory(folding) ? 1 : 0) + 1;
+  int64_t stages = vector_stages(folding) + 1;
   stages += products_in_dsp(node, folding, family) ? dot_registers(folding, in, w) : registers;
   if (t != nullptr && !sign_decides(node, folding)) {
     stages += arith::thresholding_latency(t->type.shape[1], folding.row_folds, family);
@@ -302,7 +307,7 @@ class Emitter {
     }
   }
 
-  // The beat of the vector that the step uses, in the register vector_q.
+  // The beat of the vector that the step uses.
   void vector_words(int64_t width) {
     module_.comment("Vector");
     module_.wire("vector_q", static_cast<int>(width));
@@ -321,6 +326,8 @@ class Emitter {
     } else {
       module_.register_data("vector_q", "s_data_i");
     }
+    vector_ = delayed_data(module_, "vector_q", width, vector_stages(folding_) - stage_);
+    stage_ = vector_stages(folding_);
   }
 
   // Word of weights w: for each of the rows worked on together its stored bits, row 0 lowest.
@@ -347,7 +354,8 @@ class Emitter {
     }
     FOLDSTREAM_CHECK(static_cast<int64_t>(content.size()) == words);
     module_.comment("Weights");
-    const std::string address = delayed_data(module_, "word", word_width_, stage_ - 1);
+    const std::string address =
+        delayed_data(module_, "word", word_width_, stage_ - folding_.word_latency);
     add_node_memory(module_, node_, instance_, "weights", content, address, hardware_);
   }
 
@@ -373,9 +381,8 @@ class Emitter {
     module_.comment("Dot products, without each row's constant");
     partial_width_ = dot.partial_width();
     module_.wire("partial", static_cast<int>(folding_.pe) * partial_width_);
-    add_instance(
-        dot.module(), "u_dot",
-        {{"weights_i", "weights"}, {"activations_i", "vector_q"}, {"partial_o", "partial"}});
+    add_instance(dot.module(), "u_dot",
+                 {{"weights_i", "weights"}, {"activations_i", vector_}, {"partial_o", "partial"}});
     stage_ += dot.module().latency;
     for (int64_t row = 0; row < shape_.rows; ++row) {
       constants_.push_back(dot.row_constant(
@@ -396,7 +403,7 @@ class Emitter {
     partial_width_ = dot.partial_width;
     module_.wire("partial", static_cast<int>(folding_.pe) * partial_width_);
     add_instance(dot.module, "u_dot",
-                 {{"fold_i", fold}, {"activations_i", "vector_q"}, {"partial_o", "partial"}});
+                 {{"fold_i", fold}, {"activations_i", vector_}, {"partial_o", "partial"}});
     stage_ += dot.module.latency;
     FOLDSTREAM_CHECK(dot.scale == 1);
     for (int64_t row = 0; row < shape_.rows; ++row) {
@@ -564,7 +571,7 @@ class Emitter {
   std::vector<int64_t> constants_;  // of the rows: what their partials don't hold
   std::vector<int64_t> begin_;      // where their sums begin
   bool begins_at_threshold_ = false;
-  std::string given_, push_, result_;
+  std::string vector_, given_, push_, result_;
 };
 
 // Generated parts as their generators count them, one row at a time and remembered: a folding

@@ -6,6 +6,7 @@
 #include "src/arith/weights.h"
 #include "src/ir/folding.h"
 #include "src/ops/mvau/mvau.h"
+#include "src/rtl/rom.h"
 #include "src/util/error.h"
 
 namespace foldstream::mvau {
@@ -147,6 +148,7 @@ Folding::Folding(const Node& node) {
   }
   dsp = resource == 1;
   outside = memory_place(node) == MemoryPlace::outside;
+  word_latency = memory_latency(node);
   row_folds = w.type.shape[0] / pe, column_folds = w.type.shape[1] / simd;
   group_row_folds = group_rows / pe;
 }

@@ -32,6 +32,7 @@ struct Folding {
   int64_t row_folds, column_folds;  // NF, SF
   bool dsp;                         // products in DSP blocks
   bool outside;                     // weights in a memory outside the module
+  int64_t word_latency;             // cycles from an address of that memory to its word
   int64_t groups;
   int64_t group_row_folds;  // that one group's columns serve
 };

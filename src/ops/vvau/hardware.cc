@@ -82,7 +82,7 @@ class Emitter {
   }
 
  private:
-  // The beat that a step reads, a register after its issue.
+  // The beat that a step reads, when its weights are there.
   void beats() {
     beat_ = window::add_walk(module_, *folding_.walk);
     const int64_t latency = window::memory_latency(*folding_.walk);
@@ -90,7 +90,8 @@ class Emitter {
       beat_ = window::add_padding(module_, layer_.g, folding_.pe, beat_,
                                   delayed_data(module_, "in_frame", 1, latency));
     }
-    beat_ = delayed_data(module_, beat_, pe_ * layer_.g.element.bits, 1 - latency);
+    beat_ =
+        delayed_data(module_, beat_, pe_ * layer_.g.element.bits, folding_.word_latency - latency);
   }
 
   // Words of so many bits by channel fold or by channel fold and tap: those of the step, a register
@@ -166,9 +167,11 @@ class Emitter {
         }
       }
     }
-    const std::string initial = constant_words("begin_sum", begin, "give");
-    const std::string valid = delayed_control(module_, "issue", 1);
-    const std::string first = delayed_data(module_, "first_tap", 1, 1);
+    const int64_t latency = folding_.word_latency;
+    const std::string initial =
+        constant_words("begin_sum", begin, delayed_control(module_, "give", latency - 1));
+    const std::string valid = delayed_control(module_, "issue", latency);
+    const std::string first = delayed_data(module_, "first_tap", 1, latency);
     const int width = pe_ * sum_width_, addend = std::min(partial_width, sum_width_);
     module_.wire("initial_sum", width);
     module_.assign("initial_sum", initial);
@@ -189,7 +192,7 @@ class Emitter {
            {"sum_o", word("next_sum")}});
     }
     module_.register_data("sum_q", fmt::format("{} ? next_sum : sum_q", valid));
-    push_ = delayed_control(module_, "give", 2), result_ = "sum_q";
+    push_ = delayed_control(module_, "give", latency + 1), result_ = "sum_q";
   }
 
   void thresholds() {
@@ -232,9 +235,10 @@ class Emitter {
 int64_t pipeline_stages(const Node& node, const Folding& folding, Family family) {
   // Beat and weights; accumulator; thresholds.
   const Tensor* t = node.tensor("t");
-  return 2 + (t == nullptr
-                  ? 0
-                  : arith::thresholding_latency(t->type.shape[1], folding.channel_folds, family));
+  return folding.word_latency + 1 +
+         (t == nullptr
+              ? 0
+              : arith::thresholding_latency(t->type.shape[1], folding.channel_folds, family));
 }
 
 Cost cost(const Node& node, const Rhythm& rhythm, Family family) {

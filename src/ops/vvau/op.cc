@@ -10,6 +10,7 @@
 #include "src/ir/onnx_node.h"
 #include "src/ir/steps.h"
 #include "src/ops/vvau/vvau.h"
+#include "src/rtl/rom.h"
 #include "src/util/error.h"
 
 namespace foldstream::vvau {
@@ -52,6 +53,7 @@ Folding::Folding(const Node& node) {
   folding(node, "simd", 1, "positions at once");
   channel_folds = g.channels / pe;
   outside = memory_place(node) == MemoryPlace::outside;
+  word_latency = memory_latency(node);
   walk =
       window::find_walk({g.rows, g.columns, channel_folds, 1, false, pe * int64_t{g.operand.bits}});
 }

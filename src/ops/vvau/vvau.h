@@ -28,7 +28,8 @@ struct Folding {
 
   int64_t pe;
   int64_t channel_folds;
-  bool outside;  // weights in a memory outside the module
+  bool outside;          // weights in a memory outside the module
+  int64_t word_latency;  // cycles from an address of that memory to its word
   std::shared_ptr<const window::Walk> walk;
 };
 
