@@ -31,9 +31,10 @@ struct SynthesisOptions {
 };
 
 struct SynthesisResult {
-  Resources total;                                       // nodes and what joins them
-  std::vector<std::pair<std::string, Resources>> nodes;  // by the node's name, in order
-  std::optional<double> fmax_mhz;                        // after routing
+  Resources total;  // nodes and what joins them
+  // By the node's name, in order; memories that nodes share are "shared memories".
+  std::vector<std::pair<std::string, Resources>> nodes;
+  std::optional<double> fmax_mhz;  // after routing
   std::optional<std::filesystem::path> bitstream;
   std::string unplaced;  // why there is no fmax
 };

@@ -80,7 +80,10 @@ int run(const Program& program, const Options& options) {
   Json report = {{"(top)", finn_resources(result.total)}};
   std::map<std::string, std::string> finn;
   for (const auto& [name, node] : finn_names(built.parts.core)) finn[node->name] = name;
-  for (const auto& [name, used] : result.nodes) report[finn.at(name)] = finn_resources(used);
+  for (const auto& [name, used] : result.nodes) {
+    const auto found = finn.find(name);  // memories that nodes share are no node
+    report[found == finn.end() ? name : found->second] = finn_resources(used);
+  }
   write_file(fs::path(options.folder) / "report" / "post_synth_resources.json",
              report.dump(2) + "\n");
 

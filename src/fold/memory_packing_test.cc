@@ -109,7 +109,7 @@ TEST(MemoryPacking, NeverWorseThanTheBestWayToPackWholeStrips) {
 
 TEST(MemoryPacking, HoldsEveryBitOnce) {
   Random random(2);
-  for (int round = 0; round < 12; ++round) {
+  for (int round = 0; round < 8; ++round) {
     const int64_t ratio = 1 + round % 4;
     std::vector<ConstantMemory> memories;
     for (int i = 0; i < 1 + round % 7; ++i) {

@@ -21,6 +21,8 @@ MNIST = {"dataset": "mnist", "fps": 1000000, "rtl_frames": 5000}
 CIFAR10 = {"dataset": "cifar10", "fps": 3000, "eval": ("--scale", "1"), "limit": 200, "rtl_frames": 2, "stall_frames": 2}
 PIXELS = ("--input-type", "u8", "--input-scale", "255")
 
+SHARED = MNIST | {"model": "tfc-w1a1", "fps": None, "limit": 200, "rtl_frames": 6, "stall_frames": 2, "build": ("--pack-memories",)}
+
 # How each network is built and shown its data; `limit` bounds its frames, `rtl_frames` those that are simulated (0: none).
 # `frames` draws inputs where there is
 # no data set: real inputs of the intrusion network are -1 and +1, those of the keyword network are quantized to 8 bits.
@@ -36,6 +38,9 @@ NETWORKS = {
     "kws-mlp-w3a3": {"rounding": 1e-6, "fps": 100000, "frames": lambda draw: draw.gauss(0, 40), "shape": (1, 10, 49), "rtl_frames": 100},
     "unsw-nb15-mlp-w2a2": {"fps": 1000000, "frames": lambda draw: draw.choice((-1.0, 1.0)), "shape": (600,),
                            "build": ("--input-type", "bipolar"), "rtl_frames": 100},
+    # The smallest hardware, whose memories are worth sharing, at the same clock and with a faster one.
+    "tfc-w1a1-shared": SHARED,
+    "tfc-w1a1-shared-2": SHARED | {"build": ("--pack-memories", "--memory-clock-ratio", "2")},
     "cnv-w1a1-trained": CIFAR10,
     "cnv-w2a2": CIFAR10 | {"rtl_frames": 0},
     # Branches, and depthwise layers, at full size.
@@ -94,7 +99,7 @@ def main():
     network = NETWORKS[name]
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        model = shared / "models" / f"{name}.onnx"
+        model = shared / "models" / f"{network.get('model', name)}.onnx"
         if not model.exists():
             packed, model = model.with_suffix(".onnx.gz"), folder / f"{name}.onnx"
             model.write_bytes(gzip.decompress(packed.read_bytes()))
@@ -104,7 +109,12 @@ def main():
             random_data(folder, network)
             data = ("--dataset", "npy", "--data", folder)
         out = folder / "out"
-        call(program, "build", model, "-o", out, "--fps", network["fps"], "--clock", 100, *network.get("build", ()))
+        rate = ("--fps", network["fps"]) if network["fps"] else ()
+        built = call(program, "build", model, "-o", out, *rate, "--clock", 100, *network.get("build", ()))
+        if "memories" in built:
+            memories = built["memories"]
+            assert memories["BRAM_18K_bound"] <= memories["BRAM_18K"] < memories["BRAM_18K_alone"], memories
+            print(f"{memories['memories']} memories share {memories['BRAM_18K']:.0f} blocks, {memories['BRAM_18K_alone']:.0f} alone")
         rounding = network.get("rounding", 0)
         accept = (0, 1) if rounding else (0,)  # 1: the engines differ
         limit = ("--limit", network["limit"]) if "limit" in network else ()
