@@ -9,47 +9,39 @@
 #include <set>
 #include <vector>
 
+#include "src/fold/schedule.h"
+#include "src/ir/folding.h"
 #include "src/ir/op.h"
 #include "src/passes/insert_stream_nodes.h"
+#include "src/rtl/block.h"
+#include "src/sim/critical_cycle.h"
 #include "src/sim/cycle_model.h"
 #include "src/util/error.h"
 
 namespace foldstream {
 namespace {
 
-// Frames after which a rate that hasn't become periodic is judged by its second half.
+// Frames after which the rate of a whole network that isn't periodic is judged by its second half,
+// and those after which that of a part counts as unknown.
 constexpr int64_t kFrames = 64;
-// Frames of buffer behind every node beyond which more can't help.
-constexpr int64_t kMostFrames = 64;
-// Steps of the cycle model that may be spent on making queues smaller.
-constexpr int64_t kShrinkWork = 4'000'000;
-// Steps of a frame up to which a network also has the least latency that queues can give it.
-constexpr int64_t kSmallFrame = 20'000;
-// Frames by which the rounds of that search judge a larger one; the last word has more: kFrames, or
-// kLastFrames where all streams together have more than kManyBeats in a frame.
-constexpr int64_t kFewFrames = 8;
-constexpr int64_t kLastFrames = 16;
-constexpr int64_t kManyBeats = 1'000'000;
-// The least share of a frame that queues are given where short ones don't do is 1 / kMostParts.
-constexpr int64_t kMostParts = 128;
-// Rounds of the search for queues that are too short.
-constexpr int kRounds = 24;
-// Times that queues found too short for the blocks that hold them are made longer.
-constexpr int kStretches = 12;
+constexpr int64_t kPartFrames = 24;
+// Steps of the cycle model that may be spent on making queues shorter and on reasons, on the search
+// for the cheapest of all, and on one frame of a network for which that is tried.
+constexpr int64_t kShrinkWork = 30'000'000;
+constexpr int64_t kSearchWork = 10'000'000;
+constexpr int64_t kSmallFrame = 1'500;
+// Those that may be spent on reasons alone.
+constexpr int64_t kJudgeWork = 2'000'000'000;
+// What a block memory is worth in LUTs, and a flip-flop; and a bit of memory, so that of queues of
+// one price the shorter wins.
+constexpr double kLutsOfBlock = 190, kLutsOfRegister = 0.25, kLutsOfBit = 1e-3;
 
-class QueueSearch {
+// A node with its blocks and streams, as they are with a queue of some size.
+class Network {
  public:
-  // `least` is the least allowed for a node, by name.
-  QueueSearch(Graph& core, Family family, const std::map<std::string, int64_t>& least)
-      : family_(family) {
-    std::map<const Node*, int64_t> set;
+  Network(Graph& core, Family family) : family_(family) {
     for (Node& node : core.nodes) {
-      if (node.op->kind != Op::Kind::hardware) continue;
-      nodes_.push_back(&node);
-      const auto it = least.find(node.name);
-      least_.push_back(it == least.end() ? 1 : it->second);
-      set[&node] = node.integer("queue", 0);
-      node.attr.erase("queue");
+      if (node.op->kind == Op::Kind::hardware) nodes_.push_back(&node);
     }
     streams_ = stream_graph(core, family);
     for (size_t b = 0; b < streams_.blocks.size(); ++b) {
@@ -57,284 +49,342 @@ class QueueSearch {
       interval_ = std::max(interval_, block.rhythm.steps());
       if (block.kind == StreamBlock::Kind::node) block_of_[block.node] = b;
     }
-    for (size_t i = 0; i < nodes_.size(); ++i) {
-      full_rate_alone_.push_back(block(i).rhythm.queue);
-      index_of_[nodes_[i]] = i;
-    }
-    for (size_t i = 0; i < nodes_.size(); ++i) {
-      // A queue that is given changes nothing in how others grow: what was found is found again.
-      const int64_t queue = set.at(nodes_[i]);
-      this->set(i, queue > 0 ? std::max(queue, least_[i]) : full_rate_alone_[i]);
-    }
   }
 
-  // Sets queues with which the network keeps its rate; gives the places where a stream of a node
-  // with several results needs more room than the others.
-  std::vector<FifoPlace> grow() {
-    SimOptions options;
-    options.frames = last_frames();
-    SimResult result = simulate(streams_, options);
-    const SimResult first = endless_frame();
-    latency_ = first.latency_cycles;
-    const bool is_small = first.work <= kSmallFrame;
-    const Outcome alone = outcome_of(result);
-    if (is_good(alone) || (alone.full_rate && !is_small)) return {};
-    std::map<size_t, int64_t> needed;  // places, by link
-    std::set<size_t> grown = early_inputs(first);
-    if (!is_small) {
-      options.frames = kFewFrames;
-      if (!grow_evenly(options, grown, needed, result)) {
-        grow_all();
-        return {};
-      }
-    }
-    // Room without end where beats wait for others, as far as one frame shows it; then, round by
-    // round, where the network still stops or its slowest nodes wait.
-    for (int round = 0; is_small; ++round) {
-      for (size_t link : grown) streams_.links[link].queue = StreamLink::kEndless;
-      options.audit.assign(grown.begin(), grown.end());
-      result = simulate(streams_, options);
-      if (is_good(outcome_of(result))) break;
-      if (round == kRounds || !grow_further(result, grown, needed)) {
-        grow_all();
-        return {};
-      }
-    }
-    for (const auto& [link, beats] : result.queue_needed) needed[link] = beats;
-    std::vector<FifoPlace> places;
-    for (const auto& [link, beats] : needed) {
-      const StreamBlock& from = streams_.blocks[streams_.links[link].from];
-      const size_t i = index_of_.at(from.node);
-      const bool is_alone = from.out.size() == 1;
-      set(i, std::max(full_rate_alone_[i], is_alone ? beats : 0));
-      if (!is_alone && beats > full_rate_alone_[i]) places.push_back(place(link, beats));
-    }
-    return places;
-  }
+  const std::vector<Node*>& nodes() const { return nodes_; }
+  const StreamGraph& streams() const { return streams_; }
+  int64_t interval() const { return interval_; }
+  size_t block_index(const Node* node) const { return block_of_.at(node); }
+  const StreamBlock& block(const Node* node) const { return streams_.blocks[block_index(node)]; }
 
-  // With queues that are enough, or nearly so: makes sure that they are, and smaller where that
-  // costs nothing.
-  QueueResult shrink() {
-    Outcome now = outcome();
-    for (int stretch = 0; stretch < kStretches && !now.full_rate; ++stretch) {
-      // A longer queue may be another memory, with a cycle more, and needs a little more for it.
-      for (size_t i = 0; i < nodes_.size(); ++i) {
-        const int64_t queue = nodes_[i]->integer("queue");
-        if (queue > full_rate_alone_[i]) set(i, queue + queue / 8 + 2);
-      }
-      now = outcome();
-    }
-    if (!now.full_rate) {
-      grow_all();
-      now = outcome();
-    }
-    FOLDSTREAM_CHECK(now.full_rate);
-    latency_ = now.latency;
-    // The widest stream first, whatever its queue is now: a folding file that pins what was found
-    // then leads to the same. Less room never makes anything earlier, so halving finds the least.
-    std::vector<size_t> order(nodes_.size());
-    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return width(a) > width(b); });
-    for (size_t i : order) {
-      if (work_ > kShrinkWork) break;
-      shrink(i);
-    }
-    return {interval_, latency_, work_ <= kShrinkWork};
-  }
-
- private:
-  struct Outcome {
-    bool full_rate = false;
-    int64_t latency = 0;
-  };
-
-  StreamBlock& block(size_t i) { return streams_.blocks[block_of_.at(nodes_[i])]; }
-
-  int64_t width(size_t i) {
-    int64_t bits = 0;
-    for (size_t link : block(i).out) bits += streams_.links[link].stream.width();
-    return bits;
-  }
-
-  void set(size_t i, int64_t queue) {
-    nodes_[i]->attr["queue"] = queue;
-    StreamBlock& changed = block(i);
-    changed.rhythm = nodes_[i]->op->rhythm(*nodes_[i], family_);
+  void set(Node& node, int64_t queue) {
+    node.attr["queue"] = queue;
+    StreamBlock& changed = streams_.blocks[block_of_.at(&node)];
+    changed.rhythm = node.op->rhythm(node, family_);
     for (size_t link : changed.out) streams_.links[link].queue = changed.rhythm.queue;
   }
 
-  // The first frame with queues without end: nothing could make it shorter.
-  SimResult endless_frame() const {
-    StreamGraph endless = streams_;
-    for (StreamLink& link : endless.links) {
-      if (endless.blocks[link.from].kind == StreamBlock::Kind::node)
-        link.queue = StreamLink::kEndless;
-    }
-    SimOptions options;
-    options.frames = 1;
-    return simulate(endless, options);
+  // Of one link's queue.
+  double price(size_t link, int64_t beats) const {
+    return queue_price(streams_.links[link].stream.width(), beats);
   }
 
-  // Room for so many frames behind every node, until more of it changes nothing.
-  void grow_all() {
-    std::optional<Outcome> best;
-    for (int64_t frames = 1; frames <= kMostFrames; frames *= 2) {
-      for (size_t i = 0; i < nodes_.size(); ++i) {
-        int64_t beats = 0;
-        for (size_t link : block(i).out) beats = std::max(beats, streams_.links[link].stream.beats);
-        set(i, full_rate_alone_[i] + frames * beats);
-      }
-      const Outcome now = outcome();
-      if (best && best->full_rate && now.latency >= best->latency) break;
-      best = now;
-    }
+  // Of all queues behind a node, if they are so long.
+  double price(const Node& node, int64_t beats) const {
+    double sum = 0;
+    for (size_t link : block(&node).out) sum += price(link, beats);
+    return sum;
   }
 
-  // The same share of a frame behind every node with one result, the least that keeps the rate with
-  // room without end in `endless`: a node that works in bursts, as windows do from row to row, must
-  // not hold up one that has no cycle to lose. False: no share does.
-  bool grow_evenly(SimOptions& options, const std::set<size_t>& endless,
-                   std::map<size_t, int64_t>& needed, SimResult& result) {
-    options.audit.assign(endless.begin(), endless.end());
-    for (int64_t parts = kMostParts; parts > 0; parts /= 2) {
-      for (size_t i = 0; i < nodes_.size(); ++i) {
-        if (block(i).out.size() != 1) continue;
-        const size_t link = block(i).out[0];
-        if (endless.contains(link) || !may_grow(link)) continue;
-        needed[link] = std::max(full_rate_alone_[i], streams_.links[link].stream.beats / parts);
-        streams_.links[link].queue = needed[link];
-      }
-      for (size_t link : endless) streams_.links[link].queue = StreamLink::kEndless;
-      result = simulate(streams_, options);
-      if (outcome_of(result).full_rate) return true;
-    }
-    return false;
-  }
-
-  bool may_grow(size_t link) const {
-    if (link == SIZE_MAX || streams_.links[link].queue == StreamLink::kEndless) return false;
-    const StreamBlock& from = streams_.blocks[streams_.links[link].from];
-    if (from.kind != StreamBlock::Kind::node) return false;
-    const bool is_output = streams_.blocks[streams_.links[link].to].kind == StreamBlock::Kind::sink;
-    return from.out.size() == 1 || !is_output;
-  }
-
-  // Where streams meet, all but the one that is waited for most.
-  std::set<size_t> early_inputs(const SimResult& result) const {
-    std::set<size_t> early;
-    for (const StreamBlock& block : streams_.blocks) {
-      if (block.kind != StreamBlock::Kind::node || block.in.size() < 2) continue;
-      const size_t late = *std::max_element(
-          block.in.begin(), block.in.end(),
-          [&](size_t a, size_t b) { return result.awaited[a] < result.awaited[b]; });
-      for (size_t link : block.in) {
-        if (link == late) continue;
-        if (streams_.is_ring(link)) link = streams_.blocks[streams_.links[link].from].in[0];
-        if (may_grow(link)) early.insert(link);
-      }
-    }
-    return early;
-  }
-
-  // More room behind nodes that can't afford to wait for it, and before those where beats come in
-  // bursts with pauses between. False: nowhere.
-  bool grow_further(const SimResult& result, std::set<size_t>& grown,
-                    std::map<size_t, int64_t>& stretched) {
-    if (result.deadlock) {
-      const size_t link = result.deadlock->grow;
-      return may_grow(link) && grown.insert(link).second;
-    }
-    bool any = false;
-    const auto stretch = [&](const StreamBlock& block) {
-      for (size_t link : block.in) {
-        int64_t missed = result.awaited[link];
-        if (streams_.is_ring(link)) {
-          link = streams_.blocks[streams_.links[link].from].in[0];
-          missed = std::max(missed, result.awaited[link]);
-        }
-        const int64_t most = 2 * streams_.links[link].stream.beats;
-        if (missed == 0 || result.waited[link] == 0 || !may_grow(link) || grown.contains(link) ||
-            streams_.links[link].queue >= most) {
-          continue;
-        }
-        streams_.links[link].queue = std::min(8 * streams_.links[link].queue, most);
-        stretched[link] = streams_.links[link].queue;
-        any = true;
-      }
+  // Beats that each link's queue needs in a schedule at the full rate. `finely`: the best that is
+  // found, else a first one.
+  std::vector<int64_t> needed(bool finely) const {
+    Schedule schedule(streams_, interval_);
+    const QueuePrice worth = [&](size_t link, int64_t beats) {
+      // All queues behind a node are as long as the longest of them.
+      return static_cast<double>(streams_.blocks[streams_.links[link].from].out.size()) *
+             price(link, beats);
     };
-    for (const StreamBlock& block : streams_.blocks) {
-      if (block.kind != StreamBlock::Kind::node || block.rhythm.steps() < interval_) continue;
-      for (size_t link : block.out) {
-        if (result.waited[link] > 0 && may_grow(link)) any |= grown.insert(link).second;
-      }
-      stretch(block);
-    }
-    if (any) return true;
-    // The bursts are further away from the slowest nodes.
-    for (const StreamBlock& block : streams_.blocks) {
-      if (block.kind == StreamBlock::Kind::node) stretch(block);
-    }
-    return any;
+    schedule.choose_sides(worth);
+    if (finely) schedule.improve_blocks(worth);
+    return schedule.queues();
   }
 
-  FifoPlace place(size_t link, int64_t beats) const {
-    const StreamLink& stream = streams_.links[link];
-    const StreamBlock& to = streams_.blocks[stream.to];
-    const bool held = to.kind == StreamBlock::Kind::writer;
-    return {to.node, held ? streams_.links[to.out[0]].to_port : stream.to_port, beats};
-  }
-
-  Outcome outcome_of(const SimResult& result) const {
-    if (result.deadlock) return {};
-    int64_t frames = result.period_frames, cycles = result.period_cycles;
-    if (frames == 0) {
-      const int64_t half = result.frames / 2;
-      frames = result.frames - half;
-      cycles = result.frame_out.back() - result.frame_out[static_cast<size_t>(half) - 1];
-    }
-    return {cycles == frames * interval_, result.latency_cycles};
-  }
-
-  int64_t last_frames() const {
-    int64_t beats = 0;
-    for (const StreamLink& link : streams_.links) beats += link.stream.beats;
-    return beats <= kManyBeats ? kFrames : kLastFrames;
-  }
-
-  Outcome outcome() {
-    SimOptions options;
-    options.frames = last_frames();
-    const SimResult result = simulate(streams_, options);
-    work_ += result.work;
-    return outcome_of(result);
-  }
-
-  bool is_good(const Outcome& now) const { return now.full_rate && now.latency <= latency_; }
-  bool good() { return is_good(outcome()); }
-
-  void shrink(size_t i) {
-    int64_t high = nodes_[i]->integer("queue"), low = std::min(least_[i], high);
-    while (low < high && work_ <= kShrinkWork) {
-      const int64_t middle = low + (high - low) / 2;
-      set(i, middle);
-      if (good())
-        high = middle;
-      else
-        low = middle + 1;
-    }
-    set(i, high);
-  }
-
+ private:
   Family family_;
   std::vector<Node*> nodes_;
-  std::vector<int64_t> least_, full_rate_alone_;
   StreamGraph streams_;
-  std::map<const Node*, size_t> block_of_, index_of_;
-  int64_t interval_ = 0, latency_ = 0, work_ = 0;
+  std::map<const Node*, size_t> block_of_;
+  int64_t interval_ = 0;
 };
 
+int64_t least_of(const std::map<std::string, int64_t>& least, const Node& node) {
+  const auto it = least.find(node.name);
+  return it == least.end() ? 1 : it->second;
+}
+
+// Where a stream of a node with several results needs more room than a queue of the node's own.
+std::vector<FifoPlace> fifo_places(const Network& network, const std::vector<int64_t>& needed) {
+  std::vector<FifoPlace> places;
+  for (const Node* node : network.nodes()) {
+    const StreamBlock& block = network.block(node);
+    if (block.out.size() == 1) continue;
+    for (size_t link : block.out) {
+      const StreamLink& stream = network.streams().links[link];
+      const StreamBlock& to = network.streams().blocks[stream.to];
+      if (needed[link] <= block.rhythm.queue || to.kind == StreamBlock::Kind::sink) continue;
+      const bool held = to.kind == StreamBlock::Kind::writer;
+      places.push_back({to.node, held ? network.streams().links[to.out[0]].to_port : stream.to_port,
+                        needed[link]});
+    }
+  }
+  return places;
+}
+
+// Sets what a schedule needs. A longer queue may be another memory, with a cycle more, which moves
+// everything behind it: the schedule is made again, and such a queue stays long, but for one try
+// with those short that came out so.
+void schedule_queues(Network& network, const std::map<std::string, int64_t>& least) {
+  std::map<const Node*, int64_t> floor;
+  for (const Node* node : network.nodes()) floor[node] = least_of(least, *node);
+  const auto needed_by = [&](const Node* node, const std::vector<int64_t>& needed) {
+    int64_t queue = least_of(least, *node);
+    for (size_t link : network.block(node).out) queue = std::max(queue, needed[link]);
+    return queue;
+  };
+  for (bool settled = false, relaxed = false; !settled;) {
+    settled = true;
+    const std::vector<int64_t> needed = network.needed(true);
+    for (Node* node : network.nodes()) {
+      const int64_t depth = network.block(node).rhythm.depth;
+      network.set(*node, std::max(floor[node], needed_by(node, needed)));
+      if (network.block(node).rhythm.depth == depth) continue;
+      floor[node] = std::max(floor[node], kLutQueueDepth + 1);
+      settled = false;
+    }
+    if (!settled || relaxed) continue;
+    relaxed = true;
+    for (Node* node : network.nodes()) {
+      if (floor[node] <= std::max(kLutQueueDepth, needed_by(node, needed))) continue;
+      floor[node] = least_of(least, *node);
+      network.set(*node, std::max(floor[node], needed_by(node, needed)));
+      settled = false;
+    }
+  }
+}
+
+// What the cycle model says of a stream graph at the rate of one frame every `interval` cycles.
+struct Rate {
+  bool is_known = false;  // the times repeat, or everything stops
+  bool is_full = false;
+  double cycles = 0;  // of a frame; 0 when everything stops
+  SimResult result;
+};
+
+Rate rate_of(const StreamGraph& graph, int64_t interval, int64_t frames) {
+  SimOptions options;
+  options.frames = frames;
+  Rate rate;
+  rate.result = simulate(graph, options);
+  const SimResult& result = rate.result;
+  if (result.deadlock) {
+    rate.is_known = true;
+    return rate;
+  }
+  rate.is_known = result.period_frames > 0;
+  int64_t over = result.period_frames, cycles = result.period_cycles;
+  if (!rate.is_known) {
+    const int64_t half = frames / 2;
+    over = frames - half;
+    cycles = result.frame_out.back() - result.frame_out[static_cast<size_t>(half) - 1];
+  }
+  rate.is_full = cycles <= over * interval;
+  rate.cycles = static_cast<double>(cycles) / static_cast<double>(over);
+  return rate;
+}
+
+// Makes the queues of a network that has its full rate shorter, and says why they are as long as
+// they are.
+class Judge {
+ public:
+  // `least`: what is asked for, by name.
+  Judge(Network& network, const std::map<std::string, int64_t>& least, int64_t work)
+      : network_(network), least_(least), work_(work) {}
+
+  // The reason why the queue of a node isn't a beat shorter, as far as some blocks around it alone
+  // tell: at first it and those it gives to, then more and more.
+  QueueDepth reason(const Node& node) {
+    QueueDepth depth;
+    depth.node = node.name;
+    depth.beats = node.integer("queue");
+    if (depth.beats <= least_of(least_, node)) {
+      depth.reason = depth.beats == 1 ? QueueDepth::Reason::one : QueueDepth::Reason::asked;
+      return depth;
+    }
+    std::vector<bool> kept = around(node);
+    for (int64_t rings = 1;; rings *= 2) {
+      if (work_ <= 0) return depth;
+      const Rate rate = part_rate(kept, node, depth.beats - 1);
+      if (rate.is_known && !rate.is_full) {
+        depth.reason = QueueDepth::Reason::slower;
+        depth.cycles = rate.cycles;
+        for (size_t b = 0; b < kept.size(); ++b) {
+          const StreamBlock& block = network_.streams().blocks[b];
+          if (kept[b] && block.kind == StreamBlock::Kind::node) depth.among.push_back(block.name);
+        }
+        return depth;
+      }
+      const std::vector<bool> before = kept;
+      for (int64_t ring = 0; ring < rings; ++ring) widen(kept);
+      if (kept == before) return depth;  // the whole network
+    }
+  }
+
+  // As reason, after the queue was made as short as the whole network allows.
+  QueueDepth shorten(Node& node) {
+    const int64_t found = node.integer("queue"), floor = least_of(least_, node);
+    // What the blocks around it need, whatever the others do. Less room never makes anything
+    // earlier, so halving finds the least.
+    const auto halve = [&](int64_t low, int64_t high, const auto& is_enough) {
+      while (low < high && work_ > 0) {
+        const int64_t middle = low + (high - low) / 2;
+        if (is_enough(middle))
+          high = middle;
+        else
+          low = middle + 1;
+      }
+      return high;
+    };
+    const std::vector<bool> kept = around(node);
+    const int64_t low = halve(floor, found, [&](int64_t queue) {
+      const Rate rate = part_rate(kept, node, queue);
+      return !rate.is_known || rate.is_full;
+    });
+    const auto enough = [&](int64_t queue) {
+      network_.set(node, queue);
+      const Rate rate = rate_of(network_.streams(), network_.interval(), kFrames);
+      work_ -= rate.result.work;
+      return rate.is_full;
+    };
+    int64_t queue = found;
+    if (low < found && work_ > 0) {
+      queue = enough(low) ? low : halve(low + 1, found, enough);
+    }
+    network_.set(node, queue);
+    return reason(node);
+  }
+
+ private:
+  // A node's block and those inside of the node.
+  void keep(std::vector<bool>& kept, size_t block) const {
+    const StreamGraph& graph = network_.streams();
+    if (graph.blocks[block].kind == StreamBlock::Kind::writer)
+      block = graph.links[graph.blocks[block].out[0]].to;
+    if (graph.blocks[block].kind != StreamBlock::Kind::node) return;
+    kept[block] = true;
+    for (size_t link : graph.blocks[block].in) {
+      if (graph.is_ring(link)) kept[graph.links[link].from] = true;
+    }
+  }
+  // And the nodes beside those that are kept.
+  void widen(std::vector<bool>& kept) const {
+    const std::vector<bool> inner = kept;
+    const StreamGraph& graph = network_.streams();
+    for (size_t b = 0; b < inner.size(); ++b) {
+      if (!inner[b]) continue;
+      for (size_t link : graph.blocks[b].in) keep(kept, graph.links[link].from);
+      for (size_t link : graph.blocks[b].out) keep(kept, graph.links[link].to);
+    }
+  }
+  // A node and those that it gives to.
+  std::vector<bool> around(const Node& node) const {
+    std::vector<bool> kept(network_.streams().blocks.size(), false);
+    keep(kept, network_.block_index(&node));
+    for (size_t link : network_.block(&node).out) keep(kept, network_.streams().links[link].to);
+    return kept;
+  }
+
+  Rate part_rate(const std::vector<bool>& kept, const Node& node, int64_t queue) {
+    std::vector<size_t> links;
+    StreamGraph part = part_of(network_.streams(), kept, links);
+    for (StreamLink& link : part.links) {
+      const StreamBlock& from = part.blocks[link.from];
+      if (from.kind == StreamBlock::Kind::node && from.node == &node) link.queue = queue;
+    }
+    Rate rate = rate_of(part, network_.interval(), kPartFrames);
+    work_ -= rate.result.work;
+    return rate;
+  }
+
+  Network& network_;
+  const std::map<std::string, int64_t>& least_;
+  int64_t work_;
+};
+
+// The cheapest queues of all with which a small network keeps its rate. From the shortest on: where
+// the rate is missed, one queue of a circle that is too slow must be longer, so each of them is
+// tried, the cheapest first. Nothing when `bound`, the price of queues that are known to
+// do, or the work to spend comes first; `exhausted` tells which.
+std::optional<std::vector<int64_t>> cheapest_queues(Network& network,
+                                                    const std::map<std::string, int64_t>& least,
+                                                    double bound, bool& exhausted) {
+  const std::vector<Node*>& nodes = network.nodes();
+  const auto price_of = [&](const std::vector<int64_t>& queues) {
+    double sum = 0;
+    for (size_t i = 0; i < nodes.size(); ++i) sum += network.price(*nodes[i], queues[i]);
+    return sum;
+  };
+  std::map<size_t, size_t> giver;  // node by link
+  std::vector<int64_t> start;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    start.push_back(least_of(least, *nodes[i]));
+    for (size_t link : network.block(nodes[i]).out) giver[link] = i;
+  }
+  std::set<std::pair<double, std::vector<int64_t>>> open{{price_of(start), start}};
+  std::set<std::vector<int64_t>> seen{start};
+  exhausted = true;
+  for (int64_t work = 0; !open.empty();) {
+    const auto [price, queues] = *open.begin();
+    open.erase(open.begin());
+    if (price >= bound) return std::nullopt;
+    for (size_t i = 0; i < nodes.size(); ++i) network.set(*nodes[i], queues[i]);
+    const Rate rate = rate_of(network.streams(), network.interval(), kFrames);
+    if (rate.is_full) return queues;
+    work += rate.result.work + 100;
+    // Each of these is full where something waits in a circle that is too slow: one must be longer.
+    std::vector<size_t> full;
+    if (rate.result.deadlock) {
+      full = rate.result.deadlock->full;
+    } else if (const auto slow = critical_cycle(network.streams(), network.interval(), kFrames)) {
+      for (size_t link : slow->full) {
+        if (giver.contains(link)) full.push_back(link);
+      }
+    } else {
+      exhausted = false;
+      return std::nullopt;
+    }
+    std::set<size_t> waited;
+    for (size_t link : full) waited.insert(giver.at(link));
+    for (size_t i : waited) {
+      std::vector<int64_t> more = queues;
+      ++more[i];
+      const double dearer = price_of(more);
+      if (dearer >= bound) continue;
+      if (more[i] > kLutQueueDepth || work > kSearchWork) {
+        exhausted = false;  // another memory, with another depth; or too many to try
+        return std::nullopt;
+      }
+      if (seen.insert(more).second) open.emplace(dearer, std::move(more));
+    }
+  }
+  return std::nullopt;
+}
+
+// Of the first frame; `work` is what it takes to simulate one.
+int64_t first_latency(const Network& network, int64_t& work) {
+  SimOptions options;
+  options.frames = 1;
+  const SimResult first = simulate(network.streams(), options);
+  FOLDSTREAM_CHECK(!first.deadlock);
+  work = first.work;
+  return first.latency_cycles;
+}
+
 }  // namespace
+
+double queue_price(int64_t width, int64_t beats) {
+  Rhythm rhythm;
+  rhythm.queue = beats;
+  const Cost cost = queue_cost(rhythm, width);
+  return cost.lut + kLutsOfRegister * cost.ff + kLutsOfBlock * cost.bram18 +
+         kLutsOfBit * static_cast<double>(beats * width);
+}
+
+bool QueueResult::least() const {
+  return std::all_of(depths.begin(), depths.end(), [](const QueueDepth& depth) {
+    return depth.reason != QueueDepth::Reason::untried;
+  });
+}
 
 QueueResult set_queues(Graph& core, Family family) {
   std::map<std::string, int64_t> least;
@@ -343,9 +393,66 @@ QueueResult set_queues(Graph& core, Family family) {
     least[node.name] = node.integer("queue", 1);
     node.attr.erase("queue");
   }
-  const std::vector<FifoPlace> places = QueueSearch(core, family, least).grow();
-  if (!places.empty()) insert_fifos(core, places);
-  return QueueSearch(core, family, least).shrink();
+  {
+    const Network network(core, family);
+    const std::vector<FifoPlace> places = fifo_places(network, network.needed(false));
+    if (!places.empty()) insert_fifos(core, places);
+  }
+  Network network(core, family);
+  schedule_queues(network, least);
+  QueueResult result;
+  int64_t work = 0;
+  first_latency(network, work);
+  Judge judge(network, least, kShrinkWork);
+  // The dearest first.
+  std::vector<Node*> order = network.nodes();
+  std::stable_sort(order.begin(), order.end(), [&](const Node* a, const Node* b) {
+    return network.price(*a, a->integer("queue")) > network.price(*b, b->integer("queue"));
+  });
+  std::map<const Node*, QueueDepth> depths;
+  for (Node* node : order) depths[node] = judge.shorten(*node);
+  const auto total = [&] {
+    double sum = 0;
+    for (const Node* node : network.nodes()) sum += network.price(*node, node->integer("queue"));
+    return sum;
+  };
+  result.price = total();
+  if (work <= kSmallFrame) {
+    std::vector<int64_t> found;
+    for (const Node* node : network.nodes()) found.push_back(node->integer("queue"));
+    const auto cheaper = cheapest_queues(network, least, result.price, result.cheapest);
+    for (size_t i = 0; i < found.size(); ++i)
+      network.set(*network.nodes()[i], cheaper ? (*cheaper)[i] : found[i]);
+    if (cheaper) {
+      for (const Node* node : network.nodes()) depths[node] = judge.reason(*node);
+      result.price = total();
+    }
+  }
+  for (const Node* node : network.nodes()) result.depths.push_back(std::move(depths[node]));
+  result.interval_cycles = network.interval();
+  result.latency_cycles = first_latency(network, work);
+  return result;
+}
+
+QueueResult judge_queues(Graph& core, Family family) {
+  const std::map<std::string, int64_t> least;
+  Network network(core, family);
+  const Rate rate = rate_of(network.streams(), network.interval(), kFrames);
+  if (rate.result.deadlock) throw Error("the design stops: " + rate.result.deadlock->message());
+  if (!rate.is_full) {
+    throw Error(fmt::format("a frame takes {} cycles, though no node needs more than {}",
+                            rate.cycles, network.interval()),
+                "queues are too short: build the design again without depths of queues");
+  }
+  Judge judge(network, least, kJudgeWork);
+  QueueResult result;
+  for (const Node* node : network.nodes()) {
+    result.depths.push_back(judge.reason(*node));
+    result.price += network.price(*node, node->integer("queue"));
+  }
+  result.interval_cycles = network.interval();
+  result.latency_cycles = rate.result.latency_cycles;
+  return result;
 }
 
 }  // namespace foldstream

@@ -2,23 +2,51 @@
 // Depths of the queues behind every node.
 #pragma once
 
+#include <cstdint>
+#include <string>
+#include <vector>
+
 #include "src/ir/graph.h"
 #include "src/ir/hardware.h"
 
 namespace foldstream {
 
+// One queue, or those behind a node with several results, which are all as long.
+struct QueueDepth {
+  std::string node;
+  int64_t beats = 1;
+  // Why not one less. `asked`: more beats were asked for than are needed. `one`: a queue has at
+  // least one place. `slower`: the blocks `among` alone, whatever the others do, would then take
+  // `cycles` for a frame, or stop (0 cycles). `untried`: not tried, or not decided.
+  enum class Reason { asked, one, slower, untried };
+  Reason reason = Reason::untried;
+  std::vector<std::string> among;
+  double cycles = 0;
+};
+
+// What one queue of so many beats of so many bits is worth, in LUTs.
+double queue_price(int64_t width, int64_t beats);
+
 struct QueueResult {
   int64_t interval_cycles = 0;  // that of the slowest node: nothing waits for a queue
-  int64_t latency_cycles = 0;
-  bool least = true;  // no queue can be a beat smaller; false: not all were tried
+  int64_t latency_cycles = 0;   // of the first frame
+  std::vector<QueueDepth> depths;
+  double price = 0;       // of all queues, in LUTs
+  bool cheapest = false;  // no other depths keep the rate and cost less; false: not searched for
+
+  bool least() const;  // none can be a beat shorter
 };
 
 // Sets the attribute `queue` of every hardware node of a core graph with its stream nodes, so that
-// the network runs at the rate of its slowest node and no frame takes longer than with queues
-// without end. Where a result goes several ways of which one needs more room than the others, it
-// puts a FIFO there. In the end each single queue, made smaller by a beat, would cost rate or
-// latency, as long as trying that takes no more than seconds. A `queue` that is set already is the
-// least allowed for its node. Exact, by the cycle model.
+// the network runs at the rate of its slowest node. That it does follows from a schedule
+// (schedule.h) whose queues are these. Where a result goes several ways of which one needs more
+// room than the others, a FIFO of its own is put there. Queues are cheap together, priced as the
+// memory they are built of, and then as short as the model allows. A `queue` that is set already is
+// the least allowed for its node.
 QueueResult set_queues(Graph& core, Family family);
+
+// Why each queue of a core graph, which has its queues, is as long as it is: the cycle model is
+// asked anew. Throws Error when the graph isn't as fast as its slowest node. Changes nothing.
+QueueResult judge_queues(Graph& core, Family family);
 
 }  // namespace foldstream

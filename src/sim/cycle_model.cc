@@ -88,6 +88,7 @@ struct Moves {
   int64_t steps = 0;
   std::vector<In> in;
   std::vector<size_t> out;
+  bool is_plain = false;  // at most one beat taken and at most one given
 };
 
 // Where a block stands in its frame, and when it last issued.
@@ -120,7 +121,12 @@ class Model {
       if (!rings_[i].ready)
         rings_[i].resize(rings_[i].endless() ? kFirstSlots : graph.links[i].queue);
     }
-    for (const StreamBlock& block : graph.blocks) moves_.push_back(moves_of(block));
+    for (const StreamBlock& block : graph.blocks) {
+      moves_.push_back(moves_of(block));
+      for (std::vector<Moves>& phases : moves_.back()) {
+        for (Moves& moves : phases) moves.is_plain = is_plain(moves);
+      }
+    }
     for (size_t link : options.audit) audits_[link] = {};
     watches_ = options.record || !audits_.empty();
     if (options.record) {
@@ -201,6 +207,14 @@ class Model {
     return program;
   }
 
+  bool is_plain(const Moves& moves) const {
+    if (moves.in.size() > 1 || moves.out.size() > 1) return false;
+    for (const Moves::In& in : moves.in) {
+      if (in.needs != 1 || in.frees != 1 || rings_[in.link].from_source) return false;
+    }
+    return true;
+  }
+
   // Lets every block go as far as the beats of the frames offered so far allow. The times that come
   // out don't depend on the order, which only has to visit each block again after a neighbour
   // moved.
@@ -266,17 +280,109 @@ class Model {
 
   // As many steps of the phase as can issue.
   void issue(size_t index, const Moves& moves) {
+    State& state = states_[index];
+    // Until other blocks move, so many beats are there to take, and so much room to give.
+    int64_t steps = moves.steps - state.step;
+    for (const Moves::In& in : moves.in) {
+      const Ring& ring = rings_[in.link];
+      if (in.needs > 0) steps = std::min(steps, (ring.pushed - ring.needed) / in.needs);
+    }
+    for (size_t link : moves.out) {
+      const Ring& ring = rings_[link];
+      if (!ring.endless()) steps = std::min(steps, ring.queue - (ring.pushed - ring.popped));
+    }
+    if (steps == 0) return;
+    const int64_t first = state.last;
+    int64_t fed = 0, freed = 0;  // cycles waited for beats, and for room
+    if (moves.is_plain && !watches_ && !stalls(index)) {
+      if (moves.out.empty()) {
+        fed = take_only(rings_[moves.in[0].link], steps, state.last);
+      } else if (moves.in.empty()) {
+        freed = give_only(rings_[moves.out[0]], steps, depth_of(index), state.last);
+      } else {
+        take_and_give(rings_[moves.in[0].link], rings_[moves.out[0]], steps, depth_of(index),
+                      state.last, fed, freed);
+      }
+    } else {
+      step_by_step(index, moves, steps, fed, freed);
+    }
+    state.step += steps;
+    state.activity.starved += fed;
+    state.activity.blocked += freed;
+    FOLDSTREAM_CHECK(state.last - first == steps + fed + freed);
+    if (graph_.blocks[index].kind != StreamBlock::Kind::sink) return;
+    std::vector<int64_t>& times = frame_out_[ordinal_[index]];
+    times.resize(static_cast<size_t>(state.frame) + 1);
+    times.back() = state.last;
+  }
+
+  int64_t depth_of(size_t index) const { return graph_.blocks[index].rhythm.depth; }
+  bool stalls(size_t index) const {
+    const StreamBlock::Kind kind = graph_.blocks[index].kind;
+    return (kind == StreamBlock::Kind::source && options_.offer) ||
+           (kind == StreamBlock::Kind::sink && options_.accept);
+  }
+
+  // The three most common kinds of steps; each gives the cycles it waited.
+  static int64_t take_only(Ring& in, int64_t steps, int64_t& last) {
+    int64_t cycle = last, waited = 0;
+    for (int64_t step = 0; step < steps; ++step) {
+      const int64_t visible = in.slot(in.needed + step);
+      ++cycle;
+      if (visible > cycle) waited += visible - cycle, cycle = visible;
+      in.slot(in.popped + step) = cycle;
+      if (in.popped + step == 0) in.first_taken = cycle;
+    }
+    in.needed += steps, in.popped += steps, in.awaited += waited;
+    last = cycle;
+    return waited;
+  }
+
+  static int64_t give_only(Ring& out, int64_t steps, int64_t depth, int64_t& last) {
+    int64_t cycle = last, waited = 0;
+    for (int64_t step = 0; step < steps; ++step) {
+      ++cycle;
+      if (out.pushed >= out.queue) {
+        const int64_t room = out.slot(out.pushed - out.queue) + 1;
+        if (room > cycle) waited += room - cycle, cycle = room;
+      }
+      out.push(cycle + depth);
+    }
+    out.waited += waited;
+    last = cycle;
+    return waited;
+  }
+
+  static void take_and_give(Ring& in, Ring& out, int64_t steps, int64_t depth, int64_t& last,
+                            int64_t& fed, int64_t& freed) {
+    int64_t cycle = last;
+    for (int64_t step = 0; step < steps; ++step) {
+      const int64_t visible = in.slot(in.needed + step);
+      ++cycle;
+      if (visible > cycle) fed += visible - cycle, cycle = visible;
+      if (out.pushed >= out.queue) {
+        const int64_t room = out.slot(out.pushed - out.queue) + 1;
+        if (room > cycle) freed += room - cycle, cycle = room;
+      }
+      out.push(cycle + depth);
+      in.slot(in.popped + step) = cycle;
+      if (in.popped + step == 0) in.first_taken = cycle;
+    }
+    in.needed += steps, in.popped += steps, in.awaited += fed, out.waited += freed;
+    last = cycle;
+  }
+
+  void step_by_step(size_t index, const Moves& moves, int64_t steps, int64_t& waited_for_beats,
+                    int64_t& waited_for_room) {
     const StreamBlock& block = graph_.blocks[index];
     State& state = states_[index];
-    const bool stalls = (block.kind == StreamBlock::Kind::source && options_.offer) ||
-                        (block.kind == StreamBlock::Kind::sink && options_.accept);
-    for (; state.step < moves.steps; ++state.step) {
+    const bool is_stalled = stalls(index);
+    for (int64_t step = 0; step < steps; ++step) {
       const int64_t earliest = state.last + 1;
       int64_t fed = earliest;
       Ring* late = nullptr;
       for (const Moves::In& in : moves.in) {
         Ring& ring = rings_[in.link];
-        if (!ring.has(in.needs)) return;
         if (in.needs == 0 || ring.ready) continue;
         const int64_t visible = ring.slot(ring.needed + in.needs - 1);
         if (visible > fed) fed = visible, late = &ring;
@@ -285,12 +391,11 @@ class Model {
       Ring* behind = nullptr;
       for (size_t link : moves.out) {
         Ring& ring = rings_[link];
-        if (ring.full()) return;
         if (ring.pushed < ring.queue) continue;
         const int64_t free = ring.slot(ring.pushed - ring.queue) + 1;
         if (free > cycle) cycle = free, behind = &ring;
       }
-      if (stalls) {
+      if (is_stalled) {
         const bool source = block.kind == StreamBlock::Kind::source;
         cycle = first_chance(source ? options_.offer : options_.accept, ordinal_[index], cycle);
       }
@@ -304,13 +409,8 @@ class Model {
         ring.push(visible);
         if (watches_) watch_give(link, cycle, visible);
       }
-      if (block.kind == StreamBlock::Kind::sink) {
-        std::vector<int64_t>& times = frame_out_[ordinal_[index]];
-        times.resize(static_cast<size_t>(state.frame) + 1);
-        times.back() = cycle;
-      }
-      state.activity.starved += fed - earliest;
-      state.activity.blocked += cycle - fed;
+      waited_for_beats += fed - earliest;
+      waited_for_room += cycle - fed;
       if (late != nullptr) late->awaited += fed - earliest;
       if (behind != nullptr) behind->waited += cycle - fed;
       state.last = cycle;
@@ -387,9 +487,8 @@ class Model {
   }
 
   bool find_period(int64_t frame) {
-    std::vector<Activity> activity;
+    std::vector<Activity>& activity = history_.emplace_back();
     for (const State& state : states_) activity.push_back(state.activity);
-    history_.push_back(std::move(activity));
     origins_.push_back(states_[graph_.sinks.front()].last);
     const auto [it, is_new] = seen_.emplace(snapshot(), frame);
     if (is_new) return false;
@@ -412,11 +511,10 @@ class Model {
     }
     // Activity of the frames left: whole periods, and the first frames of one more.
     const int64_t left = options_.frames - result_.frames;
+    const size_t start = history_.size() - 1 - static_cast<size_t>(period);
     const std::vector<Activity>& now = history_.back();
-    const std::vector<Activity>& before =
-        history_[history_.size() - 1 - static_cast<size_t>(period)];
-    const std::vector<Activity>& part = history_[history_.size() - 1 - static_cast<size_t>(period) +
-                                                 static_cast<size_t>(left % period)];
+    const std::vector<Activity>& before = history_[start];
+    const std::vector<Activity>& part = history_[start + static_cast<size_t>(left % period)];
     for (size_t i = 0; i < states_.size(); ++i) {
       const auto scaled = [&](int64_t Activity::*field) {
         return now[i].*field + left / period * (now[i].*field - before[i].*field) +

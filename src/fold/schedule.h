@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Periodic schedules of a stream graph: a cycle for every step of a frame, and the same again
+// `interval` cycles later for the next one. A schedule that keeps every rule of decision record 1
+// proves that rate: hardware that issues each step as soon as it may is never later than any
+// schedule with the same queues. How long a queue must be follows from the schedule, beat by beat;
+// how long all of them are together depends on which of the many schedules is taken.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "src/sim/stream_graph.h"
+
+namespace foldstream {
+
+// What a queue of so many beats behind a link's producer is worth; never less for more beats.
+using QueuePrice = std::function<double(size_t link, int64_t beats)>;
+
+class Schedule {
+ public:
+  // Every step as early as its inputs let it, with queues without end: the rings inside of nodes
+  // alone have their sizes. The graph must outlive it. `interval` is at least the steps of every
+  // block.
+  Schedule(const StreamGraph& graph, int64_t interval);
+
+  // Each block as early or as late as the blocks that never pause let it, so that all queues
+  // together are cheapest: the exact minimum over these choices.
+  void choose_sides(const QueuePrice& price);
+  // Moves one block after the other, between its earliest and its latest, as long as the price
+  // falls.
+  void improve_blocks(const QueuePrice& price);
+
+  // By link: the fewest beats its queue must hold for this schedule; 1 for links from sources and
+  // those inside of nodes.
+  std::vector<int64_t> queues() const;
+
+ private:
+  // Cycles of a stream's beats in a frame, as distances from the first; they never fall.
+  struct Times {
+    int64_t base = 0;
+    std::vector<int32_t> after;
+    int64_t operator[](int64_t beat) const { return base + after[static_cast<size_t>(beat)]; }
+    bool operator==(const Times&) const = default;
+  };
+  // A node with its writers, or a sink: what is scheduled as one.
+  struct Unit {
+    size_t block = 0;
+    std::vector<size_t> in;     // links from other units, by port
+    std::vector<int64_t> room;  // places of the ring behind each input; 0: none
+    std::vector<size_t> out;
+    bool is_fixed = false;  // never pauses, or is a sink
+  };
+  // When a unit takes the beats of its inputs and issues those of its outputs, by port.
+  struct Placed {
+    std::vector<Times> taken, given;
+  };
+
+  // The least and the greatest schedule of a unit with the others as they are. `caps` are sizes of
+  // the queues behind its outputs; empty: without end. False: there is none.
+  bool earliest(const Unit& unit, const std::vector<int64_t>& caps, Placed& placed) const;
+  bool latest(const Unit& unit, Placed& placed) const;
+
+  Placed placed(const Unit& unit) const;
+  void place(const Unit& unit, Placed placed);
+  // Beats a queue needs between those issues and those takes.
+  int64_t queue_of(const Times& given, const Times& taken) const;
+  int64_t queue_of(size_t link) const { return queue_of(given_[link], taken_[link]); }
+  // The better of a unit's schedules; true if that changed something.
+  bool improve(const Unit& unit, const QueuePrice& price);
+
+  bool from_source(size_t link) const {
+    return graph_.blocks[graph_.links[link].from].kind == StreamBlock::Kind::source;
+  }
+
+  const StreamGraph& graph_;
+  int64_t interval_;
+  std::vector<Unit> units_;           // topological order
+  std::vector<Times> given_, taken_;  // by link; `given_` stays empty behind a source
+};
+
+}  // namespace foldstream
