@@ -135,6 +135,7 @@ int run(const Program& program, const Options& options) {
   done("emit");
   Report report = make_report(designed.compiled.parts.core, *designed.part, options.design.board,
                               options.design.clock_mhz);
+  report.queues = designed.queues;
   for (const auto* remarks : {&designed.warnings, &designed.notes}) {
     report.remarks.insert(report.remarks.end(), remarks->begin(), remarks->end());
   }

@@ -8,6 +8,7 @@
 #include "src/backend/verilator.h"
 #include "src/cli/command.h"
 #include "src/cli/network.h"
+#include "src/fold/queues.h"
 #include "src/report/report.h"
 #include "src/sim/cycle_model.h"
 #include "src/sim/stream_graph.h"
@@ -21,6 +22,7 @@ namespace {
 struct Options {
   std::string folder, engine = "cycle";
   int64_t frames = 3;
+  bool queues = false;
 };
 
 // The streams on which the hardware moved a beat in another cycle than the model says.
@@ -63,6 +65,31 @@ std::vector<std::string> disagreements(const StreamGraph& graph, const SimResult
     }
   }
   return found;
+}
+
+// Asks the cycle model anew whether the queues are enough, and whether each could be a beat less.
+int judge(const Program& program, const Options& options) {
+  const Built built = load_built(options.folder);
+  Graph core = built.parts.core.clone();
+  const QueueResult result = judge_queues(core, built.part->family);
+  if (program.json) {
+    Json queues = Json::object();
+    for (const QueueDepth& depth : result.depths)
+      queues[depth.node] = {{"beats", depth.beats}, {"why", why(depth)}};
+    std::cout << Json{{"interval_cycles", result.interval_cycles},
+                      {"latency_cycles", result.latency_cycles},
+                      {"none_can_be_a_beat_less", result.least()},
+                      {"queues", queues}}
+                     .dump(2)
+              << "\n";
+  } else {
+    std::cout << fmt::format("one frame every {} cycles, as the slowest node allows\n",
+                             result.interval_cycles)
+              << fmt::format("{:32} {:>8}  {}\n", "queue behind", "beats", "why not less");
+    for (const QueueDepth& depth : result.depths)
+      std::cout << fmt::format("{:32} {:>8}  {}\n", depth.node, depth.beats, why(depth));
+  }
+  return result.least() ? kDone : kAnswerIsNo;
 }
 
 int run(const Program& program, const Options& options) {
@@ -149,9 +176,11 @@ int run(const Program& program, const Options& options) {
 
 void add_sim(Program& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = add_command(program, "sim", "Cycles of a design, frame after frame.",
-                                  "foldstream sim out --frames 10 --engine rtl",
-                                  [&program, options] { return run(program, *options); });
+  CLI::App& command =
+      add_command(program, "sim", "Cycles of a design, frame after frame.",
+                  "foldstream sim out --frames 10 --engine rtl", [&program, options] {
+                    return options->queues ? judge(program, *options) : run(program, *options);
+                  });
   command.add_option("folder", options->folder, "a folder that build wrote")->required();
   command.add_option("--frames", options->frames, "frames, back to back")
       ->check(CLI::Range(1, 1000000))
@@ -160,6 +189,8 @@ void add_sim(Program& program) {
       .add_option("--engine", options->engine,
                   "cycle: the model; rtl: the hardware, compared beat by beat with the model")
       ->capture_default_str();
+  command.add_flag("--queues", options->queues,
+                   "instead: whether any queue could be a beat shorter, and why not");
 }
 
 }  // namespace foldstream

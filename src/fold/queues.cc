@@ -372,6 +372,27 @@ int64_t first_latency(const Network& network, int64_t& work) {
 
 }  // namespace
 
+std::string why(const QueueDepth& depth) {
+  switch (depth.reason) {
+    case QueueDepth::Reason::asked:
+      return "asked for";
+    case QueueDepth::Reason::one:
+      return "a queue has a place";
+    case QueueDepth::Reason::untried:
+      return "enough for the rate; whether less is, was not tried";
+    case QueueDepth::Reason::slower:
+      break;
+  }
+  constexpr size_t kNames = 4;
+  std::string names;
+  for (size_t i = 0; i < std::min(depth.among.size(), kNames); ++i)
+    names += fmt::format("{}'{}'", i == 0 ? "" : ", ", depth.among[i]);
+  if (depth.among.size() > kNames)
+    names += fmt::format(" and {} more", depth.among.size() - kNames);
+  if (depth.cycles == 0) return fmt::format("one beat less: {} come to a stop", names);
+  return fmt::format("one beat less: {} alone take {:g} cycles a frame", names, depth.cycles);
+}
+
 double queue_price(int64_t width, int64_t beats) {
   Rhythm rhythm;
   rhythm.queue = beats;

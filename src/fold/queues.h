@@ -24,6 +24,9 @@ struct QueueDepth {
   double cycles = 0;
 };
 
+// "one beat less: 'a' and 'b' alone take 70 cycles a frame"
+std::string why(const QueueDepth& depth);
+
 // What one queue of so many beats of so many bits is worth, in LUTs.
 double queue_price(int64_t width, int64_t beats);
 

@@ -41,6 +41,7 @@ tr:last-child td { border-bottom: 0; }
 tr.total td { font-weight: 650; border-top: 2px solid var(--line); }
 tr.hot td:first-child { box-shadow: inset 3px 0 0 var(--hot); }
 td small { display: block; color: var(--soft); }
+td.why { white-space: normal; min-width: 30ch; }
 .share { display: inline-block; width: 90px; height: 8px; border-radius: 2px; background: var(--bar-soft); vertical-align: middle; margin-left: 8px; }
 .share i { display: block; height: 100%; border-radius: 2px; background: var(--bar); }
 tr.hot .share i { background: var(--hot); } tr.hot .share { background: var(--hot-soft); }
@@ -244,6 +245,25 @@ std::string table(const Report& report) {
   return text + "</tbody></table>\n";
 }
 
+std::string queue_table(const Report& report) {
+  std::string text =
+      "<table><thead><tr><th>Behind</th><th>Why not less</th><th></th><th>Beats</th><th>Bits</th>"
+      "</tr></thead><tbody>\n";
+  for (size_t i = 0; i < report.nodes.size(); ++i) {
+    const QueueDepth& depth = report.queues->depths.at(i);
+    int64_t bits = 0;
+    for (const ReportEdge& edge : report.edges) {
+      if (edge.from == i) bits += edge.stream.width();
+    }
+    text += fmt::format(
+        "<tr><td>{}<small>{}</small></td><td class=\"why\">{}</td><td></td><td>{}</td><td>{}</td>"
+        "</tr>\n",
+        escape(report.nodes[i].name), escape(depth.node), escape(why(depth)), grouped(depth.beats),
+        grouped(depth.beats * bits));
+  }
+  return text + "</tbody></table>\n";
+}
+
 }  // namespace
 
 std::string report_html(const Report& report) {
@@ -275,6 +295,15 @@ std::string report_html(const Report& report) {
       "node's first chance to its last step. Cycles, latency and queues are exact, by the cycle "
       "model; "
       "resources are estimates.</p>\n";
+  if (report.queues) {
+    text += "<h2>Queues</h2>\n<div class=\"scroll\">" + queue_table(report) + "</div>\n";
+    text += fmt::format(
+        "<p class=\"soft\" style=\"margin-top:10px\">With these the network is as fast as its "
+        "slowest node: {} cycles a frame. {}</p>\n",
+        grouped(report.queues->interval_cycles),
+        report.queues->cheapest ? "No other depths that are cost less together."
+                                : "Each was made as short as the others allow.");
+  }
   if (!report.remarks.empty()) {
     text += "<h2>Remarks</h2>\n<ul>\n";
     for (const std::string& remark : report.remarks) text += "<li>" + escape(remark) + "</li>\n";

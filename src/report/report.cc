@@ -227,6 +227,25 @@ nlohmann::ordered_json op_and_param_counts(const Report& report) {
   return file;
 }
 
+nlohmann::ordered_json queue_depths(const Report& report) {
+  const QueueResult& queues = report.queues.value();
+  FOLDSTREAM_CHECK(queues.depths.size() == report.nodes.size());
+  nlohmann::ordered_json file;
+  file["interval_cycles"] = queues.interval_cycles;
+  file["price_in_luts"] = queues.price;
+  file["cheapest_of_all"] = queues.cheapest;
+  file["none_can_be_a_beat_less"] = queues.least();
+  nlohmann::ordered_json& nodes = file["queues"] = nlohmann::ordered_json::object();
+  for (size_t i = 0; i < report.nodes.size(); ++i) {
+    const QueueDepth& depth = queues.depths[i];
+    nlohmann::ordered_json& entry = nodes[report.nodes[i].name];
+    entry = {{"node", depth.node}, {"beats", depth.beats}, {"why", why(depth)}};
+    if (depth.reason != QueueDepth::Reason::slower) continue;
+    entry["with_one_less"] = {{"nodes", depth.among}, {"cycles", depth.cycles}};
+  }
+  return file;
+}
+
 nlohmann::ordered_json rtlsim_performance(const Measured& measured, double clock_mhz) {
   const double second = clock_mhz * 1e6;
   const auto frames = static_cast<double>(measured.frames);
@@ -251,11 +270,14 @@ nlohmann::ordered_json rtlsim_performance(const Measured& measured, double clock
 
 std::map<std::string, std::string> report_files(const Report& report) {
   const auto text = [](const nlohmann::ordered_json& json) { return json.dump(2) + "\n"; };
-  return {{"estimate_layer_cycles.json", text(estimate_layer_cycles(report))},
-          {"estimate_layer_resources.json", text(estimate_layer_resources(report))},
-          {"estimate_network_performance.json", text(estimate_network_performance(report))},
-          {"op_and_param_counts.json", text(op_and_param_counts(report))},
-          {"index.html", report_html(report)}};
+  std::map<std::string, std::string> files = {
+      {"estimate_layer_cycles.json", text(estimate_layer_cycles(report))},
+      {"estimate_layer_resources.json", text(estimate_layer_resources(report))},
+      {"estimate_network_performance.json", text(estimate_network_performance(report))},
+      {"op_and_param_counts.json", text(op_and_param_counts(report))},
+      {"index.html", report_html(report)}};
+  if (report.queues) files["queue_depths.json"] = text(queue_depths(report));
+  return files;
 }
 
 std::string report_text(const Report& report) {

@@ -6,11 +6,13 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "src/boards/boards.h"
 #include "src/cost/cost.h"
+#include "src/fold/queues.h"
 #include "src/ir/graph.h"
 #include "src/ir/hardware.h"
 #include "src/sim/cycle_model.h"
@@ -54,6 +56,8 @@ struct Report {
   int64_t interval_cycles = 0, latency_cycles = 0;  // by the cycle model
   int64_t critical_path_cycles = 0;  // as FINN defines it: no two nodes of a path work at once
   std::vector<std::string> remarks;  // of the folding, warnings first
+  // Of the nodes, in their order, where the depths were chosen for this design.
+  std::optional<QueueResult> queues;
 
   double frames_per_second() const {
     return clock_mhz * 1e6 / static_cast<double>(interval_cycles);
@@ -73,6 +77,9 @@ nlohmann::ordered_json estimate_layer_resources(const Report& report);
 nlohmann::ordered_json estimate_network_performance(const Report& report);
 nlohmann::ordered_json op_and_param_counts(const Report& report);
 
+// Ours: each queue's depth with the reason why it isn't less; the report must have its queues.
+nlohmann::ordered_json queue_depths(const Report& report);
+
 // A simulation of the RTL.
 struct Measured {
   int64_t frames = 0, beats_in = 0, beats_out = 0;
@@ -80,7 +87,7 @@ struct Measured {
 };
 nlohmann::ordered_json rtlsim_performance(const Measured& measured, double clock_mhz);
 
-// FINN's estimates and the page: name below report/ -> text.
+// FINN's estimates, depths of queues, the page: name below report/ -> text.
 std::map<std::string, std::string> report_files(const Report& report);
 
 // For a terminal.
