@@ -19,10 +19,20 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
 sys.path.insert(0, str(ROOT / "test" / "ops"))
 
+import pyosys  # noqa: E402
+
 import cells_area  # noqa: E402
 import run  # noqa: E402
 
 # What the mapper knows but the reader of SystemVerilog does not.
+def black_boxes():
+    """The primitives as black boxes; those of DSP blocks from Yosys's own models, ports and parameters alone."""
+    models = pathlib.Path(pyosys.__file__).parent / "share/xilinx"
+    boxes = re.findall(r"^(module DSP48E1\b.*?)^`ifdef", (models / "cells_sim.v").read_text(), re.S | re.M)
+    boxes += re.findall(r"^(module DSP48E2\b.*?)^endmodule", (models / "cells_xtra.v").read_text(), re.S | re.M)
+    return BLACK_BOXES + "\n".join(f"(* blackbox *)\n{box}endmodule" for box in boxes)
+
+
 BLACK_BOXES = """
 (* blackbox *) module LUT6 #(parameter [63:0] INIT = 0) (output O, input I0, I1, I2, I3, I4, I5); endmodule
 (* blackbox *) module LUT6_2 #(parameter [63:0] INIT = 0) (output O6, output O5, input I0, I1, I2, I3, I4, I5); endmodule
@@ -44,6 +54,13 @@ POINTS = [
     # Two and four bits, weights in block memory; with accumulators and thresholds, the dot products alone are in arith_area.py.
     ("mvau in=u2[1,512] w:s2[64,512] t:ascending:s11[64,3] pe=4 simd=32", 128, None),
     ("mvau in=u4[1,512] w:s4[64,512] t:ascending:s14[64,3] pe=4 simd=32", 128, None),
+    # Weights in block memory, products in look-up tables and in DSP blocks.
+    ("mvau in=u4[1,512] w:s4[128,512] pe=8 simd=8", 64, None),
+    ("mvau in=u4[1,512] w:s4[128,512] pe=8 simd=8 dsp=1", 64, None),
+    ("mvau in=u4[1,512] w:s4[128,512] pe=8 simd=8 dsp=1 family=ultrascale", 64, None),
+    ("mvau in=u8[1,512] w:s8[128,512] pe=8 simd=8", 64, None),
+    ("mvau in=u8[1,512] w:s8[128,512] pe=8 simd=8 dsp=1", 64, None),
+    ("mvau in=u8[1,512] w:s8[128,512] pe=8 simd=8 dsp=1 family=ultrascale", 64, None),
     ("mvau in=u2[1,512] w:ternary[64,512] t:ascending:s11[64,3] pe=4 simd=32", 128, None),
     # Fully unfolded, thresholds included.
     ("mvau in=u1[1,64] w:bipolar[64,64] t:ascending:s5[64,1] pe=64 simd=64", 4096, 0.45),
@@ -79,7 +96,7 @@ def synthesize(folder, top, family="xilinx"):
     cells = [paths[name] for name in run.closure((folder / "cells.txt").read_text().split(), paths)]
     report = folder / "stat.txt"
     boxes = folder / "boxes.v"
-    boxes.write_text(BLACK_BOXES)
+    boxes.write_text(black_boxes())
     design = ys.Design()
 
     def work():
@@ -94,7 +111,7 @@ def synthesize(folder, top, family="xilinx"):
 
 
 def measure(program, line):
-    """LUT, LUT as the operator's cost says, FF, CARRY4, RAMB18 of one point and the seconds it took; in a process of its own."""
+    """LUT, LUT as the operator's cost says, FF, CARRY4, RAMB18, DSP (exactly as cost says) of one point and the seconds it took; in a process of its own."""
     import os
 
     start = time.monotonic()
@@ -105,25 +122,28 @@ def measure(program, line):
         os.chdir(folder)  # memory images are found by file name
         count = synthesize(folder, "dut_0")
         os.chdir(ROOT)
-        estimate = int((folder / "costs.txt").read_text().split()[0])
+        estimate, _, _, dsp_estimate = map(int, (folder / "costs.txt").read_text().split()[:4])
     lut = sum(sites * count.get(name, 0) for name, sites in cells_area.SITES.items())
     ff = sum(n for name, n in count.items() if name.startswith("FD"))
     ram = sum(n * (2 if "36" in name else 1) for name, n in count.items() if name.startswith("RAMB"))
-    return lut, estimate, ff, count.get("CARRY4", 0), ram, time.monotonic() - start
+    dsp = sum(n for name, n in count.items() if name.startswith("DSP"))
+    if dsp != dsp_estimate:
+        sys.exit(f"{line}: {dsp} DSP blocks, {dsp_estimate} by cost")
+    return lut, estimate, ff, count.get("CARRY4", 0), ram, dsp, time.monotonic() - start
 
 
 def main():
     program, words = str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2:]
     missed = 0
-    print(f"{'LUT':>6}{'cost':>6}{'FF':>6}{'CARRY4':>7}{'RAMB18':>7}{'s':>5}{'LUT/unit':>9}  limit")
+    print(f"{'LUT':>6}{'cost':>6}{'FF':>6}{'CARRY4':>7}{'RAMB18':>7}{'DSP':>5}{'s':>5}{'LUT/unit':>9}  limit")
     for line, units, limit in POINTS:
         if not all(word in line for word in words):
             continue
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            lut, estimate, ff, carry, ram, seconds = pool.apply(measure, (program, line))
+            lut, estimate, ff, carry, ram, dsp, seconds = pool.apply(measure, (program, line))
         verdict = "-" if limit is None else f"{limit} {'met' if lut <= limit * units else 'MISSED'}"
         missed += "MISSED" in verdict
-        print(f"{lut:6}{estimate:6}{ff:6}{carry:7}{ram:7}{seconds:5.0f}{lut / units:9.2f}  {verdict:12} {line}", flush=True)
+        print(f"{lut:6}{estimate:6}{ff:6}{carry:7}{ram:7}{dsp:5}{seconds:5.0f}{lut / units:9.2f}  {verdict:12} {line}", flush=True)
     return 1 if missed else 0
 
 

@@ -11,6 +11,7 @@
 #include "src/arith/constant_matrix.h"
 #include "src/arith/dot.h"
 #include "src/arith/dot_embedded.h"
+#include "src/arith/dot_packed.h"
 
 namespace foldstream::arith {
 namespace {
@@ -67,6 +68,75 @@ TEST(Dot, RowConstants) {
 TEST(Dot, EqualSpecsGiveEqualText) {
   const DotSpec spec = dot_spec(17, kSigned2, kUnsigned2);
   EXPECT_EQ(Dot(spec).module().sources[0].text, Dot(spec).module().sources[0].text);
+}
+
+// fst_packed_sums in plain integers: the rows' sums come out of the chain's, for all widths, with
+// factors at their ends and at random.
+TEST(DotPacked, EveryPairOfWidthsIsExact) {
+  std::mt19937_64 random(3);
+  for (const int multiplier_bits : {25, 27}) {
+    for (int w = 2; w <= 8; ++w) {
+      for (int x = 2; x <= 8; ++x) {
+        DotSpec spec = dot_spec(32, {Coding::kSigned, w}, {Coding::kUnsigned, x});
+        if (!dot_packed_fits(spec.weight, spec.activation)) continue;
+        spec.rows = 32, spec.multiplier_bits = multiplier_bits;
+        const Packing packing = find_packing(spec);
+        EXPECT_EQ(packing.multipliers, packing.groups * 32);
+        const std::int64_t offset = std::int64_t{1} << (w - 1), most = (1 << x) - 1;
+        const std::int64_t maximum = packing.longest * most * (2 * offset - 1);
+        const bool overlap = maximum >= std::int64_t{1} << packing.spacing;
+        for (int trial = 0; trial < 300; ++trial) {
+          std::vector<std::int64_t> sums(packing.rows);
+          std::vector<int> parities(packing.rows);
+          std::int64_t chain = overlap ? 1 : 0;
+          for (int lane = 0; lane < packing.longest; ++lane) {
+            const std::int64_t value = trial < 9 ? trial % 3 * most / 2 : random() % (most + 1);
+            std::int64_t wide = 0, addend = 0;
+            for (int row = 0; row < packing.rows; ++row) {
+              const std::int64_t weight =
+                  trial < 9 ? ((trial / 3 + row) % 2 == 0 ? offset - 1 : -offset)
+                            : static_cast<std::int64_t>(random() % (2 * offset)) - offset;
+              const bool kept = packing.borrow && row < packing.rows - 1;
+              const std::int64_t place = std::int64_t{1} << (packing.spacing * row);
+              wide += (weight + (kept ? offset : 0)) * place;
+              addend += offset * (kept ? most - value : most) * place;
+              sums[row] += weight * value + offset * most;
+              parities[row] ^= weight & value & 1;
+            }
+            ASSERT_LT(wide, std::int64_t{1} << (multiplier_bits - 1));
+            ASSERT_GE(wide, -(std::int64_t{1} << (multiplier_bits - 1)));
+            chain += wide * value + addend;
+          }
+          ASSERT_LT(chain, std::int64_t{1} << 48);
+          int carry = overlap ? 1 : 0;
+          for (int row = 0; row < packing.rows; ++row) {
+            std::int64_t field = chain >> (packing.spacing * row);
+            int next = 0;
+            if (row + 1 < packing.rows) {
+              field &= (std::int64_t{1} << packing.spacing) - 1;
+              if (overlap) {
+                next = static_cast<int>(chain >> (packing.spacing * (row + 1)) & 1) ^
+                       parities[row + 1];
+                field += std::int64_t{next} << packing.spacing;
+              }
+            }
+            ASSERT_EQ(field - carry, sums[row]) << w << " x " << x << ", row " << row;
+            carry = next;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(DotPacked, TwoProductsOfEightBitsOrFourOfFour) {
+  for (const int multiplier_bits : {25, 27}) {
+    for (const auto& [bits, rows] : {std::pair{8, 2}, {4, 4}}) {
+      DotSpec spec = dot_spec(16, {Coding::kSigned, bits}, {Coding::kUnsigned, bits});
+      spec.rows = 16, spec.multiplier_bits = multiplier_bits;
+      EXPECT_EQ(DotPacked(spec).module().cost.multipliers, 16 / rows * 16);
+    }
+  }
 }
 
 TEST(DotEmbedded, WhatFits) {

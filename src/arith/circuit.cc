@@ -33,6 +33,7 @@ Cost& Cost::operator+=(const Cost& other) {
   flip_flops += other.flip_flops;
   carries += other.carries;
   block_memories += other.block_memories;
+  multipliers += other.multipliers;
   return *this;
 }
 
@@ -41,6 +42,7 @@ Cost operator*(double times, Cost cost) {
   cost.flip_flops *= times;
   cost.carries *= times;
   cost.block_memories *= times;
+  cost.multipliers *= times;
   return cost;
 }
 

@@ -25,6 +25,7 @@ struct Cost {
   double flip_flops = 0;
   double carries = 0;         // blocks of four carry stages
   double block_memories = 0;  // of 18 Kbit
+  double multipliers = 0;     // DSP blocks
   Cost& operator+=(const Cost& other);
 };
 Cost operator*(double times, Cost cost);

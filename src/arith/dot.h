@@ -20,6 +20,7 @@ struct DotSpec {
   Type weight;
   Type activation;               // unsigned, signed or bipolar
   bool own_activations = false;  // each row has lanes of its own, row 0 first
+  int multiplier_bits = 25;      // of the wide side of a DSP block's multiplier
   Family family = Family::kXilinx;
   int levels_per_register = 0;  // see BitHeap; 0: combinational
 };

@@ -14,7 +14,11 @@ int levels_per_register(int64_t levels) { return levels <= 3 ? 0 : 2; }
 }  // namespace
 
 Family family_of(foldstream::Family family) {
-  return family == foldstream::Family::xilinx ? Family::kXilinx : Family::kGeneric;
+  return family == foldstream::Family::generic ? Family::kGeneric : Family::kXilinx;
+}
+
+int multiplier_bits(foldstream::Family family) {
+  return family == foldstream::Family::ultrascale ? 27 : 25;
 }
 
 CompareSpec thresholding_spec(const Thresholds& thresholds, int64_t lanes, int64_t folds,

@@ -11,6 +11,8 @@
 namespace foldstream::arith {
 
 Family family_of(foldstream::Family family);
+// Bits of the wide side of the family's multipliers.
+int multiplier_bits(foldstream::Family family);
 
 // A comparator for channel = fold * lanes + lane of values of that type, from which
 // `offset[channel]` is missing; an empty `offset` means none is. With one fold for many channels

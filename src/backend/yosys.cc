@@ -336,7 +336,7 @@ SynthesisResult synthesize(const Design& design, const Part& part, const Synthes
   fs::create_directories(folder);
   const fs::path absolute = fs::absolute(folder);
   Json spec = {{"folder", rtl.string()},
-               {"technology", part.family == Family::xilinx ? "tech/xilinx" : "tech/generic"},
+               {"technology", part.family == Family::generic ? "tech/generic" : "tech/xilinx"},
                {"top", design.name},
                {"nodes", nodes},
                {"harness", nullptr},

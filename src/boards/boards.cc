@@ -15,28 +15,30 @@ namespace foldstream {
 namespace {
 
 constexpr Family kXilinx = Family::xilinx;
+constexpr Family kUltrascale = Family::ultrascale;
 constexpr Family kGeneric = Family::generic;
 
 constexpr Part kParts[] = {
     // Zynq-7000, Zynq UltraScale+, RFSoC, Kria. Two 18 Kbit halves to a block memory.
     {"xc7z020clg400-1", "7series", kXilinx, 6, 53200, 106400, 280, 0, 220},
-    {"xczu3eg-sbva484-1-e", "ultrascale_plus", kXilinx, 6, 70560, 141120, 432, 0, 360},
-    {"xczu3eg-sfvc784-2-e", "ultrascale_plus", kXilinx, 6, 70560, 141120, 432, 0, 360},
-    {"xczu9eg-ffvb1156-2-e", "ultrascale_plus", kXilinx, 6, 274080, 548160, 1824, 0, 2520},
-    {"xczu7ev-ffvc1156-2-e", "ultrascale_plus", kXilinx, 6, 230400, 460800, 624, 96, 1728},
-    {"xczu28dr-ffvg1517-2-e", "ultrascale_plus", kXilinx, 6, 425280, 850560, 2160, 80, 4272},
-    {"xczu48dr-ffvg1517-2-e", "ultrascale_plus", kXilinx, 6, 425280, 850560, 2160, 80, 4272},
-    {"xck26-sfvc784-2LV-c", "ultrascale_plus", kXilinx, 6, 117120, 234240, 288, 64, 1248},
+    {"xczu3eg-sbva484-1-e", "ultrascale_plus", kUltrascale, 6, 70560, 141120, 432, 0, 360},
+    {"xczu3eg-sfvc784-2-e", "ultrascale_plus", kUltrascale, 6, 70560, 141120, 432, 0, 360},
+    {"xczu9eg-ffvb1156-2-e", "ultrascale_plus", kUltrascale, 6, 274080, 548160, 1824, 0, 2520},
+    {"xczu7ev-ffvc1156-2-e", "ultrascale_plus", kUltrascale, 6, 230400, 460800, 624, 96, 1728},
+    {"xczu28dr-ffvg1517-2-e", "ultrascale_plus", kUltrascale, 6, 425280, 850560, 2160, 80, 4272},
+    {"xczu48dr-ffvg1517-2-e", "ultrascale_plus", kUltrascale, 6, 425280, 850560, 2160, 80, 4272},
+    {"xck26-sfvc784-2LV-c", "ultrascale_plus", kUltrascale, 6, 117120, 234240, 288, 64, 1248},
     // Alveo.
-    {"xcu50-fsvh2104-2L-e", "ultrascale_plus", kXilinx, 6, 871680, 1743360, 2688, 640, 5952},
-    {"xcu55c-fsvh2892-2L-e", "ultrascale_plus", kXilinx, 6, 1303680, 2607360, 4032, 960, 9024},
-    {"xcu200-fsgd2104-2-e", "ultrascale_plus", kXilinx, 6, 1182240, 2364480, 4320, 960, 6840},
-    {"xcu250-figd2104-2L-e", "ultrascale_plus", kXilinx, 6, 1728000, 3456000, 5376, 1280, 12288},
-    {"xcu280-fsvh2892-2L-e", "ultrascale_plus", kXilinx, 6, 1303680, 2607360, 4032, 960, 9024},
+    {"xcu50-fsvh2104-2L-e", "ultrascale_plus", kUltrascale, 6, 871680, 1743360, 2688, 640, 5952},
+    {"xcu55c-fsvh2892-2L-e", "ultrascale_plus", kUltrascale, 6, 1303680, 2607360, 4032, 960, 9024},
+    {"xcu200-fsgd2104-2-e", "ultrascale_plus", kUltrascale, 6, 1182240, 2364480, 4320, 960, 6840},
+    {"xcu250-figd2104-2L-e", "ultrascale_plus", kUltrascale, 6, 1728000, 3456000, 5376, 1280,
+     12288},
+    {"xcu280-fsvh2892-2L-e", "ultrascale_plus", kUltrascale, 6, 1303680, 2607360, 4032, 960, 9024},
     // Versal.
-    {"xcve2802-vsvh1760-2MP-e-S", "versal", kXilinx, 6, 520704, 1041408, 1200, 264, 1312},
-    {"xcvc1902-vsva2197-2MP-e-S", "versal", kXilinx, 6, 899840, 1799680, 1934, 463, 1968},
-    {"xcv80-lsva4737-2MHP-e-S", "versal", kXilinx, 6, 2574208, 5148416, 7482, 1925, 10848},
+    {"xcve2802-vsvh1760-2MP-e-S", "versal", kUltrascale, 6, 520704, 1041408, 1200, 264, 1312},
+    {"xcvc1902-vsva2197-2MP-e-S", "versal", kUltrascale, 6, 899840, 1799680, 1934, 463, 1968},
+    {"xcv80-lsva4737-2MHP-e-S", "versal", kUltrascale, 6, 2574208, 5148416, 7482, 1925, 10848},
     // Lattice ECP5: embedded memories of 18 Kbit, DSPs counted as 18x18 multipliers.
     {"LFE5U-25F", "ecp5", kGeneric, 4, 24288, 24288, 56, 0, 28},
     {"LFE5U-45F", "ecp5", kGeneric, 4, 43848, 43848, 108, 0, 72},

@@ -96,8 +96,9 @@ struct Cost {
   }
 };
 
-// The families whose cells the generators know. `generic` netlists run everywhere.
-enum class Family { generic, xilinx };
+// The families whose cells the generators know. `generic` netlists run everywhere; `ultrascale`
+// (UltraScale+ and Versal) is `xilinx` (7 series) with wider multipliers.
+enum class Family { generic, xilinx, ultrascale };
 
 struct TextFile {
   std::string name;  // file name without folder

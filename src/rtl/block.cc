@@ -205,7 +205,7 @@ Cost memory_cost(int64_t width, int64_t depth) {
 
 Cost product_cost(int64_t a_bits, int64_t b_bits, Family family) {
   Cost cost;
-  if (family == Family::xilinx && a_bits + b_bits > 8) {
+  if (family != Family::generic && a_bits + b_bits > 8) {
     const auto blocks = [](int64_t bits, int64_t most) { return (bits + most - 1) / most; };
     const auto [narrow, wide] = std::minmax(a_bits, b_bits);
     cost.dsp = static_cast<double>(blocks(wide, 24) * blocks(narrow, 17));

@@ -19,6 +19,7 @@
 #include "src/arith/constant_matrix.h"
 #include "src/arith/dot.h"
 #include "src/arith/dot_embedded.h"
+#include "src/arith/dot_packed.h"
 #include "src/util/error.h"
 
 namespace foldstream::arith {
@@ -145,6 +146,42 @@ std::int64_t draw(std::mt19937_64& random, const Type& type) {
   }
 }
 
+// Vectors for dot products of a spec, with factors at their ends among them; `fits` holds for every
+// partial sum.
+template <class AnyDot, class Fits>
+void add_dot(Writer& writer, std::mt19937_64& random, const DotSpec& spec, const AnyDot& dot,
+             int vectors, const Fits& fits) {
+  const int scale = spec.activation.coding == Coding::kBipolar ? 2 : 1;
+  int extreme = 0;
+  writer.add(dot.module(), vectors, [&](Bits& in, Bits& out) {
+    ++extreme;
+    std::vector<std::int64_t> x(spec.lanes);
+    for (std::int64_t& value : x) {
+      value = extreme % 50 == 1   ? spec.activation.maximum()
+              : extreme % 50 == 2 ? spec.activation.minimum()
+                                  : draw(random, spec.activation);
+    }
+    for (int r = 0; r < spec.rows; ++r) {
+      std::vector<std::int64_t> w(spec.lanes);
+      for (std::int64_t& value : w) {
+        // Neighbouring rows at opposite ends, with activations at each end.
+        value = extreme % 50 > 2 || extreme % 50 == 0 ? draw(random, spec.weight)
+                : (extreme / 50 + r) % 2 == 0         ? spec.weight.maximum()
+                                                      : spec.weight.minimum();
+      }
+      const Bits stored = dot.stored_bits(w);
+      in.insert(in.end(), stored.begin(), stored.end());
+      std::int64_t sum = 0;
+      for (int i = 0; i < spec.lanes; ++i) sum += w[i] * x[i];
+      const std::int64_t partial = sum - dot.row_constant(w);
+      FOLDSTREAM_CHECK(partial >= 0 && fits(partial));
+      append(out, static_cast<std::uint64_t>(partial / scale), dot.partial_width());
+    }
+    for (const std::int64_t value : x)
+      append(in, spec.activation.encode(value), spec.activation.bits);
+  });
+}
+
 void dot_cases(Writer& writer, std::mt19937_64& random) {
   const Type bipolar{Coding::kBipolar, 1}, ternary{Coding::kTernary, 2};
   const auto u = [](int bits) { return Type{Coding::kUnsigned, bits}; };
@@ -176,34 +213,29 @@ void dot_cases(Writer& writer, std::mt19937_64& random) {
       spec.family = family;
       spec.levels_per_register = shape.registers;
       const Dot dot(spec);
-      int extreme = 0;
-      writer.add(dot.module(), 500, [&](Bits& in, Bits& out) {
-        ++extreme;
-        std::vector<std::int64_t> x(spec.lanes);
-        for (std::int64_t& value : x) {
-          value = extreme % 50 == 1   ? spec.activation.maximum()
-                  : extreme % 50 == 2 ? spec.activation.minimum()
-                                      : draw(random, spec.activation);
-        }
-        for (int r = 0; r < spec.rows; ++r) {
-          std::vector<std::int64_t> w(spec.lanes);
-          for (std::int64_t& value : w) {
-            value = extreme % 60 == 1   ? spec.weight.maximum()
-                    : extreme % 60 == 2 ? spec.weight.minimum()
-                                        : draw(random, spec.weight);
-          }
-          const Bits stored = dot.stored_bits(w);
-          in.insert(in.end(), stored.begin(), stored.end());
-          std::int64_t sum = 0;
-          for (int i = 0; i < spec.lanes; ++i) sum += w[i] * x[i];
-          const std::int64_t partial = sum - dot.row_constant(w);
-          FOLDSTREAM_CHECK(partial % dot.scale() == 0 && partial >= 0 &&
-                           partial / dot.scale() <= dot.partial_maximum());
-          append(out, static_cast<std::uint64_t>(partial / dot.scale()), dot.partial_width());
-        }
-        for (const std::int64_t value : x)
-          append(in, spec.activation.encode(value), spec.activation.bits);
+      add_dot(writer, random, spec, dot, 500, [&](std::int64_t partial) {
+        return partial % dot.scale() == 0 && partial / dot.scale() <= dot.partial_maximum();
       });
+    }
+  }
+}
+
+// Packings of DSP blocks of every kind; the unit tests look at all pairs of widths.
+void dot_packed_cases(Writer& writer, std::mt19937_64& random) {
+  const auto u = [](int bits) { return Type{Coding::kUnsigned, bits}; };
+  const auto s = [](int bits) { return Type{Coding::kSigned, bits}; };
+  const std::vector<std::pair<Type, Type>> widths = {
+      {s(8), u(8)}, {s(8), s(8)}, {s(4), u(4)}, {s(4), s(4)}, {u(4), u(4)},
+      {s(2), u(6)}, {s(3), u(5)}, {s(6), s(2)}, {s(5), u(4)}, {s(4), u(8)}};
+  int count = 0;
+  for (const int multiplier_bits : {25, 27}) {
+    for (const auto& [weight, activation] : widths) {
+      DotSpec spec;
+      spec.weight = weight, spec.activation = activation;
+      spec.rows = 5 + count % 4, spec.lanes = 4 + count % 5;
+      spec.multiplier_bits = multiplier_bits;
+      spec.name = fmt::format("packed_{}", count++);
+      add_dot(writer, random, spec, DotPacked(spec), 200, [](std::int64_t) { return true; });
     }
   }
 }
@@ -404,6 +436,7 @@ int main(int argc, char** argv) {
   std::mt19937_64 random(1);
   foldstream::arith::Writer writer(argv[1]);
   foldstream::arith::dot_cases(writer, random);
+  foldstream::arith::dot_packed_cases(writer, random);
   foldstream::arith::dot_embedded_cases(writer, random);
   foldstream::arith::compare_cases(writer, random);
   foldstream::arith::matrix_cases(writer, random);

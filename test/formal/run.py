@@ -6,6 +6,7 @@ usage: run.py [WORD...]     only the proofs whose name contains a word
 """
 
 import pathlib
+import re
 import sys
 import tempfile
 
@@ -177,24 +178,35 @@ AXIS_PROOFS = [
     (4, [("fst_axis_in.sv", "s_axis_tdata_i[Width-1:0]", "s_axis_tdata_i[Width:1]")]),
 ]
 # The module's own assertions, for factors small enough to prove.
-PRODUCTS = """
+PACKED = """
 module harness (
   input logic clk_i,
-  input logic [WEIGHT-1:0] weight0, weight1,
-  input logic [ACTIVATION-1:0] activation
+  input logic [ROWS*LANES*WEIGHT-1:0] weights,
+  input logic [LANES*ACTIVATION-1:0] activations
 );
-  fst_product_pair #(.WeightBits(WEIGHT), .WeightSigned(WEIGHT_SIGNED), .ActivationBits(ACTIVATION),
-    .ActivationSigned(ACTIVATION_SIGNED)) dut (.clk_i, .weight0_i(weight0), .weight1_i(weight1),
-    .activation_i(activation), .low_o(), .high_o());
+  logic [ACTIVATION+1:0] complement;
+  always_comb begin
+    complement = '0;
+    for (int unsigned l = 0; l < LANES; l++) complement += (ACTIVATION + 2)'(~activations[l*ACTIVATION+:ACTIVATION]);
+  end
+  fst_packed_sums #(.Rows(ROWS), .Lanes(LANES), .WeightBits(WEIGHT), .WeightOffset(OFFSET), .ActivationBits(ACTIVATION),
+    .WideBits(WIDE), .Spacing(SPACING), .Overlap(OVERLAP), .Borrow(BORROW)) dut (.clk_i, .weights_i(weights),
+    .activations_i(activations), .complement_i(complement[$clog2(LANES*((1 << ACTIVATION) - 1) + 1)-1:0]), .fields_o(),
+    .carries_o());
 endmodule
 """
-TOO_CLOSE = ("fst_product_pair.sv", "<<< ProductBits)", "<<< (ProductBits - 1))")
-LOST_SIGN = ("fst_product_pair.sv", "+ PackedBits'(weight0)", "+ PackedBits'({1'b0, weight0_i})")
-PRODUCT_PROOFS = [  # bits and sign of weights and of activations, twins
-    (4, 1, 4, 0, [TOO_CLOSE, LOST_SIGN]),
-    (4, 1, 3, 1, [TOO_CLOSE]),
-    (3, 0, 4, 1, [TOO_CLOSE]),
-    (3, 0, 3, 0, [TOO_CLOSE]),
+PACKED_SIZES = ("ROWS", "LANES", "WEIGHT", "OFFSET", "ACTIVATION", "WIDE", "SPACING", "OVERLAP", "BORROW")
+PACKED_FILE = "fst_packed_sums.sv"
+TOO_CLOSE = (PACKED_FILE, "packed_weights[r*Spacing+:WeightBits]", "packed_weights[(r*Spacing)-32'(r>0)+:WeightBits]")
+LOST_OFFSET = (PACKED_FILE, "if (WeightOffset && (!Borrow", "if (!WeightOffset && (!Borrow")
+LOST_PARITY = (PACKED_FILE, "sum[r*Spacing] ^ parity", "sum[r*Spacing]")
+NO_COMPLEMENT = (PACKED_FILE, "SumBits'(complement_i) <<", "SumBits'(0) <<")
+PACKED_PROOFS = [  # the sizes above, twins
+    ((4, 1, 4, 1, 4, 25, 7, 1, 1), [LOST_PARITY, NO_COMPLEMENT]),
+    ((3, 1, 3, 1, 3, 27, 5, 1, 0), [LOST_OFFSET]),
+    ((3, 1, 4, 0, 4, 25, 10, 0, 0), [TOO_CLOSE]),
+    ((2, 2, 3, 1, 2, 25, 5, 1, 1), [LOST_PARITY]),
+    ((2, 2, 2, 1, 2, 25, 6, 0, 0), [LOST_OFFSET]),
 ]
 TAKES, BOTH, GIVES = prove.Step.plain((1,), 0), prove.Step.plain((1,), 1), prove.Step.plain((0,), 1)
 IGNORES_STALL = ("pipeline_block.sv", "push_i(valid_q[Stages-1])", "push_i(valid_q[Stages-1] && m_ready_i)")
@@ -248,21 +260,20 @@ def main():
             extra = [HERE / "stream_checker.sv", path]
             total += 1
             bad += not prove.report(name, lambda files: prove.prove([*files, *extra], "harness"), CELLS, twins)
-    for weight, weight_signed, activation, activation_signed, twins in PRODUCT_PROOFS:
-        sizes = {"WEIGHT_SIGNED": weight_signed, "ACTIVATION_SIGNED": activation_signed, "WEIGHT": weight,
-                 "ACTIVATION": activation}
-        name = title("fst_product_pair", sizes)
+    for values, twins in PACKED_PROOFS:
+        sizes = dict(zip(PACKED_SIZES, values))
+        name = title("fst_packed_sums", sizes)
         if words and not any(word in name for word in words):
             continue
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "harness.sv"
-            text = PRODUCTS
+            text = PACKED
             for size, value in sizes.items():
-                text = text.replace(f"({size})", f"({value})").replace(f"[{size}-1:0]", f"[{value - 1}:0]")
+                text = re.sub(rf"\b{size}\b", str(value), text)
             path.write_text(text)
             total += 1
-            bad += not prove.report(name, lambda files: prove.prove([*files, path], "harness"),
-                                    [prove.RTL / "arith" / "fst_product_pair.sv"], twins)
+            files = [prove.RTL / "arith" / PACKED_FILE, prove.RTL / "tech/generic/fst_multiply_chain.sv"]
+            bad += not prove.report(name, lambda some: prove.prove([*some, path], "harness"), files, twins)
     for cell, parameters, twins in MOORE:
         name = title(cell, parameters) + ": Moore"
         if words and not any(word in name for word in words):

@@ -47,6 +47,12 @@ def primitives(folder):
     if not path.exists():
         text = (pathlib.Path(pyosys.__file__).parent / "share/xilinx/cells_sim.v").read_text()
         modules = re.findall(r"^module (?:LUT\w*|CARRY\w*|MUXF\w*)\b.*?^endmodule", text, re.S | re.M)
+        # Of the DSP blocks ports and parameters alone: not every front end reads what they do.
+        text += (pathlib.Path(pyosys.__file__).parent / "share/xilinx/cells_xtra.v").read_text()
+        boxes = [module + "endmodule" for module in re.findall(r"^(module DSP48E1\b.*?)^`ifdef", text, re.S | re.M)]
+        boxes += re.findall(r"^module DSP48E2\b.*?^endmodule", text, re.S | re.M)
+        unused = "// verilator lint_off UNUSEDSIGNAL\n// verilator lint_off UNUSEDPARAM\n// verilator lint_off UNDRIVEN\n"
+        modules += [f"{unused}(* blackbox *)\n{box}\n{unused.replace('_off', '_on')}" for box in boxes]
         path.write_text("\n".join(re.sub(r"specify.*?endspecify", "", module, flags=re.S) for module in modules))
     return path
 

@@ -7,7 +7,7 @@
 //
 // Operands `in=`, random constants `name:kind` with kind a type, `bipolar[...]`, `ternary[...]` or
 // `ascending:type`; attributes `name=integer`, `name=[list]`,
-// `name=word`; `family=generic`; `frames=N`.
+// `name=word`; `family=generic`, `family=ultrascale`; `frames=N`.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -122,7 +122,9 @@ void read_case(const std::string& line, Case& c) {
                                 {{"type", element_name(type)}, {"shape", type.shape}});
       in.push_back({&input, 0});
     } else if (key == "family") {
-      c.family = value == "generic" ? Family::generic : Family::xilinx;
+      c.family = value == "generic"      ? Family::generic
+                 : value == "ultrascale" ? Family::ultrascale
+                                         : Family::xilinx;
     } else if (key == "frames") {
       c.frames = std::stoll(value);
     } else if (value[0] == '[') {

@@ -21,8 +21,11 @@ from pyosys import libyosys as ys
 
 def write_primitives(path):
     """The vendor's cells that a design may instantiate, as black boxes, from Yosys's own models of them."""
-    text = (pathlib.Path(pyosys.__file__).parent / "share/xilinx/cells_sim.v").read_text(encoding="utf-8")
-    modules = re.findall(r"^module (?:LUT\w*|CARRY\w*|MUXF\w*)\b.*?^endmodule", text, re.S | re.M)
+    models = pathlib.Path(pyosys.__file__).parent / "share/xilinx"
+    text = "\n".join((models / name).read_text(encoding="utf-8") for name in ("cells_sim.v", "cells_xtra.v"))
+    modules = re.findall(r"^module (?:LUT\w*|CARRY\w*|MUXF\w*|DSP48E2)\b.*?^endmodule", text, re.S | re.M)
+    # Ports and parameters alone: not every front end reads what it does.
+    modules += [module + "endmodule" for module in re.findall(r"^(module DSP48E1\b.*?)^`ifdef", text, re.S | re.M)]
     boxes = ["(* blackbox *)\n" + re.sub(r"specify.*?endspecify", "", module, flags=re.S) for module in modules]
     path.write_text("\n".join(boxes), encoding="utf-8")
 

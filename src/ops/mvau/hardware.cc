@@ -14,7 +14,7 @@
 #include "src/arith/constant_matrix.h"
 #include "src/arith/dot.h"
 #include "src/arith/dot_embedded.h"
-#include "src/arith/dot_pairs.h"
+#include "src/arith/dot_packed.h"
 #include "src/arith/thresholding.h"
 #include "src/arith/weights.h"
 #include "src/ops/mvau/mvau.h"
@@ -41,17 +41,18 @@ int64_t sum_registers(int64_t lanes, const Type& in, const Type& w) {
 }
 
 int64_t latency_of(const arith::Dot& dot) { return dot.module().latency; }
-int64_t latency_of(const arith::DotPairs& dot) { return dot.module().latency; }
+int64_t latency_of(const arith::DotPacked& dot) { return dot.module().latency; }
 int64_t latency_of(const arith::DotEmbedded& dot) { return dot.module.latency; }
 int64_t latency_of(const arith::ConstantMatrix& matrix) { return matrix.module.latency; }
 
-// What `make(levels_per_register)` gives with the most registers that stay within `registers`.
+// What `make(levels_per_register)` gives with the most registers in its sums that stay within
+// `registers`, besides `fixed` ones before them.
 template <class Make>
-auto within(int64_t registers, const Make& make) {
+auto within(int64_t fixed, int64_t registers, const Make& make) {
   if (registers > 0) {
     for (int levels = 2; levels <= 6; ++levels) {
       auto made = make(levels);
-      if (latency_of(made) <= registers) return made;
+      if (latency_of(made) <= fixed + registers) return made;
     }
   }
   return make(0);
@@ -67,17 +68,22 @@ arith::DotSpec dot_spec(const Node& node, const Folding& folding, Family family,
                             : arith::weight_type(*node.tensor("w"), stride);
   spec.activation = arith::activation_type(node.in_type(0));
   spec.family = arith::family_of(family);
+  spec.multiplier_bits = arith::multiplier_bits(family);
   return spec;
 }
 
-// Registers of dot products with weights from a memory: those of the sum and, with DSP blocks, two
-// in each block, whose products add up to one row of bits each.
-constexpr int64_t kMultiplierRegisters = 2;
+// Registers of dot products with weights from a memory, with DSP blocks those of the chains and of
+// the sum of what each gives.
+struct DotRegisters {
+  int64_t chain = 0, sum = 0;
+};
 
-int64_t dot_registers(const Folding& folding, const Type& in, const Type& w) {
-  if (!folding.dsp) return sum_registers(folding.simd, in, w);
-  return kMultiplierRegisters +
-         sum_registers(folding.simd, integer_type(1, false, {}), integer_type(1, false, {}));
+DotRegisters dot_registers(const Node& node, const Folding& folding, Family family) {
+  const Type& w = node.tensor("w")->type;
+  if (!folding.dsp) return {0, sum_registers(folding.simd, node.in_type(0), w)};
+  const arith::Packing packing = arith::find_packing(dot_spec(node, folding, family));
+  const Type bit = integer_type(1, false, {});
+  return {arith::packed_registers(packing), sum_registers(packing.chains, bit, bit)};
 }
 
 // Sums of some size rest before they are compared.
@@ -131,8 +137,9 @@ Form form(const Node& node, const Folding& folding, Family family) {
   const int64_t words = folding.row_folds * folding.column_folds;
   if (folding.outside) return Form::memory;
   if (words == 1) return Form::unfolded;
+  if (folding.dsp) return Form::memory;
   const bool fits =
-      family == Family::xilinx && words <= kEmbeddedWords &&
+      family != Family::generic && words <= kEmbeddedWords &&
       arith::dot_embedded_fits(arith::activation_type(node.in_type(0)), static_cast<int>(words));
   return fits ? Form::embedded : Form::memory;
 }
@@ -143,10 +150,6 @@ bool sign_decides(const Node& node, const Folding& folding) {
   const Tensor* t = node.tensor("t");
   return t != nullptr && t->type.shape[1] == 1 && folding.row_folds > kComparedRows &&
          folding.row_folds <= kTableDepth;
-}
-
-bool products_in_dsp(const Node& node, const Folding& folding, Family family) {
-  return folding.dsp && form(node, folding, family) == Form::memory;
 }
 
 bool replays(const Folding& folding) { return folding.group_row_folds > 1; }
@@ -164,20 +167,21 @@ int64_t vector_stages(const Folding& folding) {
 bool may_use_dsp(const Node& node) {
   const Type& in = node.in_type(0);
   const Type& w = node.tensor("w")->type;
-  return arith::dot_pairs_fit(arith::activation_type(w), arith::activation_type(in));
+  return arith::dot_packed_fits(arith::activation_type(w), arith::activation_type(in));
 }
 
 int64_t pipeline_stages(const Node& node, const Folding& folding, Family family) {
   const Type& in = node.in_type(0);
   const Type& w = node.tensor("w")->type;
   const Tensor* t = node.tensor("t");
-  const int64_t registers = sum_registers(folding.simd, in, w);
   if (form(node, folding, family) == Form::unfolded) {
-    return 1 + registers + (t != nullptr && registers_sums(folding.simd, in) ? 1 : 0);
+    return 1 + sum_registers(folding.simd, in, w) +
+           (t != nullptr && registers_sums(folding.simd, in) ? 1 : 0);
   }
   // Words of vector and weights; products; accumulator; thresholds.
   int64_t stages = vector_stages(folding) + 1;
-  stages += products_in_dsp(node, folding, family) ? dot_registers(folding, in, w) : registers;
+  const DotRegisters registers = dot_registers(node, folding, family);
+  stages += registers.chain + registers.sum;
   if (t != nullptr && !sign_decides(node, folding)) {
     stages += arith::thresholding_latency(t->type.shape[1], folding.row_folds, family);
   }
@@ -271,7 +275,7 @@ class Emitter {
     spec.name = instance_ + "_matrix";
     const int64_t registers = sum_registers(folding_.simd, shape_.in, shape_.w->type);
     const arith::ConstantMatrix matrix =
-        within(registers + (spec.register_sums ? 1 : 0), [&](int levels) {
+        within(0, registers + (spec.register_sums ? 1 : 0), [&](int levels) {
           spec.levels_per_register = levels;
           return arith::constant_matrix(spec);
         });
@@ -362,14 +366,15 @@ class Emitter {
   void memory_products() {
     arith::DotSpec spec = dot_spec(node_, folding_, family_);
     spec.name = instance_ + "_dot";
+    const DotRegisters registers = dot_registers(node_, folding_, family_);
     const auto make = [&]<class Dot>() {
-      return within(dot_registers(folding_, shape_.in, shape_.w->type), [&](int levels) {
+      return within(registers.chain, registers.sum, [&](int levels) {
         spec.levels_per_register = levels;
         return Dot(spec);
       });
     };
-    if (products_in_dsp(node_, folding_, family_)) {
-      dot_products(make.operator()<arith::DotPairs>());
+    if (folding_.dsp) {
+      dot_products(make.operator()<arith::DotPacked>());
     } else {
       dot_products(make.operator()<arith::Dot>());
     }
@@ -394,7 +399,7 @@ class Emitter {
     arith::DotEmbeddedSpec spec = embedded_spec(node_, folding_, family_);
     spec.name = instance_ + "_dot";
     const int64_t registers = sum_registers(folding_.simd, shape_.in, shape_.w->type);
-    const arith::DotEmbedded dot = within(registers, [&](int levels) {
+    const arith::DotEmbedded dot = within(0, registers, [&](int levels) {
       spec.levels_per_register = levels;
       return arith::dot_embedded(spec);
     });
@@ -588,21 +593,21 @@ arith::Cost remembered(const Key& key, const Make& make) {
 // A long sum costs what a shorter one does for each of its lanes.
 constexpr int kPricedLanes = 256;
 
-arith::Cost dot_cost(arith::DotSpec spec, bool registers, bool pairs) {
-  double rows = spec.rows;
+arith::Cost dot_cost(arith::DotSpec spec, bool registers, bool dsp) {
+  double times = 1;
   if (spec.lanes > kPricedLanes) {
-    rows *= static_cast<double>(spec.lanes) / kPricedLanes;
+    times *= static_cast<double>(spec.lanes) / kPricedLanes;
     spec.lanes = kPricedLanes;
   }
-  spec.rows = pairs ? 2 : 1;
+  if (!dsp) times *= spec.rows, spec.rows = 1;  // DSP blocks depend on all rows
   spec.levels_per_register = registers ? 2 : 0;
-  return rows / spec.rows *
-         remembered(
-             std::tuple(spec.lanes, spec.weight.coding, spec.weight.bits, spec.activation.coding,
-                        spec.activation.bits, spec.family, registers, pairs),
-             [&] {
-               return pairs ? arith::DotPairs(spec).module().cost : arith::Dot(spec).module().cost;
-             });
+  return times * remembered(std::tuple(spec.rows, spec.lanes, spec.weight.coding, spec.weight.bits,
+                                       spec.activation.coding, spec.activation.bits, spec.family,
+                                       spec.multiplier_bits, registers, dsp),
+                            [&] {
+                              return dsp ? arith::DotPacked(spec).module().cost
+                                         : arith::Dot(spec).module().cost;
+                            });
 }
 
 // A matrix or an embedded product depends on all its weights: some rows stand for the others, and
@@ -682,6 +687,7 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   cost.ff += static_cast<double>(vector_width);
   const auto add = [&](const arith::Cost& part) {
     cost.lut += part.luts, cost.ff += part.flip_flops, cost.bram18 += part.block_memories;
+    cost.dsp += part.multipliers;
   };
   const Form where = form(node, folding, family);
   if (where == Form::unfolded) {
@@ -699,15 +705,7 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
     // Some thousand weights, evenly spread, tell the format of a large layer well enough.
     const size_t stride = 1 + static_cast<size_t>(node.tensor("w")->count()) / kSampledWeights;
     const arith::DotSpec spec = dot_spec(node, folding, family, stride | 1);
-    const Type& w = node.tensor("w")->type;
-    const int64_t registers = dot_registers(folding, in, w);
-    add(dot_cost(spec, registers > (folding.dsp ? kMultiplierRegisters : 0), folding.dsp));
-    if (folding.dsp) {
-      // A family without such blocks multiplies in logic.
-      const Cost product = product_cost(spec.weight.bits, spec.activation.bits, family);
-      const double pairs = std::ceil(pe / 2) * static_cast<double>(spec.lanes);
-      cost.dsp += product.dsp * pairs, cost.lut += 2 * product.lut * pairs;
-    }
+    add(dot_cost(spec, dot_registers(node, folding, family).sum > 0, folding.dsp));
     if (!folding.outside) {
       cost += plan_rom(folding.pe * folding.simd * spec.weight.bits, words).cost;
     }
