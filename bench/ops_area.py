@@ -81,6 +81,11 @@ POINTS = [
     ("sliding_window in=u8[1,32,32,3] kernel=[3,3] simd=27", 1, None),
     ("vvau in=u4[1,112,112,64] kernel=[3,3] pad=[1,1,1,1] w:s4[64,9] t:ascending:s9[64,15] pe=8", 8, None),
     ("vvau in=u4[1,14,14,512] kernel=[3,3] pad=[1,1,1,1] w:s4[512,9] t:ascending:s9[512,15] pe=8", 8, None),
+    ("pool in=u2[1,16,16,16] kernel=[2,2] stride=[2,2] pe=16", 1, None),
+    ("pool in=u3[1,16,16,16] kernel=[2,2] stride=[2,2] pe=16", 1, None),
+    ("pool in=u4[1,16,16,16] kernel=[2,2] stride=[2,2] pe=16", 1, None),
+    ("pool in=s4[1,16,16,16] kernel=[2,2] stride=[2,2] pe=8", 1, None),
+    ("pool in=u8[1,16,16,16] kernel=[2,2] stride=[2,2] pe=4", 1, None),
     ("label_select in=s12[1,10]", 1, None),
     ("label_select in=s12[1,10] pe=10", 1, None),
 ]

@@ -86,20 +86,28 @@ Plan plan(const Node& node) {
 
 bool block_memory(int64_t depth) { return depth > kLutQueueDepth; }
 
-Cost line_cost(Function function, const Line& line, int64_t depth, int64_t lanes, int64_t bits) {
+// LUTs of the greater of two numbers, and of keeping or beginning anew: up to two bits in a table
+// for each, up to four without a carry chain, as synthesis does it (bench/ops_area.py).
+double choice_luts(const Type& type) {
+  constexpr double kFew[] = {1, 1.6, 5, 8};
+  if (type.bits > 4) return 1.5 * type.bits;
+  return kFew[type.bits - 1] * (type.is_signed && type.bits > 2 ? 1.25 : 1);
+}
+
+Cost line_cost(Function function, const Line& line, int64_t depth, int64_t lanes,
+               const Type& type) {
   const int64_t held = line.in_flight * lanes;
-  const auto results = static_cast<double>(held), width = static_cast<double>(bits);
+  const auto results = static_cast<double>(held), width = static_cast<double>(type.bits);
   Cost cost;
   if (depth == 1) {
     cost.ff = results * width;
   } else {
-    cost = memory_cost(held * bits, depth);
+    cost = memory_cost(held * type.bits, depth);
     const auto address = static_cast<double>(std::bit_width(static_cast<uint64_t>(depth - 1)));
     cost.lut += 1.5 * address;
     cost.ff += (block_memory(depth) ? 2 : 1) * address;
   }
-  const double each = function == Function::sum || bits == 1 ? width : 1.5 * width;
-  cost.lut += results * each;
+  cost.lut += results * (function == Function::sum ? width : choice_luts(type));
   return cost;
 }
 
@@ -144,10 +152,10 @@ Cost cost(const Node& node, Family family) {
   Cost cost = queue_cost(rhythm(node, family), p.out.width());
   const Function function = pool::function(node);
   if (p.has(p.columns)) {
-    cost += line_cost(function, p.columns, p.folds, p.in.lanes, p.row_type.bits);
+    cost += line_cost(function, p.columns, p.folds, p.in.lanes, p.row_type);
   }
   if (p.has(p.rows)) {
-    cost += line_cost(function, p.rows, p.row_depth(), p.in.lanes, p.out.bits);
+    cost += line_cost(function, p.rows, p.row_depth(), p.in.lanes, node.out[0]);
   }
   const auto folds = static_cast<double>(std::bit_width(static_cast<uint64_t>(p.folds - 1)));
   cost.lut += walk_cost(p.rows) + walk_cost(p.columns) + 1.5 * folds + 6;
