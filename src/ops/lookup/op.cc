@@ -100,7 +100,11 @@ Cost cost(const Node& node, Family family) {
   const auto runs =
       static_cast<double>(std::bit_width(static_cast<uint64_t>(width(node) / out.lanes - 1)));
   cost.lut += (runs > 0 ? 1.5 * address : 0) + 1.5 * runs;
-  if (node.in_type(0).max() >= entries(node)) cost.lut += 1.5 * node.in_type(0).bits;
+  // The last row instead of what is behind it: a comparison; the address is then set and cleared by
+  // its register, unless it is multiplied or counts on.
+  if (node.in_type(0).max() >= entries(node)) {
+    cost.lut += (runs > 0 ? 1.5 : 0.3) * node.in_type(0).bits;
+  }
   cost.ff += address + runs + 2;
   return cost;
 }
