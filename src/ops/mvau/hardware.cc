@@ -715,7 +715,9 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   const int sum_width = unsigned_width(largest);
   cost.lut += pe * sum_width, cost.ff += pe * sum_width;
   const Tensor* t = node.tensor("t");
-  if (folding.row_folds > 1 && (t == nullptr || sign_decides(node, folding))) {
+  // What DSP blocks' sums of unsigned activations begin with is the same for all rows.
+  const bool same = t == nullptr && folding.dsp && !in.is_signed;
+  if (folding.row_folds > 1 && !same && (t == nullptr || sign_decides(node, folding))) {
     // Where sums begin.
     cost += plan_rom(folding.pe * sum_width, folding.row_folds).cost;
   } else if (t != nullptr) {
