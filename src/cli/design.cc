@@ -35,7 +35,7 @@ void fold(Graph& core, const DesignOptions& options, Designed& result) {
     FoldingRemarks remarks =
         apply_folding(core, parse_json(read_file(options.folding), options.folding));
     result.warnings = std::move(remarks.warnings);
-    result.notes = std::move(remarks.notes);
+    result.notes.insert(result.notes.end(), remarks.notes.begin(), remarks.notes.end());
   }
 }
 
@@ -142,6 +142,7 @@ Designed design(const Graph& model, const std::string& name, const DesignOptions
   result.compiled = compile(model, compile_options(options));
   Graph& core = result.compiled.parts.core;
   core.name = name;
+  result.notes = result.compiled.notes;
   done("streamline");
   fold(core, options, result);
   done("fold");

@@ -46,7 +46,7 @@ struct Designed {
   const Part* part = nullptr;
   QueueResult queues;
   std::optional<SharedMemories> shared;                 // with pack_memories
-  std::vector<std::string> warnings, notes;             // about the folding file
+  std::vector<std::string> warnings, notes;             // of the report
   std::vector<std::pair<std::string, double>> seconds;  // by step
 };
 

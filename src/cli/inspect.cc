@@ -48,9 +48,11 @@ int run(const Program& program, const Options& options) {
   const CompileOptions how = compile_options(options.design);
   const Compiled compiled = streamline_only(model, how);
   std::string blocked, help;
+  std::vector<std::string> notes;
   int hardware = 0;
   try {
     const Compiled whole = compile(model, how);
+    notes = whole.notes;
     for (const Node& node : whole.parts.core.nodes) {
       hardware += node.op->kind == Op::Kind::hardware ? 1 : 0;
     }
@@ -78,6 +80,7 @@ int run(const Program& program, const Options& options) {
                       {"outputs", type_list(outputs)},
                       {"nodes", nodes},
                       {"hardware_nodes", hardware},
+                      {"notes", notes},
                       {"blocked", blocked}}
                      .dump(2)
               << "\n";
@@ -95,6 +98,7 @@ int run(const Program& program, const Options& options) {
   std::cout << "\n";
   if (blocked.empty()) {
     std::cout << fmt::format("{} nodes become hardware\n", hardware);
+    for (const std::string& note : notes) std::cout << fmt::format("note: {}\n", note);
     return kDone;
   }
   std::cout << "no hardware: " << blocked << "\n";

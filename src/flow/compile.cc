@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <optional>
 #include <set>
 
 #include "src/ir/op.h"
@@ -67,6 +68,64 @@ std::map<const Node*, Side> choose_sides(const Graph& graph, const std::vector<F
     sides[&node] = side;
   }
   return sides;
+}
+
+// Whether the first node that takes the model's input divides it by 255.
+bool divides_by_255(const Node& input, const Graph& model) {
+  for (const Node& node : model.nodes) {
+    bool takes_input = false, has_factor = false;
+    for (const Value& operand : node.in) {
+      takes_input = takes_input || operand.node == &input;
+      const Tensor* value = operand.node->tensor("value");
+      if (value == nullptr || !value->type.is_float || value->count() != 1) continue;
+      const auto x = static_cast<float>(value->reals[0]);
+      has_factor = x == 255.0f || x == 1 / 255.0f;
+    }
+    if (takes_input) return has_factor;
+  }
+  return false;
+}
+
+// Layers stay on the host where nothing says that a float input holds integers. Names them, and the
+// option that says so, if pixels would make hardware of them.
+std::optional<std::string> note_on_input(const Graph& model, const Graph& head,
+                                         const StreamlineOptions& options) {
+  if (options.every_input || !options.inputs.empty()) return std::nullopt;
+  // The model up to the quantizers that the host computes.
+  std::set<std::string_view> quantizers;
+  for (const Output& output : head.outputs) {
+    if (output.value.node->op->kind == Op::Kind::edge) quantizers.insert(output.value.node->name);
+  }
+  Graph before = model.clone();
+  before.outputs.clear();
+  for (Node& node : before.nodes) {
+    if (quantizers.contains(node.name)) before.outputs.push_back({node.name, {&node, 0}});
+  }
+  before.remove_dead();
+  const Node* input = nullptr;
+  for (const Node& node : before.nodes) {
+    if (node.op->kind != Op::Kind::input || !node.out[0].is_float) continue;
+    if (input != nullptr) return std::nullopt;
+    input = &node;
+  }
+  if (input == nullptr) return std::nullopt;
+  StreamlineOptions pixels;
+  pixels.every_input = InputFormat{};
+  const Streamlined as_pixels = streamline(before, pixels);
+  std::string layers;
+  for (const Node& node : as_pixels.graph.nodes) {
+    if (node.op->kind != Op::Kind::hardware) continue;
+    layers += fmt::format("{}'{}' ({})", layers.empty() ? "" : ", ", node.name, node.op->name);
+  }
+  if (layers.empty()) return std::nullopt;
+  return fmt::format(
+      "the input '{}' is float, so what comes before its first quantizer stays on the host; if it "
+      "holds {} makes hardware of that: {}",
+      input->name,
+      divides_by_255(*input, before)
+          ? "pixels 0 to 255, as the division by 255 suggests, the option '--input-type u8'"
+          : "integers 0 to 255 divided by S, the option '--input-type u8 --input-scale S'",
+      layers);
 }
 
 }  // namespace
@@ -190,6 +249,9 @@ Compiled compile(const Graph& model, const CompileOptions& options) {
     throw Error(fmt::format("no part of '{}' becomes hardware: {}", model.name, reason), remedy);
   }
   compiled.parts = partition(lowered, compiled.findings);
+  if (const auto note = note_on_input(model, compiled.parts.head, options.streamline)) {
+    compiled.notes.push_back(*note);
+  }
   return compiled;
 }
 

@@ -33,6 +33,7 @@ struct FlowStep {
 struct Compiled {
   std::vector<FlowStep> steps;  // the whole graph after each step; the first is the model itself
   std::vector<Finding> findings;
+  std::vector<std::string> notes;  // what an option would make hardware of
   Parts parts;
 };
 

@@ -184,5 +184,41 @@ output "y" %7
   EXPECT_EQ(PartsRunner(compiled.parts).run(inputs), expected);
 }
 
+std::string layer_before_a_quantizer(const std::string& divisor) {
+  return R"(foldstream 1
+graph "float_input"
+%0 "x" = input {shape=[1, 2], type="f32"} : f32[1,2]
+%1 "d" = constant (value=@0) : f32[1]
+%2 "scaled" = div %0, %1 : f32[1,2]
+%3 "w" = constant (value=@1) : f32[2,2]
+%4 "first" = matmul %2, %3 : f32[1,2]
+%5 "q" = quant %4 {bits=4, narrow=0, rounding="HALF_EVEN", signed=1} (scale=@2, zero=@3) : f32[1,2]
+%6 "second" = matmul %5, %3 : f32[1,2]
+output "y" %6
+@0 = f32[1] )" +
+         divisor +
+         R"(
+@1 = f32[2,2] 1.0 2.0 -1.0 1.0
+@2 = f32[] 1.0
+@3 = f32[] 0.0
+)";
+}
+
+TEST(Compile, NamesTheOptionThatMovesTheFirstLayerIntoHardware) {
+  const auto notes = [](const std::string& divisor, const StreamlineOptions& streamline) {
+    return compile(parse(layer_before_a_quantizer(divisor)), {.streamline = streamline}).notes;
+  };
+  const std::vector<std::string> pixels = notes("255.0", {});
+  ASSERT_EQ(pixels.size(), 1u);
+  EXPECT_NE(pixels[0].find("'first' (mvau)"), std::string::npos) << pixels[0];
+  EXPECT_NE(pixels[0].find("division by 255 suggests"), std::string::npos) << pixels[0];
+  const std::vector<std::string> other = notes("2.0", {});
+  ASSERT_EQ(other.size(), 1u);
+  EXPECT_NE(other[0].find("--input-scale S"), std::string::npos) << other[0];
+  StreamlineOptions told;
+  told.every_input = InputFormat{};
+  EXPECT_TRUE(notes("255.0", told).empty());
+}
+
 }  // namespace
 }  // namespace foldstream
