@@ -301,16 +301,28 @@ std::vector<BitHeap::ProductChain> BitHeap::plan_products() {
   return chains;
 }
 
-std::vector<Net> BitHeap::outputs(int weight, int count, int* useful, const std::string& level,
+BitHeap::Outputs BitHeap::outputs(int weight, int count, int useful, const std::string& level,
                                   int stage) {
-  *useful = std::min({*useful, width_ - weight, count});
-  std::vector<Net> nets;
-  for (int i = 0; i < count; ++i) {
-    nets.push_back(circuit_.wire(
-        fmt::format("{}{}{}_w{}", i < *useful ? "" : "unused_", options_.stem, level, weight + i),
-        stage));
+  useful = std::min({useful, width_ - weight, count});
+  const std::string stem = fmt::format("{}{}_w{}", options_.stem, level, weight);
+  Outputs outputs;
+  std::vector<std::string> target;  // most significant first
+  if (useful < count) {
+    target.push_back(circuit_.vector("unused_" + stem, count - useful, stage).name);
   }
-  return nets;
+  if (useful > 0) {
+    auto [name, bits] = circuit_.vector(stem, useful, stage);
+    target.push_back(std::move(name));
+    outputs.bits = std::move(bits);
+  }
+  outputs.target = SvModule::concat(target);
+  return outputs;
+}
+
+void BitHeap::add_to(std::vector<std::vector<Bit>>& columns, int weight, const Outputs& outputs) {
+  for (std::size_t i = 0; i < outputs.bits.size(); ++i) {
+    columns[weight + i].push_back({outputs.bits[i], false});
+  }
 }
 
 void BitHeap::emit(const ProductChain& chain, int level, int stage,
@@ -345,9 +357,8 @@ void BitHeap::emit(const ProductChain& chain, int level, int stage,
       maximum += 1;
     }
   }
-  int useful = bits_for(maximum);
-  const std::vector<Net> out =
-      outputs(chain.weight, stages + 1, &useful, fmt::format("_l{}", level), stage);
+  const Outputs out =
+      outputs(chain.weight, stages + 1, bits_for(maximum), fmt::format("_l{}", level), stage);
   SvBindings parameters = {{"Stages", std::to_string(stages)},
                            {"Gate", std::to_string(static_cast<int>(chain.gate))}};
   if (std::find(negate.begin(), negate.end(), true) != negate.end())
@@ -359,12 +370,10 @@ void BitHeap::emit(const ProductChain& chain, int level, int stage,
                    {"b_i", Circuit::concat(b)},
                    {"c_i", chain.gate == Gate::kSignedAnd ? Circuit::concat(c) : "'0"},
                    {"carry_i", carry.name},
-                   {"sum_o", Circuit::concat(out)}});
+                   {"sum_o", out.target}});
   circuit_.cost().luts += stages;
   circuit_.cost().carries += (stages + 3) / 4;
-  for (int i = 0; i < useful; ++i) {
-    next[chain.weight + i].push_back({out[i], false});
-  }
+  add_to(next, chain.weight, out);
 }
 
 // Removes a bit from a column; `plain` asks for one whose complement is not meant, which an
@@ -402,16 +411,15 @@ void BitHeap::emit_full_adder(int weight, int level, int stage,
     bits.push_back(take(weight, stage, false, &complement));
     invert.push_back(complement);
   }
-  int useful = 2;
-  const std::vector<Net> out = outputs(weight, 2, &useful, fmt::format("_l{}", level), stage);
+  const Outputs out = outputs(weight, 2, 2, fmt::format("_l{}", level), stage);
   SvModule& module = circuit_.module();
   SvBindings parameters;
   if (std::find(invert.begin(), invert.end(), true) != invert.end())
     parameters.emplace_back("Invert", SvModule::constant(invert));
   module.instance("fst_full_adder", module.fresh(fmt::format("add_l{}_w{}", level, weight)),
-                  parameters, {{"bits_i", Circuit::concat(bits)}, {"sum_o", Circuit::concat(out)}});
+                  parameters, {{"bits_i", Circuit::concat(bits)}, {"sum_o", out.target}});
   circuit_.cost().luts += 1;
-  for (int i = 0; i < useful; ++i) next[weight + i].push_back({out[i], false});
+  add_to(next, weight, out);
 }
 
 void BitHeap::emit_counter(int weight, const std::vector<int>& kinds, int stages, bool last,
@@ -456,24 +464,21 @@ void BitHeap::emit_counter(int weight, const std::vector<int>& kinds, int stages
     shapes.push_back((kind & 1) != 0);
     shapes.push_back((kind & 2) != 0);
   }
-  int useful = bits_for(maximum);
-  const std::vector<Net> out =
-      outputs(weight, stages + 1, &useful, last ? "" : fmt::format("_l{}", level), stage);
+  const Outputs out =
+      outputs(weight, stages + 1, bits_for(maximum), last ? "" : fmt::format("_l{}", level), stage);
   SvModule& module = circuit_.module();
   SvBindings parameters = {{"Stages", std::to_string(stages)}};
   if (std::find(shapes.begin(), shapes.end(), true) != shapes.end())
     parameters.emplace_back("Shape", SvModule::constant(shapes));
   if (std::find(invert.begin(), invert.end(), true) != invert.end())
     parameters.emplace_back("Invert", SvModule::constant(invert));
-  module.instance("fst_counter_chain",
-                  module.fresh(last ? "add_last" : fmt::format("add_l{}_w{}", level, weight)),
-                  parameters,
-                  {{"bits_i", Circuit::concat(bits)},
-                   {"carry_i", carry.name},
-                   {"sum_o", Circuit::concat(out)}});
+  module.instance(
+      "fst_counter_chain",
+      module.fresh(last ? "add_last" : fmt::format("add_l{}_w{}", level, weight)), parameters,
+      {{"bits_i", Circuit::concat(bits)}, {"carry_i", carry.name}, {"sum_o", out.target}});
   circuit_.cost().luts += stages;
   circuit_.cost().carries += (stages + 3) / 4;
-  for (int i = 0; i < useful; ++i) next[weight + i].push_back({out[i], false});
+  add_to(next, weight, out);
 }
 
 std::vector<Net> BitHeap::sum(int width) {

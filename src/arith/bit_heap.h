@@ -58,9 +58,14 @@ class BitHeap {
                     int stage, std::vector<std::vector<Bit>>& next);
   void emit_full_adder(int weight, int level, int stage, std::vector<std::vector<Bit>>& next);
   Net take(int weight, int stage, bool plain, bool* complement);
-  // Nets for the outputs of a counter, of which the first `useful` can be high and lie within the
-  // width.
-  std::vector<Net> outputs(int weight, int count, int* useful, const std::string& level, int stage);
+  // What a counter's `count` outputs connect to, and those of them, the first `useful` at most,
+  // that can be high and lie within the width.
+  struct Outputs {
+    std::vector<Net> bits;
+    std::string target;
+  };
+  Outputs outputs(int weight, int count, int useful, const std::string& level, int stage);
+  static void add_to(std::vector<std::vector<Bit>>& columns, int weight, const Outputs& outputs);
   std::vector<Net> sum_generic(int width);
   int first_stage() const;
 

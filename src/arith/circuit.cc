@@ -59,6 +59,15 @@ Net Circuit::wire(const std::string& stem, int stage) {
   return {name, stage};
 }
 
+Vector Circuit::vector(const std::string& stem, int width, int stage) {
+  Vector vector{module_.fresh(stem), {}};
+  module_.wire(vector.name, width);
+  for (int i = 0; i < width; ++i) {
+    vector.bits.push_back({SvModule::bit(vector.name, width, i), stage});
+  }
+  return vector;
+}
+
 std::string Circuit::registered(const std::string& name, int width, int stage) {
   std::string stem = stem_of(name);
   if (stem.size() < 2 || stem.compare(stem.size() - 2, 2, "_q") != 0) stem += "_q";

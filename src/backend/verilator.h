@@ -13,7 +13,6 @@
 namespace foldstream {
 
 struct BuildOptions {
-  bool probe = false;       // watch the streams between nodes, too
   bool assertions = false;  // check the streams' own rules in every cycle; slower
 };
 
@@ -25,8 +24,9 @@ class Simulation {
 
   struct Options {
     uint64_t seed = 1;
-    double input_stall = 0;   // chance, in each cycle, that an input pauses before its next beat
-    double output_stall = 0;  // chance, in each cycle, that an output isn't taken
+    double input_stall = 0;    // chance, in each cycle, that an input pauses before its next beat
+    double output_stall = 0;   // chance, in each cycle, that an output isn't taken
+    bool watch_edges = false;  // record the streams between nodes, too
     int64_t idle_limit = 1'000'000;  // cycles without any beat after which the design is stuck
   };
 
@@ -37,7 +37,7 @@ class Simulation {
 
   struct Result {
     std::vector<Trace> inputs, outputs;  // in the design's order
-    std::vector<Trace> edges;            // with `probe`, in the order of Design::edges
+    std::vector<Trace> edges;            // where watched, in the order of Design::edges
     int64_t cycles = 0;                  // from the first cycle to the last beat out
   };
 

@@ -162,9 +162,9 @@ std::vector<std::vector<Tensor>> random_frames(int count, int bits) {
 TEST_F(VerilatorTest, CarriesEveryWidthThroughAndCountsCycles) {
   for (const auto& [bits, lanes] : {std::pair{1, 1}, {13, 3}, {40, 24}}) {
     const Simulation simulation(stitch(relays(bits, lanes, lanes), Family::generic),
-                                {.probe = true, .assertions = true});
+                                {.assertions = true});
     const auto frames = random_frames(3, bits);
-    const Simulation::Result result = simulation.run(frames);
+    const Simulation::Result result = simulation.run(frames, {.watch_edges = true});
     for (int frame = 0; frame < 3; ++frame) {
       EXPECT_EQ(simulation.outputs(result, frame), frames[frame]) << bits << " x " << lanes;
       EXPECT_EQ(simulation.edge(result, 0, frame), frames[frame][0]) << bits << " x " << lanes;

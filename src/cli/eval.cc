@@ -71,11 +71,16 @@ int run(const Program& program, const Options& options) {
     for (int64_t i = begin; i < std::min(begin + kChunk, data.count); ++i) {
       frames.push_back({data.sample(i, type.shape, scale)});
     }
-    const std::vector<Frame> results = runner.run(frames, progress);
-    const std::vector<Frame> expected = other ? other->run(frames, progress) : results;
+    std::vector<Frame> core, expected_core;
+    const std::vector<Frame> results = runner.run(frames, progress, &core);
+    const std::vector<Frame> expected =
+        other ? other->run(frames, progress, &expected_core) : results;
     for (size_t i = 0; i < frames.size(); ++i) {
       correct += class_of(results[i].at(0)) == data.labels[begin + static_cast<int64_t>(i)] ? 1 : 0;
-      const std::string found = difference(model, results[i], expected[i]);
+      std::string found = difference(model, results[i], expected[i]);
+      if (found.empty() && !expected_core.empty()) {
+        found = core_difference(core[i], expected_core[i]);
+      }
       if (found.empty()) continue;
       const auto frame = static_cast<int64_t>(i);
       if (mismatches++ == 0) {

@@ -136,7 +136,8 @@ EngineRunner::EngineRunner(const Network& network, Engine engine, const RunOptio
 
 EngineRunner::~EngineRunner() = default;
 
-std::vector<Frame> EngineRunner::run(const std::vector<Frame>& frames, Progress& progress) const {
+std::vector<Frame> EngineRunner::run(const std::vector<Frame>& frames, Progress& progress,
+                                     std::vector<Frame>* from_core) const {
   const State& state = *state_;
   std::vector<Frame> results(frames.size());
   if (state.whole) {
@@ -150,9 +151,11 @@ std::vector<Frame> EngineRunner::run(const std::vector<Frame>& frames, Progress&
   // The head gives the core's operands, then values for the tail, which takes the core's results
   // before them.
   const auto cut = static_cast<std::ptrdiff_t>(state.core->inputs().size());
-  const auto finish = [&](size_t i, Frame from_core, const Frame& from_head) {
-    from_core.insert(from_core.end(), from_head.begin() + cut, from_head.end());
-    results[i] = state.tail->run(from_core);
+  if (from_core != nullptr) from_core->assign(frames.size(), {});
+  const auto finish = [&](size_t i, Frame operands, const Frame& from_head) {
+    if (from_core != nullptr) (*from_core)[i] = operands;
+    operands.insert(operands.end(), from_head.begin() + cut, from_head.end());
+    results[i] = state.tail->run(operands);
     progress.advance(1);
   };
   if (state.engine == Engine::integer) {
@@ -189,26 +192,27 @@ std::vector<Frame> EngineRunner::run(const std::vector<Frame>& frames, Progress&
 std::string EngineRunner::first_difference(const std::vector<Frame>& frames) const {
   const State& state = *state_;
   if (state.engine != Engine::rtl || frames.empty()) return "";
-  const Simulation probe(state.simulation->design(), {.probe = true});
   const auto cut = static_cast<std::ptrdiff_t>(state.core->inputs().size());
   std::vector<Frame> operands;
   for (const Frame& frame : frames) {
     const Frame from_head = state.head->run(frame);
     operands.emplace_back(from_head.begin(), from_head.begin() + cut);
   }
-  const Simulation::Result result = probe.run(operands, {.seed = state.options.seed,
-                                                         .input_stall = state.options.stall,
-                                                         .output_stall = state.options.stall});
+  const Simulation& simulation = *state.simulation;
+  const Simulation::Result result = simulation.run(operands, {.seed = state.options.seed,
+                                                              .input_stall = state.options.stall,
+                                                              .output_stall = state.options.stall,
+                                                              .watch_edges = true});
   std::map<std::string, std::vector<Tensor>> expected;
   state.core->run(operands.back(), [&](const Node& node, const std::vector<Tensor>& values) {
     expected[node.name] = values;
   });
   const auto last = static_cast<int64_t>(frames.size()) - 1;
-  const Design& design = probe.design();
+  const Design& design = simulation.design();
   for (size_t i = 0; i < design.edges.size(); ++i) {
     const DesignEdge& edge = design.edges[i];
     Tensor wanted = expected.at(edge.from).at(static_cast<size_t>(edge.port));
-    const std::string found = tensor_difference(probe.edge(result, i, last), wanted);
+    const std::string found = tensor_difference(simulation.edge(result, i, last), wanted);
     if (found.empty()) continue;
     for (const DesignNode& node : design.nodes) {
       if (node.name == edge.from) {
@@ -224,6 +228,15 @@ std::string difference(const Graph& model, const Frame& found, const Frame& expe
   for (size_t port = 0; port < found.size(); ++port) {
     const std::string text = tensor_difference(found[port], expected[port]);
     if (!text.empty()) return fmt::format("output '{}', {}", model.outputs.at(port).name, text);
+  }
+  return "";
+}
+
+std::string core_difference(const Frame& found, const Frame& expected) {
+  FOLDSTREAM_CHECK(found.size() == expected.size());
+  for (size_t port = 0; port < found.size(); ++port) {
+    const std::string text = tensor_difference(found[port], expected[port]);
+    if (!text.empty()) return fmt::format("result {} of the hardware, {}", port, text);
   }
   return "";
 }

@@ -52,7 +52,11 @@ class EngineRunner {
   EngineRunner(const Network& network, Engine engine, const RunOptions& options);
   ~EngineRunner();
 
-  std::vector<Frame> run(const std::vector<Frame>& frames, Progress& progress) const;
+  // The model's results. `from_core`, where asked for, gets those of the hardware part before the
+  // host's tail, which may hide a difference (an index of the largest score does); the float
+  // reference has none.
+  std::vector<Frame> run(const std::vector<Frame>& frames, Progress& progress,
+                         std::vector<Frame>* from_core = nullptr) const;
 
   // The rtl engine: the first stream between nodes on which the last of `frames`, run one after the
   // other, differs from the integers: "node 'fc1' (mvau), element 3: 5 instead of 4". Empty when
@@ -66,5 +70,7 @@ class EngineRunner {
 
 // The first element in which two results of a frame differ, in words; empty when they are equal.
 std::string difference(const Graph& model, const Frame& found, const Frame& expected);
+// The same for results of the hardware part.
+std::string core_difference(const Frame& found, const Frame& expected);
 
 }  // namespace foldstream

@@ -110,12 +110,12 @@ int run(const Program& program, const Options& options) {
   size_t compared = 0;  // the hardware doesn't show what goes on inside a node
   for (size_t link = 0; link < graph.links.size(); ++link) compared += graph.is_ring(link) ? 0 : 1;
   if (rtl) {
-    const Simulation simulation(read_design(options.folder, built), {.probe = true});
+    const Simulation simulation(read_design(options.folder, built));
     // Control never depends on data, so zeros do.
     Frame zeros;
     for (const DesignPort& port : simulation.design().inputs) zeros.push_back(make_zero(port.type));
-    const Simulation::Result result =
-        simulation.run(std::vector<Frame>(static_cast<size_t>(options.frames), zeros));
+    const Simulation::Result result = simulation.run(
+        std::vector<Frame>(static_cast<size_t>(options.frames), zeros), {.watch_edges = true});
     found = timing(simulation.design(), result, options.frames);
     wrong = disagreements(graph, model, simulation.design(), result);
     const auto beats = [](const std::vector<Simulation::Trace>& traces) {

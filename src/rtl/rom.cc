@@ -14,6 +14,9 @@ namespace {
 // Tables of more words would set the delay. A block memory of so many is this wide.
 constexpr int64_t kMostTableWords = 512;
 constexpr int64_t kBlockWidth = 36;
+// Columns of one instance of tables: the time that front ends take for a constant grows with the
+// square of its length.
+constexpr int64_t kTableColumns = 16;
 
 int64_t banks_of(int64_t depth) { return (depth + 63) / 64; }
 
@@ -36,7 +39,7 @@ void add_tables(SvModule& module, const std::string& name, const std::vector<Rom
   for (int64_t b = 0; b < width; ++b) {
     for (int64_t a = 0; a < depth; ++a) table[entries * b + a] = words[a][b];
   }
-  module.instance("fst_rom", "u_" + name,
+  module.instance("fst_rom", name,
                   {{"Width", std::to_string(width)},
                    {"Depth", std::to_string(depth)},
                    {"Table", SvModule::constant(table)}},
@@ -119,9 +122,10 @@ void add_rom(SvModule& module, const std::string& name, const std::vector<RomWor
     return SvModule::slice(data, static_cast<int>(width), static_cast<int>(first),
                            static_cast<int>(count));
   };
-  if (plan.table_bits > 0) {
-    add_tables(module, name, columns(0, plan.table_bits), plan.table_bits, address,
-               target(0, plan.table_bits));
+  for (int64_t first = 0; first < plan.table_bits; first += kTableColumns) {
+    const int64_t count = std::min(kTableColumns, plan.table_bits - first);
+    add_tables(module, module.fresh("u_" + name), columns(first, count), count, address,
+               target(first, count));
   }
   if (plan.block_bits > 0) {
     add_block(module, name, columns(plan.table_bits, plan.block_bits), address,

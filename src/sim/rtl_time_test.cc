@@ -74,7 +74,8 @@ std::vector<std::vector<Tensor>> random_frames(const Graph& graph, int count) {
 
 // Both engines under the same stalls: what passed the edges of the design in a cycle was offered
 // and accepted in that cycle.
-void compare(const Graph& graph, const Simulation& simulation, const Simulation::Options& stalls) {
+void compare(const Graph& graph, const Simulation& simulation, Simulation::Options stalls) {
+  stalls.watch_edges = true;
   constexpr int kFrames = 6;
   const StreamGraph streams = stream_graph(graph, Family::generic);
   const Simulation::Result measured = simulation.run(random_frames(graph, kFrames), stalls);
@@ -131,7 +132,7 @@ TEST(RtlTime, EveryBeatOfWholeNetworks) {
     insert_stream_nodes(graph);
     const QueueResult queues = set_queues(graph, Family::generic);
     EXPECT_LE(queues.interval_cycles, cycles);
-    const Simulation simulation(stitch(graph, Family::generic), {.probe = true});
+    const Simulation simulation(stitch(graph, Family::generic));
     compare(graph, simulation, {});
     compare(graph, simulation, {.seed = 1, .input_stall = 0.5, .output_stall = 0});
     compare(graph, simulation, {.seed = 2, .input_stall = 0, .output_stall = 0.6});

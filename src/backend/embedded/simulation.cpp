@@ -3,9 +3,11 @@
 // asked, takes every output, and writes down each beat with the cycle in which it passed.
 // streams.h, made for the design, lists its streams.
 //
-//   simulation IN OUT SEED INPUT_STALL OUTPUT_STALL IDLE_LIMIT BEATS...   (beats of inputs, then of outputs)
+//   simulation IN OUT SEED INPUT_STALL OUTPUT_STALL IDLE_LIMIT EDGES BEATS...
 //
-// A faster memory clock has an edge with each of clk_i's and others between. Cycle 0 is the first with rst_i low. Exit status 3: nothing moved for IDLE_LIMIT cycles.
+// BEATS are those of each input, then of each output; EDGES is 1 where the streams between nodes
+// are written down too. A faster memory clock has an edge with each of clk_i's and others between.
+// Cycle 0 is the first with rst_i low. Exit status 3: nothing moved for IDLE_LIMIT cycles.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -75,28 +77,34 @@ void fail(const char* what) {
 void save(std::FILE* file, const Stream& stream) {
   const int64_t count = stream.passed();
   if (std::fwrite(&count, sizeof count, 1, file) != 1) fail("write");
-  if (std::fwrite(stream.cycles.data(), sizeof(int64_t), stream.cycles.size(), file) != stream.cycles.size()) fail("write");
+  if (std::fwrite(stream.cycles.data(), sizeof(int64_t), stream.cycles.size(), file) !=
+      stream.cycles.size())
+    fail("write");
   const int64_t words = static_cast<int64_t>(stream.data.size());
   if (std::fwrite(&words, sizeof words, 1, file) != 1) fail("write");
-  if (std::fwrite(stream.data.data(), sizeof(uint32_t), stream.data.size(), file) != stream.data.size()) fail("write");
+  if (std::fwrite(stream.data.data(), sizeof(uint32_t), stream.data.size(), file) !=
+      stream.data.size())
+    fail("write");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  constexpr int kArguments = 7;
+  constexpr int kArguments = 8;
   if (argc < kArguments) return 2;
   Random random(std::strtoull(argv[3], nullptr, 10));
   const double input_stall = std::strtod(argv[4], nullptr);
   const double output_stall = std::strtod(argv[5], nullptr);
   const int64_t idle_limit = std::strtoll(argv[6], nullptr, 10);
+  const bool watch_edges = std::strtol(argv[7], nullptr, 10) != 0;
 
   constexpr int64_t input_words[] = {
 #define FST_STREAM(prefix, width) ((width) + 31) / 32,
       FST_INPUTS(FST_STREAM)};
   constexpr int64_t output_words[] = {FST_OUTPUTS(FST_STREAM)};
 #undef FST_STREAM
-  std::vector<Stream> inputs(std::size(input_words)), outputs(std::size(output_words)), edges(FST_EDGE_COUNT);
+  std::vector<Stream> inputs(std::size(input_words)), outputs(std::size(output_words)),
+      edges(FST_EDGE_COUNT);
   if (argc != kArguments + static_cast<int>(inputs.size() + outputs.size())) return 2;
   std::FILE* file = std::fopen(argv[1], "rb");
   if (file == nullptr) fail(argv[1]);
@@ -105,7 +113,9 @@ int main(int argc, char** argv) {
     inputs[i].beats = std::strtoll(argv[argument++], nullptr, 10);
     inputs[i].words = input_words[i];
     inputs[i].data.resize(inputs[i].beats * inputs[i].words);
-    if (std::fread(inputs[i].data.data(), sizeof(uint32_t), inputs[i].data.size(), file) != inputs[i].data.size()) fail("read");
+    if (std::fread(inputs[i].data.data(), sizeof(uint32_t), inputs[i].data.size(), file) !=
+        inputs[i].data.size())
+      fail("read");
   }
   std::fclose(file);
   int64_t missing = 0;
@@ -157,60 +167,64 @@ int main(int argc, char** argv) {
     // before this cycle's inputs are settled.
     bool moved = false;
     std::size_t index = 0;
-#define FST_STREAM(prefix, width)                                                                  \
-  {                                                                                                \
-    Stream& stream = inputs[index++];                                                              \
-    const bool left = stream.passed() < stream.beats;                                              \
-    if (!stream.offered && left && !random.happens(input_stall)) {                                 \
-      stream.offered = true;                                                                       \
-      put(model->prefix##_data_i, stream.data.data() + stream.passed() * stream.words);            \
-    }                                                                                              \
-    model->prefix##_valid_i = stream.offered;                                                      \
-    if (stream.offered && model->prefix##_ready_o) {                                               \
-      stream.cycles.push_back(cycle);                                                              \
-      stream.offered = false;                                                                      \
-      moved = true;                                                                                \
-    }                                                                                              \
+#define FST_STREAM(prefix, width)                                                       \
+  {                                                                                     \
+    Stream& stream = inputs[index++];                                                   \
+    const bool left = stream.passed() < stream.beats;                                   \
+    if (!stream.offered && left && !random.happens(input_stall)) {                      \
+      stream.offered = true;                                                            \
+      put(model->prefix##_data_i, stream.data.data() + stream.passed() * stream.words); \
+    }                                                                                   \
+    model->prefix##_valid_i = stream.offered;                                           \
+    if (stream.offered && model->prefix##_ready_o) {                                    \
+      stream.cycles.push_back(cycle);                                                   \
+      stream.offered = false;                                                           \
+      moved = true;                                                                     \
+    }                                                                                   \
   }
     FST_INPUTS(FST_STREAM)
 #undef FST_STREAM
     index = 0;
-#define FST_STREAM(prefix, width)                                                                  \
-  {                                                                                                \
-    Stream& stream = outputs[index++];                                                             \
-    const bool ready = !random.happens(output_stall);                                              \
-    model->prefix##_ready_i = ready;                                                               \
-    if (ready && model->prefix##_valid_o) {                                                        \
-      get(model->prefix##_data_o, stream.data);                                                    \
-      stream.cycles.push_back(cycle);                                                              \
-      if (stream.passed() <= stream.beats) --missing;                                              \
-      moved = true;                                                                                \
-    }                                                                                              \
+#define FST_STREAM(prefix, width)                     \
+  {                                                   \
+    Stream& stream = outputs[index++];                \
+    const bool ready = !random.happens(output_stall); \
+    model->prefix##_ready_i = ready;                  \
+    if (ready && model->prefix##_valid_o) {           \
+      get(model->prefix##_data_o, stream.data);       \
+      stream.cycles.push_back(cycle);                 \
+      if (stream.passed() <= stream.beats) --missing; \
+      moved = true;                                   \
+    }                                                 \
   }
     FST_OUTPUTS(FST_STREAM)
 #undef FST_STREAM
     index = 0;
-#define FST_STREAM(prefix, width)                                                                  \
-  {                                                                                                \
-    Stream& stream = edges[index++];                                                               \
-    if (model->prefix##_valid_o && model->prefix##_ready_o) {                                      \
-      get(model->prefix##_data_o, stream.data);                                                    \
-      stream.cycles.push_back(cycle);                                                              \
-      moved = true;                                                                                \
-    }                                                                                              \
+#define FST_STREAM(prefix, width)                             \
+  {                                                           \
+    Stream& stream = edges[index++];                          \
+    if (model->prefix##_valid_o && model->prefix##_ready_o) { \
+      moved = true;                                           \
+      if (watch_edges) {                                      \
+        get(model->prefix##_data_o, stream.data);             \
+        stream.cycles.push_back(cycle);                       \
+      }                                                       \
+    }                                                         \
   }
     FST_EDGES(FST_STREAM)
 #undef FST_STREAM
     clock();
     idle = moved ? 0 : idle + 1;
     if (idle > idle_limit) {
-      std::printf("nothing moved for %lld cycles before cycle %lld;", static_cast<long long>(idle_limit),
-                  static_cast<long long>(cycle));
+      std::printf("nothing moved for %lld cycles before cycle %lld;",
+                  static_cast<long long>(idle_limit), static_cast<long long>(cycle));
       for (const Stream& stream : inputs) {
-        std::printf(" in %lld of %lld", static_cast<long long>(stream.passed()), static_cast<long long>(stream.beats));
+        std::printf(" in %lld of %lld", static_cast<long long>(stream.passed()),
+                    static_cast<long long>(stream.beats));
       }
       for (const Stream& stream : outputs) {
-        std::printf(" out %lld of %lld", static_cast<long long>(stream.passed()), static_cast<long long>(stream.beats));
+        std::printf(" out %lld of %lld", static_cast<long long>(stream.passed()),
+                    static_cast<long long>(stream.beats));
       }
       std::printf("\n");
       return 3;
