@@ -230,7 +230,7 @@ int64_t simulate(std::vector<Case> cases, bool stalls, uint64_t seed) {
     ready_chance.emplace_back(c.out.size(), 8);
   }
   for (; left > 0; ++cycle) {
-    if (cycle > 200000) {
+    if (cycle > 5000000) {
       std::printf("FAILED: no end after %lld cycles\n", static_cast<long long>(cycle));
       std::exit(1);
     }

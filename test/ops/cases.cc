@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads every line of src/ops/*/cases.txt, makes a node of it, checks what needs no simulation, and
-// writes its modules with stimuli, results and rhythm for bench.cc.
+// writes its modules with stimuli, results and rhythm for bench.cc. Of a design (design.fst of a
+// folder that build wrote) it takes every distinct hardware node.
 //
 //   mvau in=u2[3,16] w:s2[8,16] t:ascending:s8[8,3] flip:u1[8] pe=4 simd=8
 //   illegal mvau in=u2[16] w:s2[8,16] pe=3 | pe = 3 does not divide 8 output channels
@@ -17,6 +18,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <random>
 #include <set>
 #include <sstream>
@@ -373,18 +375,102 @@ class Bench {
   int64_t count_ = 0, inputs_ = 0, outputs_ = 0, input_words_ = 0, output_words_ = 0;
 };
 
+// A frame of so many pixels a side at most. It keeps the parity of each side, so that strides of
+// two end on the same side of the last pixel.
+Shape smaller(Shape shape, int64_t side) {
+  if (shape.size() != 4) return shape;
+  for (const int d : {1, 2}) {
+    if (shape[d] > side) shape[d] = side + (shape[d] - side) % 2;
+  }
+  return shape;
+}
+
+Case alone(const Node& node, int64_t side) {
+  Case c;
+  c.label = describe(node) + ":";
+  c.graph.name = "case";
+  std::vector<Value> in;
+  for (const Value& operand : node.in) {
+    const Type& type = operand.type();
+    const Shape shape = smaller(type.shape, side);
+    c.label += fmt::format(" {}", to_string(type));
+    if (shape != type.shape) c.label += fmt::format(" as {}", to_string(shape));
+    Node& input = c.graph.add(require_op("input"), {}, fmt::format("x{}", in.size()),
+                              {{"type", element_name(type)}, {"shape", shape}});
+    in.push_back({&input, 0});
+  }
+  c.node = &c.graph.add(*node.op, std::move(in), "node", node.attr, node.data);
+  for (size_t port = 0; port < c.node->out.size(); ++port) {
+    c.graph.outputs.push_back({fmt::format("y{}", port), {c.node, static_cast<int>(port)}});
+  }
+  return c;
+}
+
+// What nodes of one shape have in common: all but the values of their constants.
+std::string shape_of(const Node& node) {
+  Node bare = node;
+  bare.attr.erase("queue");
+  std::string text(node.op->name);
+  for (const Value& operand : node.in) text += " " + to_string(operand.type());
+  for (const auto& [name, tensor] : node.data) text += " " + name + " " + to_string(tensor.type);
+  for (const auto& [name, value] : bare.attr) {
+    text += " " + name + " ";
+    std::visit([&](const auto& v) { text += fmt::format("{}", v); }, value);
+  }
+  return text;
+}
+
+// Of each node the largest frame that the bench walks through in a bearable time. A kernel keeps
+// five pixels a side for its first, inner and last positions; what fits no smaller frame stays as
+// it is.
+int64_t add_design(Bench& bench, const Graph& core, Family family) {
+  constexpr int64_t kMostSteps = 8000, kWhole = std::numeric_limits<int64_t>::max();
+  std::set<std::string> seen;
+  for (const Node& node : core.nodes) {
+    if (node.op->kind != Op::Kind::hardware || !seen.insert(shape_of(node)).second) continue;
+    Case chosen;
+    for (const int64_t side :
+         {kWhole, int64_t{11}, int64_t{7}, int64_t{5}, int64_t{3}, int64_t{1}}) {
+      if (side < 5 && node.attr.contains("kernel")) break;
+      try {
+        chosen = alone(node, side);
+      } catch (const Error&) {
+        break;
+      }
+      if (chosen.node->op->rhythm(*chosen.node, family).steps() <= kMostSteps) break;
+    }
+    chosen.family = family;
+    chosen.frames = chosen.node->op->rhythm(*chosen.node, family).steps() <= kMostSteps ? 4 : 2;
+    bench.add(chosen);
+  }
+  return static_cast<int64_t>(seen.size());
+}
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 }  // namespace
 }  // namespace foldstream
 
 int main(int argc, char** argv) {
   using namespace foldstream;
   if (argc < 3) {
-    std::cerr << "usage: ops_cases OUTPUT_FOLDER CASES_FILE...\n";
+    std::cerr << "usage: ops_cases OUTPUT_FOLDER CASES_FILE|DESIGN.fst...\n";
     return 2;
   }
   Bench bench(argv[1]);
   int64_t cases = 0, errors = 0;
   for (int i = 2; i < argc; ++i) {
+    if (std::string(argv[i]).ends_with(".fst")) {
+      try {
+        cases += add_design(bench, parse(text_of(argv[i])), Family::xilinx);
+      } catch (const Error& error) {
+        fail(argv[i], std::string(error.what()) + "; " + error.help());
+      }
+      continue;
+    }
     std::ifstream file(argv[i]);
     for (std::string line; std::getline(file, line);) {
       if (line.empty() || line[0] == '#') continue;

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Holds every operator's hardware against its meaning and its rhythm: every line of src/ops/*/cases.txt.
+"""Holds every operator's hardware against its meaning and its rhythm: every line of src/ops/*/cases.txt, or every distinct
+node of designs that build wrote.
 
-usage: run.py OPS_CASES SOURCE_FOLDER BUILD_FOLDER [OPERATOR...]
+usage: run.py OPS_CASES SOURCE_FOLDER BUILD_FOLDER [OPERATOR... | DESIGN.fst...]
 """
 
 import os
@@ -47,7 +48,9 @@ def main():
     program, source, folder = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), pathlib.Path(sys.argv[3]).resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    cases = [path for path in sorted(source.glob("src/ops/*/cases.txt")) if not sys.argv[4:] or path.parent.name in sys.argv[4:]]
+    names = sys.argv[4:]
+    cases = [path for path in sorted(source.glob("src/ops/*/cases.txt")) if not names or path.parent.name in names]
+    cases += [pathlib.Path(name).resolve() for name in names if name.endswith(".fst")]
     if subprocess.run([program, str(folder), *map(str, cases)], check=False).returncode != 0:
         return 1
 
