@@ -379,15 +379,16 @@ struct Slab {
   int64_t memory = 0, first_bit = 0, columns = 0, depth = 0, words = 0;
 };
 
-// Columns that would leave most of the widest port idle are slabs of their own. A wide and deep
+// Columns that would leave most of a port idle are slabs of their own; `deep_mode` is that of the
+// port for memories that don't fit the widest mode whole. A wide and deep
 // memory is several, so that some of its columns can be cut and others not.
 std::vector<Slab> slabs_of(std::span<const ConstantMemory> memories,
-                           std::span<const BlockMode> modes) {
+                           std::span<const BlockMode> modes, size_t deep_mode) {
   constexpr int64_t kSlabStrips = 4, kMostSlabs = 4;
-  const int64_t port = modes[0].width;
   std::vector<Slab> slabs;
   for (size_t m = 0; m < memories.size(); ++m) {
     const auto [width, depth] = memories[m];
+    const int64_t port = modes[depth > modes[0].words ? deep_mode : 0].width;
     const int64_t rest = width % port, strips = width / port;
     const bool is_apart = rest * 4 < port * 3 && strips > 0;
     const int64_t most = depth > modes[0].words / 2 ? kMostSlabs : 1;
@@ -481,9 +482,9 @@ std::vector<MemoryBank> lay_out(const Packing& packing, const std::vector<Segmen
 // Chooses where memories are cut, then packs.
 class Search {
  public:
-  Search(std::span<const ConstantMemory> memories, std::span<const BlockMode> modes, int64_t slots,
-         int64_t bound)
-      : modes_(modes), slots_(slots), bound_(bound), slabs_(slabs_of(memories, modes)) {
+  Search(std::span<const ConstantMemory> memories, std::span<const BlockMode> modes,
+         size_t deep_mode, int64_t slots, int64_t bound)
+      : modes_(modes), slots_(slots), bound_(bound), slabs_(slabs_of(memories, modes, deep_mode)) {
     for (const Slab& slab : slabs_) depths_.insert(slab.depth);
   }
 
@@ -608,8 +609,11 @@ int64_t block_bound(std::span<const ConstantMemory> memories, int64_t ratio) {
   int64_t bits = 0, reads = 0;
   for (const ConstantMemory& memory : memories) {
     bits += memory.width * memory.depth;
-    reads += std::max(divided_up(memory.width, kModes[0].width),
-                      divided_up(memory.width * memory.depth, kBlockBits));
+    // A read serves 18 columns of fewer than 1024 words at most, 9 of fewer than 2048 and so on; a
+    // part with all words of its block leaves the other reads idle. So 18 columns take a read for
+    // each 1024 words, rounded down, and one more.
+    const int64_t of_columns = memory.depth / kModes[0].words + 1;
+    reads += divided_up(memory.width * of_columns, kModes[0].width);
   }
   return std::max(divided_up(bits, kBlockBits), divided_up(reads, kPorts * ratio));
 }
@@ -633,11 +637,16 @@ MemoryPacking pack_memories(std::span<const ConstantMemory> memories,
     return result;
   }
   result.bound = block_bound(memories, ratio);
-  Search search(memories, modes, kPorts * ratio, result.bound);
-  search.run();
-  result.banks = lay_out(search.packing, search.segments, modes);
-  result.blocks = blocks_of(search.packing);
-  result.optimal = search.optimal || result.blocks == result.bound;
+  for (const size_t deep_mode : {0, 1}) {
+    Search search(memories, modes, deep_mode, kPorts * ratio, result.bound);
+    search.run();
+    const int64_t blocks = blocks_of(search.packing);
+    if (deep_mode > 0 && blocks >= result.blocks) continue;
+    result.banks = lay_out(search.packing, search.segments, modes);
+    result.blocks = blocks;
+    result.optimal = search.optimal || blocks == result.bound;
+    if (blocks == result.bound) break;
+  }
   return result;
 }
 

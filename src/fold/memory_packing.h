@@ -26,13 +26,14 @@ struct ConstantMemory {
 struct MemoryPacking {
   std::vector<MemoryBank> banks;
   int64_t blocks = 0;
-  int64_t bound = 0;          // no way to store and read these memories takes fewer blocks
-  bool optimal = false;       // fewer are impossible, or every way to share was tried
+  int64_t bound = 0;          // no way to cut the memories into parts takes fewer blocks
+  bool optimal = false;       // as few as the bound, or every way to share was tried
   int64_t bits = 0;           // stored
   double efficiency() const;  // bits stored of those in the blocks
 };
 
-// Fewer blocks than this can't hold all bits, or can't read a word of each memory in a cycle.
+// Fewer blocks than this can't hold all bits, or can't read a word of each memory in a cycle when
+// each part takes a read of its own.
 int64_t block_bound(std::span<const ConstantMemory> memories, int64_t ratio);
 
 // Deterministic: work is limited in steps, not in time. Throws Error for a ratio below 1 and for a

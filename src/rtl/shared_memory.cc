@@ -68,6 +68,15 @@ std::vector<Columns> columns_of(const std::string& module, const MemoryShape& sh
   return columns;
 }
 
+// Says that these bits are not needed, which linters want to be told.
+void add_unused(SvModule& module, const std::vector<std::string>& signals) {
+  if (signals.empty()) return;
+  std::string all = "1'b0";
+  for (const std::string& signal : signals) all += ", " + signal;
+  module.wire("unused");
+  module.assign("unused", fmt::format("&{{{}}}", all));
+}
+
 }  // namespace
 
 std::vector<SharedPart> shared_parts(const Node& node) {
@@ -157,10 +166,18 @@ Hardware memory_bank(const std::string& name, const MemoryBank& bank,
   };
   const int64_t needed = address_bits(depth);
   const auto parts = static_cast<int64_t>(bank.parts.size());
+  std::vector<std::string> unused;
+  const auto rest = [&](const std::string& signal, int64_t of, int64_t first, int64_t end) {
+    if (first < end) unused.push_back(low(signal, of, first, end - first));
+  };
   for (int64_t port = 0; port < std::min(kPorts, parts); ++port) {
     module.comment(fmt::format("Port {}", port));
     const std::string word = fmt::format("port{}_word_q", port);
-    module.wire(word, static_cast<int>(width));
+    int64_t own = 0;
+    for (int64_t part = port; part < parts; part += kPorts) {
+      own = std::max(own, bank.parts[part].bits);
+    }
+    module.wire(word, static_cast<int>(own));
     std::string address = fmt::format("part{}_address_i", port), of_parts = word;
     const int64_t reads = (parts - port + kPorts - 1) / kPorts;
     if (ratio > 1) {
@@ -173,9 +190,9 @@ Hardware memory_bank(const std::string& name, const MemoryBank& bank,
       module.wire(all, static_cast<int>(bits * reads));
       module.assign(all, SvModule::concat(addresses));
       module.wire(address, static_cast<int>(bits));
-      module.wire(of_parts, static_cast<int>(width * reads));
+      module.wire(of_parts, static_cast<int>(own * reads));
       module.instance("fst_memory_port", fmt::format("u_port{}", port),
-                      {{"Width", std::to_string(width)},
+                      {{"Width", std::to_string(own)},
                        {"AddressWidth", std::to_string(bits)},
                        {"Ratio", std::to_string(ratio)},
                        {"Reads", std::to_string(reads)}},
@@ -187,15 +204,18 @@ Hardware memory_bank(const std::string& name, const MemoryBank& bank,
                        {"memory_address_o", address},
                        {"memory_word_i", word}});
     }
-    module.raw(fmt::format("always_ff @(posedge {}) {} <= words[{}];",
-                           ratio > 1 ? "memory_clk_i" : "clk_i", word,
-                           low(address, bits, 0, needed)));
+    module.raw(fmt::format(
+        "always_ff @(posedge {}) {} <= words[{}]{};", ratio > 1 ? "memory_clk_i" : "clk_i", word,
+        low(address, bits, 0, needed), own < width ? fmt::format("[{}:0]", own - 1) : ""));
+    rest(address, bits, needed, bits);
     for (int64_t read = 0; read < reads; ++read) {
       const int64_t part = port + kPorts * read;
       module.assign(fmt::format("part{}_word_o", part),
-                    low(of_parts, width * reads, width * read, bank.parts[part].bits));
+                    low(of_parts, own * reads, own * read, bank.parts[part].bits));
+      rest(of_parts, own * reads, own * read + bank.parts[part].bits, own * (read + 1));
     }
   }
+  add_unused(module, unused);
   add_top(module, hardware);
   return hardware;
 }
@@ -241,7 +261,9 @@ Hardware shared_memory(const std::string& name, const OutsideMemory& memory, int
   module.comment("Words, each column from the part that has the word");
   std::map<int64_t, std::string> from;  // high when the address was this or above
   std::vector<std::string> words;
+  bool is_clocked = false;
   for (const Columns& group : columns) {
+    is_clocked = is_clocked || group.parts.size() != 1;
     const std::string wire = fmt::format("columns_{}", group.first);
     module.wire(wire, static_cast<int>(group.count));
     if (group.parts.empty()) {
@@ -279,6 +301,7 @@ Hardware shared_memory(const std::string& name, const OutsideMemory& memory, int
     words.insert(words.begin(), wire);
   }
   module.assign("word_o", SvModule::concat(words));
+  if (!is_clocked) add_unused(module, {"clk_i"});
   add_top(module, hardware);
   return hardware;
 }
