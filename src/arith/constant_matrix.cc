@@ -489,6 +489,44 @@ class Matrix {
 
 ConstantMatrix constant_matrix(const ConstantMatrixSpec& spec) { return Matrix(spec).generate(); }
 
+// Three rounds of sharing leave a row at least 14 bits to add of 27, at no LUT of its own; a cell
+// of a BitHeap leaves two bits fewer for each of its LUTs, or three where carries out of the sum
+// are dropped. Rows that are made once, constant or looked up are left out.
+double constant_matrix_least_luts(const ConstantMatrixSpec& spec) {
+  const bool sums = spec.thresholds.empty();
+  const Type& activation = spec.activation;
+  const bool bipolar = activation.coding == Coding::kBipolar;
+  std::set<std::tuple<std::vector<std::int64_t>, std::vector<std::int64_t>>> known;
+  double luts = 0;
+  for (std::size_t r = 0; r < spec.weights.size(); ++r) {
+    std::int64_t bits = 0, live = 0, low = 0, high = 0, most = 0;
+    for (const std::int64_t w : spec.weights[r]) {
+      // Digits of the non-adjacent form stand where w and 3 w differ.
+      const auto value = static_cast<std::uint64_t>(w < 0 ? -w : w);
+      bits += std::popcount(value ^ (3 * value)) * activation.bits;
+      live += w != 0 ? activation.bits : 0;
+      const std::int64_t a = w * activation.minimum(), b = w * activation.maximum();
+      low += std::min(a, b), high += std::max(a, b);
+      // What the digits add up to at most, with those of 2**k - 1 taken for k + 1 bits.
+      most += static_cast<std::int64_t>(2 * value) << (bipolar ? 1 : activation.bits);
+    }
+    if (live <= kTableBits) continue;
+    if (!spec.bias.empty()) low += spec.bias[r], high += spec.bias[r];
+    if (!sums) {
+      const auto& limits = spec.thresholds[r];
+      if (std::all_of(limits.begin(), limits.end(),
+                      [&](std::int64_t t) { return t <= low || t > high; }))
+        continue;
+    }
+    if (!known.emplace(spec.weights[r], sums ? std::vector<std::int64_t>() : spec.thresholds[r])
+             .second)
+      continue;
+    const double left = static_cast<double>(bits) * 14 / 27 - bits_for(most);
+    luts += std::max(0.0, left / (sums ? 3 : 2));
+  }
+  return luts;
+}
+
 std::int64_t constant_matrix_reference(const ConstantMatrixSpec& spec, int row,
                                        const std::vector<std::int64_t>& activations) {
   std::int64_t sum = spec.bias.empty() ? 0 : spec.bias[row];

@@ -47,6 +47,9 @@ struct ConstantMatrix {
 };
 ConstantMatrix constant_matrix(const ConstantMatrixSpec& spec);
 
+// No more LUTs than that takes, without building it.
+double constant_matrix_least_luts(const ConstantMatrixSpec& spec);
+
 // What it computes, for one row.
 std::int64_t constant_matrix_reference(const ConstantMatrixSpec& spec, int row,
                                        const std::vector<std::int64_t>& activations);

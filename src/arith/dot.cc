@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <map>
+#include <mutex>
+#include <tuple>
 
 #include "src/arith/bit_heap.h"
 #include "src/util/error.h"
@@ -157,6 +160,22 @@ Dot::Dot(DotSpec spec) : spec_(std::move(spec)) {
   module_.latency = latency;
   module_.cost = spec_.rows * circuit.cost();
   module_.cost += shared;
+}
+
+Cost dot_row_cost(DotSpec spec) {
+  static std::mutex mutex;
+  using Key = std::tuple<int, Coding, int, Coding, int, Family, int>;
+  static std::map<Key, Cost> known;
+  const Key key(spec.lanes, spec.weight.coding, spec.weight.bits, spec.activation.coding,
+                spec.activation.bits, spec.family, spec.levels_per_register);
+  {
+    const std::lock_guard lock(mutex);
+    if (const auto found = known.find(key); found != known.end()) return found->second;
+  }
+  spec.rows = 1;
+  const Cost cost = Dot(std::move(spec)).module().cost;
+  const std::lock_guard lock(mutex);
+  return known.emplace(key, cost).first->second;
 }
 
 std::int64_t Dot::row_constant(std::span<const std::int64_t> row) const {

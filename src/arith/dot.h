@@ -56,4 +56,8 @@ class Dot {
   std::int64_t partial_maximum_ = 0;
 };
 
+// What one row of a Dot costs; remembered, since a folding search asks for the same ones many
+// times.
+Cost dot_row_cost(DotSpec spec);
+
 }  // namespace foldstream::arith

@@ -53,16 +53,72 @@ Group group_of(const DotEmbeddedSpec& spec, int row, int first, int count) {
   return group;
 }
 
-// LUTs for the tables and, at half a LUT a bit, for adding their outputs.
-double cost_of(const Group& group) {
-  const int bits = bits_for(group.maximum);
-  return (group.inputs <= kPairInputs ? (bits + 1) / 2 : bits) + 0.5 * bits;
+// The largest entry of a group: what its activations move the sum by, in the fold where that is
+// most.
+std::int64_t group_maximum(const DotEmbeddedSpec& spec, int row, int first, int count) {
+  const std::int64_t spread = spec.activation.coding == Coding::kBipolar
+                                  ? 1
+                                  : (std::int64_t{1} << spec.activation.bits) - 1;
+  std::int64_t maximum = 0;
+  for (const auto& fold : spec.weights) {
+    std::int64_t sum = 0;
+    for (int i = first; i < first + count; ++i)
+      sum += fold[row][i] < 0 ? -fold[row][i] : fold[row][i];
+    maximum = std::max(maximum, sum * spread);
+  }
+  return maximum;
+}
+
+int tables_for(int inputs, int bits) { return inputs <= kPairInputs ? (bits + 1) / 2 : bits; }
+
+// Lanes to a table: what costs least over all rows, at half a LUT for adding each bit of their
+// outputs.
+int lanes_per_table(const DotEmbeddedSpec& spec) {
+  const int fold_bits = bits_for(static_cast<std::int64_t>(spec.weights.size()) - 1);
+  const int rows = static_cast<int>(spec.weights.at(0).size());
+  const int lanes = static_cast<int>(spec.weights[0].at(0).size());
+  int chosen = 1;
+  double best = 0;
+  for (int count = 1; count <= lanes && count * spec.activation.bits + fold_bits <= kTableInputs;
+       ++count) {
+    double cost = 0;
+    for (int row = 0; row < rows; ++row) {
+      for (int first = 0; first < lanes; first += count) {
+        const int taken = std::min(count, lanes - first);
+        const int bits = bits_for(group_maximum(spec, row, first, taken));
+        cost += tables_for(taken * spec.activation.bits + fold_bits, bits) + 0.5 * bits;
+      }
+    }
+    if (count == 1 || cost < best) best = cost, chosen = count;
+  }
+  return chosen;
 }
 
 }  // namespace
 
 bool dot_embedded_fits(const Type& activation, int folds) {
   return activation.bits + bits_for(folds - 1) <= kTableInputs;
+}
+
+// A cell of a BitHeap leaves at most two bits fewer for each of its LUTs.
+double dot_embedded_least_luts(const DotEmbeddedSpec& spec) {
+  const int fold_bits = bits_for(static_cast<std::int64_t>(spec.weights.size()) - 1);
+  const int rows = static_cast<int>(spec.weights.at(0).size());
+  const int lanes = static_cast<int>(spec.weights[0].at(0).size());
+  const int lanes_to_table = lanes_per_table(spec);
+  double luts = 0;
+  for (int row = 0; row < rows; ++row) {
+    std::int64_t maximum = 0;
+    int bits = 0;
+    for (int first = 0; first < lanes; first += lanes_to_table) {
+      const int count = std::min(lanes_to_table, lanes - first);
+      const std::int64_t largest = group_maximum(spec, row, first, count);
+      luts += tables_for(count * spec.activation.bits + fold_bits, bits_for(largest));
+      bits += bits_for(largest), maximum += largest;
+    }
+    luts += std::max(0.0, (bits - bits_for(maximum)) / 2.0);
+  }
+  return luts;
 }
 
 DotEmbedded dot_embedded(const DotEmbeddedSpec& spec) {
@@ -77,20 +133,7 @@ DotEmbedded dot_embedded(const DotEmbeddedSpec& spec) {
   dot.scale = spec.activation.coding == Coding::kBipolar ? 2 : 1;
   dot.constant.assign(folds, std::vector<std::int64_t>(rows, 0));
 
-  // Lanes to a table: what costs least over all rows.
-  int lanes_per_table = 1;
-  double best = 0;
-  for (int count = 1; count <= lanes && count * per + fold_bits <= kTableInputs; ++count) {
-    double cost = 0;
-    for (int row = 0; row < rows; ++row) {
-      for (int first = 0; first < lanes; first += count)
-        cost += cost_of(group_of(spec, row, first, std::min(count, lanes - first)));
-    }
-    if (count == 1 || cost < best) {
-      best = cost;
-      lanes_per_table = count;
-    }
-  }
+  const int lanes_to_table = lanes_per_table(spec);
 
   SvModule module(
       spec.name,
@@ -105,8 +148,8 @@ DotEmbedded dot_embedded(const DotEmbeddedSpec& spec) {
   for (int row = 0; row < rows; ++row) {
     module.comment(fmt::format("row {}", row));
     BitHeap heap(circuit, {fmt::format("row{}", row), spec.levels_per_register});
-    for (int first = 0; first < lanes; first += lanes_per_table) {
-      const int count = std::min(lanes_per_table, lanes - first);
+    for (int first = 0; first < lanes; first += lanes_to_table) {
+      const int count = std::min(lanes_to_table, lanes - first);
       const Group group = group_of(spec, row, first, count);
       for (int f = 0; f < folds; ++f) dot.constant[f][row] += group.minimum[f];
       const int bits = bits_for(group.maximum);

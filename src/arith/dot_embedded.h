@@ -34,6 +34,10 @@ struct DotEmbedded {
 };
 DotEmbedded dot_embedded(const DotEmbeddedSpec& spec);
 
+// Fewer LUTs than that takes, without building it: its tables, and the fewest cells that could add
+// their outputs.
+double dot_embedded_least_luts(const DotEmbeddedSpec& spec);
+
 // Whether one lane and the fold's index fit a table.
 bool dot_embedded_fits(const Type& activation, int folds);
 

@@ -25,7 +25,7 @@ void fold(Graph& core, const DesignOptions& options, Designed& result) {
   if (options.fps > 0) {
     fold_for_cycles(core, cycles_for_rate(options.fps, options.clock_mhz), *result.part);
   } else if (options.max) {
-    fold_max(core, *result.part, options.share);
+    fold_max(core, *result.part, whole_of(*result.part, options.share));
   } else {
     // An empty file names no node, which leaves every one its smallest hardware.
     if (options.folding.empty()) {

@@ -33,23 +33,27 @@ Cost total_cost(const Graph& graph, Family family) {
   return total;
 }
 
-std::vector<Use> use_of(const Cost& cost, const Part& part, double share) {
+Cost whole_of(const Part& part, double share) {
   const auto of = [&](int64_t whole) { return std::floor(static_cast<double>(whole) * share); };
-  return {{"LUT", cost.lut, of(part.lut)},
-          {"FF", cost.ff, of(part.ff)},
-          {"BRAM_18K", cost.bram18, of(part.bram18)},
-          {"URAM", cost.uram, of(part.uram)},
-          {"DSP", cost.dsp, of(part.dsp)}};
+  return {of(part.lut), of(part.ff), of(part.bram18), of(part.uram), of(part.dsp)};
 }
 
-bool fits(const Cost& cost, const Part& part, double share) {
-  const std::vector<Use> uses = use_of(cost, part, share);
+std::vector<Use> use_of(const Cost& cost, const Cost& available) {
+  return {{"LUT", cost.lut, available.lut},
+          {"FF", cost.ff, available.ff},
+          {"BRAM_18K", cost.bram18, available.bram18},
+          {"URAM", cost.uram, available.uram},
+          {"DSP", cost.dsp, available.dsp}};
+}
+
+bool fits(const Cost& cost, const Cost& available) {
+  const std::vector<Use> uses = use_of(cost, available);
   return std::all_of(uses.begin(), uses.end(), [](const Use& use) { return use.fits(); });
 }
 
-std::string exceeded(const Cost& cost, const Part& part, double share) {
+std::string exceeded(const Cost& cost, const Cost& available) {
   std::string text;
-  for (const Use& use : use_of(cost, part, share)) {
+  for (const Use& use : use_of(cost, available)) {
     if (use.fits()) continue;
     text += fmt::format("{}{} {:.0f} of {:.0f}", text.empty() ? "" : ", ", use.resource,
                         std::ceil(use.used), use.available);

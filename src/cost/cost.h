@@ -19,15 +19,18 @@ Cost total_cost(const Graph& graph, Family family);
 struct Use {
   std::string resource;  // "LUT", "FF", "BRAM_18K", "URAM", "DSP"
   double used = 0;
-  double available = 0;  // of the share of the part that may be used
+  double available = 0;
   bool fits() const { return used <= available; }
 };
 
-// Every resource, in this order; `share` is the part of the device that may be used, 0 to 1.
-std::vector<Use> use_of(const Cost& cost, const Part& part, double share = 1);
-bool fits(const Cost& cost, const Part& part, double share = 1);
+// What a part has; `share` is how much of it may be used, 0 to 1.
+Cost whole_of(const Part& part, double share = 1);
+
+// Every resource, in this order.
+std::vector<Use> use_of(const Cost& cost, const Cost& available);
+bool fits(const Cost& cost, const Cost& available);
 // "LUT 61000 of 53200, DSP 240 of 220"; empty when everything fits.
-std::string exceeded(const Cost& cost, const Part& part, double share = 1);
+std::string exceeded(const Cost& cost, const Cost& available);
 
 // What a unit of each resource is worth, to compare designs that trade one for another.
 struct Price {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Choosing how much hardware each node gets: the least for a given rate, or the highest rate that a
-// part holds. Width converters between neighbours and forks are priced in. The result is the
-// optimum under the operators' own costs, found by eliminating one node after the other; graphs so
-// entangled that this would take too much memory are solved with some nodes fixed first, and the
-// result says so.
+// Choosing how much hardware each node gets: the least for a given rate, or the highest rate that
+// fits. Width converters between neighbours and forks are priced in, and budgets of all resources
+// hold at once. The result is the optimum under the operators' own costs, and says so where that is
+// proved; else it says how far from it the result can be.
 #pragma once
 
 #include <string>
@@ -19,7 +18,14 @@ struct FoldResult {
   int64_t cycles = 0;      // the initiation interval reached: that of the slowest node
   std::string bottleneck;  // the first node that needs so many
   Cost cost;               // with the converters and forks to come, without deeper queues
-  bool optimal = true;     // false: some nodes were fixed to make the search feasible
+  // The share of the part that the cost takes, all resources added up, and what no folding can stay
+  // below. Equal where the folding is proved to be the cheapest.
+  double price = 0, price_bound = 0;
+  // No folding of fewer cycles fits; equal to `cycles` where that is proved.
+  int64_t cycles_bound = 0;
+  bool fits = true;  // the budget
+  // "proved optimal", or how far it can be from that.
+  std::string proof() const;
 };
 
 // Cycles between frames for a rate; throws Error when it is not positive or above one frame a
@@ -28,12 +34,27 @@ int64_t cycles_for_rate(double frames_per_second, double clock_mhz);
 
 // Each works on a core graph without stream nodes and sets every folding attribute of its nodes.
 //
-// The cheapest folding in which no node needs more than `cycles`. Throws Error with the nearest
-// that can be reached.
+// The cheapest folding in which no node needs more than `cycles`, within the part if one is.
+// Throws Error with the nearest that can be reached.
 FoldResult fold_for_cycles(Graph& core, int64_t cycles, const Part& part);
-// The fewest cycles whose folding takes no more than `share` of any resource of the part. Throws
+// The same within a budget. Throws Error, with what exceeds it and the nearest rate and amount that
+// don't, when no folding keeps it.
+FoldResult fold_within(Graph& core, int64_t cycles, const Part& part, const Cost& budget);
+// The fewest cycles that any folding within the budget has, and the cheapest of those. Throws
 // Error, naming the resource, when even the smallest hardware does not fit.
-FoldResult fold_max(Graph& core, const Part& part, double share);
+FoldResult fold_max(Graph& core, const Part& part, const Cost& budget);
+
+// A folding that no other beats: none of as few cycles takes as little of every resource.
+struct FrontPoint {
+  int64_t cycles = 0;
+  Cost cost;
+  std::vector<std::pair<std::string, std::vector<std::pair<std::string, int64_t>>>>
+      folding;  // attributes, by node
+};
+// For every interval that fits the budget, or about `most` of them evenly spread over their
+// logarithm, the cheapest folding, and those with the fewest LUT, BRAM and DSP; of these the ones
+// that no other beats, the fastest first.
+std::vector<FrontPoint> fold_front(Graph& core, const Part& part, const Cost& budget, size_t most);
 
 // The slowest node as folded now: {node, cycles}.
 std::pair<const Node*, int64_t> slowest_node(const Graph& core, Family family);

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <limits>
 #include <random>
 
@@ -74,32 +76,47 @@ Node& layer(Graph& graph, std::vector<Value> in, const std::string& name, int64_
   return graph.add(kLayer, std::move(in), name, {{"rows", rows}, {"seed", seed}});
 }
 
-// Price of a folded graph with its stream nodes, and its interval.
-std::pair<double, int64_t> judge(const Graph& graph, const Part& part) {
+// Every folding there is: what it costs with its stream nodes, and its interval.
+struct Folded {
+  Cost cost;
+  int64_t interval;
+};
+Folded judge(const Graph& graph, const Part& part) {
   Graph whole = graph.clone();
   insert_stream_nodes(whole);
-  return {price_on(part).of(total_cost(whole, part.family)),
-          slowest_node(graph, part.family).second};
+  return {total_cost(whole, part.family), slowest_node(graph, part.family).second};
 }
 
-// The best price of all foldings with at most so many cycles.
-double brute_force(Graph& graph, int64_t cycles, const Part& part) {
+std::vector<Folded> all_foldings(Graph& graph, const Part& part) {
   std::vector<std::pair<Node*, Fold>> dials;
   for (Node& node : graph.nodes) {
     if (node.op->folds == nullptr) continue;
     for (Fold& fold : node.op->folds(node)) dials.push_back({&node, std::move(fold)});
   }
-  double best = std::numeric_limits<double>::infinity();
+  std::vector<Folded> all;
   std::vector<size_t> at(dials.size(), 0);
   while (true) {
     for (size_t i = 0; i < dials.size(); ++i)
       dials[i].first->attr[dials[i].second.attr] = dials[i].second.legal[at[i]];
-    const auto [price, interval] = judge(graph, part);
-    if (interval <= cycles) best = std::min(best, price);
+    all.push_back(judge(graph, part));
     size_t i = 0;
     while (i < at.size() && ++at[i] == dials[i].second.legal.size()) at[i++] = 0;
-    if (i == at.size()) return best;
+    if (i == at.size()) return all;
   }
+}
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr Cost kNoBudget{kInfinity, kInfinity, kInfinity, kInfinity, kInfinity};
+
+// The best price of all foldings with at most so many cycles, within a budget.
+double brute_force(const std::vector<Folded>& all, int64_t cycles, const Part& part,
+                   const Cost& budget = kNoBudget) {
+  double best = kInfinity;
+  for (const Folded& folded : all) {
+    if (folded.interval <= cycles && fits(folded.cost, budget))
+      best = std::min(best, price_on(part).of(folded.cost));
+  }
+  return best;
 }
 
 TEST(Fold, ChainsEqualBruteForce) {
@@ -115,13 +132,15 @@ TEST(Fold, ChainsEqualBruteForce) {
                     static_cast<int64_t>(random() % 1000));
     }
     graph.outputs.push_back({"y", {last, 0}});
+    const std::vector<Folded> all = all_foldings(graph, part);
     for (int64_t cycles : {4, 9, 12, 36}) {
-      const double best = brute_force(graph, cycles, part);
+      const double best = brute_force(all, cycles, part);
       const FoldResult result = fold_for_cycles(graph, cycles, part);
-      EXPECT_TRUE(result.optimal);
+      EXPECT_EQ(result.proof(), "proved optimal");
       EXPECT_LE(result.cycles, cycles);
-      const auto [price, interval] = judge(graph, part);
-      EXPECT_EQ(interval, result.cycles);
+      const Folded folded = judge(graph, part);
+      const double price = price_on(part).of(folded.cost);
+      EXPECT_EQ(folded.interval, result.cycles);
       EXPECT_NEAR(price, best, 1e-9);
       EXPECT_NEAR(price, price_on(part).of(result.cost), 1e-9);
     }
@@ -140,12 +159,134 @@ TEST(Fold, ForksAndJoinsEqualBruteForce) {
     Node& second = layer(graph, {{&x, 0}}, "second", 2, seed + 40);
     graph.outputs.push_back({"y", {&join, 0}});
     graph.outputs.push_back({"z", {&second, 0}});
+    const std::vector<Folded> all = all_foldings(graph, part);
     for (int64_t cycles : {2, 6, 16}) {
-      const double best = brute_force(graph, cycles, part);
       const FoldResult result = fold_for_cycles(graph, cycles, part);
-      EXPECT_TRUE(result.optimal);
-      EXPECT_NEAR(judge(graph, part).first, best, 1e-9);
+      EXPECT_EQ(result.proof(), "proved optimal");
+      EXPECT_NEAR(price_on(part).of(judge(graph, part).cost), brute_force(all, cycles, part), 1e-9);
     }
+  }
+}
+
+// Chains, a fork and a join under budgets of every resource, each alone and all at once, some of
+// which nothing can keep: the same price as brute force, proved, or an error.
+TEST(Fold, BudgetsEqualBruteForce) {
+  const Part& part = find_part("xc7z020");
+  int possible = 0, impossible = 0;
+  for (unsigned seed = 0; seed < 8; ++seed) {
+    std::mt19937 random(seed);
+    Graph graph;
+    Node& x = input_of(graph, 4);
+    const auto next = [&](std::vector<Value> in, const char* name, int64_t rows) -> Node& {
+      return layer(graph, std::move(in), name, rows, static_cast<int64_t>(random() % 1000));
+    };
+    Node& a = next({{&x, 0}}, "a", 4);
+    Node& b = next({{&a, 0}}, "b", 4);
+    Node* last = &b;
+    if (seed % 2 == 1) last = &next({{&a, 0}, {&b, 0}}, "join", 2);
+    graph.outputs.push_back({"y", {last, 0}});
+    const std::vector<Folded> all = all_foldings(graph, part);
+    for (const int64_t cycles : {2, 4, 16}) {
+      std::vector<Folded> quick;
+      std::copy_if(all.begin(), all.end(), std::back_inserter(quick),
+                   [&](const Folded& folded) { return folded.interval <= cycles; });
+      for (int trial = 0; trial < 12; ++trial) {
+        SCOPED_TRACE(testing::Message() << seed << ' ' << cycles << ' ' << trial);
+        // Around what two foldings drawn at random take.
+        Cost budget = kNoBudget;
+        const Cost& some = quick[random() % quick.size()].cost;
+        const Cost& other = quick[random() % quick.size()].cost;
+        double Cost::*const each[] = {&Cost::lut, &Cost::ff, &Cost::bram18, &Cost::dsp};
+        for (size_t r = 0; r < 4; ++r) {
+          if (trial < 8 && trial % 4 != static_cast<int>(r)) continue;
+          budget.*each[r] = std::min(some.*each[r], other.*each[r]);
+        }
+        const double best = brute_force(all, cycles, part, budget);
+        if (best == kInfinity) {
+          ++impossible;
+          EXPECT_THROW(fold_within(graph, cycles, part, budget), Error);
+          continue;
+        }
+        ++possible;
+        const FoldResult result = fold_within(graph, cycles, part, budget);
+        EXPECT_EQ(result.proof(), "proved optimal");
+        const Folded folded = judge(graph, part);
+        EXPECT_TRUE(fits(folded.cost, budget));
+        EXPECT_LE(folded.interval, cycles);
+        EXPECT_NEAR(price_on(part).of(folded.cost), best, 1e-9);
+      }
+    }
+    // The fastest within a budget.
+    for (int trial = 0; trial < 6; ++trial) {
+      const Cost budget = all[random() % all.size()].cost;
+      int64_t fastest = INT64_MAX;
+      for (const Folded& folded : all) {
+        if (fits(folded.cost, budget)) fastest = std::min(fastest, folded.interval);
+      }
+      const FoldResult result = fold_max(graph, part, budget);
+      EXPECT_EQ(result.cycles, fastest);
+      EXPECT_EQ(result.proof(), "proved optimal");
+      EXPECT_TRUE(fits(judge(graph, part).cost, budget));
+      EXPECT_NEAR(result.price, brute_force(all, fastest, part, budget), 1e-9);
+    }
+  }
+  EXPECT_GT(possible, 100);
+  EXPECT_GT(impossible, 10);
+}
+
+TEST(Fold, BudgetsThatCannotBeKeptNameTheNearest) {
+  const Part& part = find_part("xc7z020");
+  Graph graph;
+  Node& x = input_of(graph, 16);
+  Node& a = layer(graph, {{&x, 0}}, "a", 16, 4);
+  graph.outputs.push_back({"y", {&a, 0}});
+  Cost budget = kNoBudget;
+  budget.lut = 200;
+  try {
+    fold_within(graph, 4, part, budget);
+    FAIL();
+  } catch (const Error& error) {
+    // 64 products at once of 5 LUT each, and the least noise.
+    EXPECT_EQ(std::string(error.what()).rfind("a frame every 4 cycles takes 3", 0), 0u)
+        << error.what();
+    EXPECT_NE(std::string(error.what()).find("LUT at least, the budget is 200"), std::string::npos);
+    EXPECT_NE(error.help().find("the nearest rate within the budgets is a frame every 8 cycles"),
+              std::string::npos)
+        << error.help();
+  }
+}
+
+// The front has no point that another beats, and for each interval the least of each resource.
+TEST(Fold, TheFrontIsThatOfAllFoldings) {
+  const Part& part = find_part("xc7z020");
+  Graph graph;
+  Node& x = input_of(graph, 4);
+  Node& a = layer(graph, {{&x, 0}}, "a", 4, 3);
+  Node& b = layer(graph, {{&a, 0}}, "b", 4, 9);
+  graph.outputs.push_back({"y", {&b, 0}});
+  const std::vector<Folded> all = all_foldings(graph, part);
+  const std::vector<FrontPoint> front = fold_front(graph, part, whole_of(part), 1000);
+  ASSERT_GT(front.size(), 3u);
+  for (const FrontPoint& point : front) {
+    double least_lut = kInfinity, least_price = kInfinity;
+    for (const Folded& folded : all) {
+      if (folded.interval > point.cycles) continue;
+      least_lut = std::min(least_lut, folded.cost.lut);
+      least_price = std::min(least_price, price_on(part).of(folded.cost));
+      const bool beaten = folded.interval <= point.cycles && folded.cost.lut < point.cost.lut &&
+                          folded.cost.ff < point.cost.ff &&
+                          folded.cost.bram18 < point.cost.bram18 &&
+                          folded.cost.dsp < point.cost.dsp;
+      EXPECT_FALSE(beaten);
+    }
+    double front_lut = kInfinity, front_price = kInfinity;
+    for (const FrontPoint& other : front) {
+      if (other.cycles > point.cycles) continue;
+      front_lut = std::min(front_lut, other.cost.lut);
+      front_price = std::min(front_price, price_on(part).of(other.cost));
+    }
+    EXPECT_NEAR(front_lut, least_lut, 1e-9);
+    EXPECT_NEAR(front_price, least_price, 1e-9);
   }
 }
 
@@ -156,12 +297,14 @@ TEST(Fold, TheHighestRateThatFits) {
   Node& a = layer(graph, {{&x, 0}}, "a", 64, 2);
   Node& b = layer(graph, {{&a, 0}}, "b", 64, 4);
   graph.outputs.push_back({"y", {&b, 0}});
-  const FoldResult whole = fold_max(graph, part, 0.8);
-  EXPECT_TRUE(fits(whole.cost, part, 0.8));
+  const FoldResult whole = fold_max(graph, part, whole_of(part, 0.8));
+  EXPECT_TRUE(fits(whole.cost, whole_of(part, 0.8)));
   EXPECT_LE(whole.cost.lut, 0.8 * 53200);
   EXPECT_EQ(whole.cycles, 7);  // 64 x 784 / 7 at 5 LUT each: the next step up does not fit
-  EXPECT_THROW(fold_max(graph, find_part("iCE40HX8K"), 0.001), Error);
-  EXPECT_THROW(fold_max(graph, part, 0), Error);
+  EXPECT_EQ(whole.cycles_bound, 7);
+  EXPECT_EQ(whole.proof(), "proved optimal");
+  const Part& small = find_part("iCE40HX8K");
+  EXPECT_THROW(fold_max(graph, small, whole_of(small, 0.001)), Error);
 }
 
 TEST(Fold, WhatCannotBeReachedNamesTheNearest) {

@@ -65,6 +65,27 @@ TEST(MinSum, EqualsBruteForce) {
   }
 }
 
+// What minimise says that each entry costs more is what holding its variables there costs more.
+TEST(MinSum, ExcessEqualsBruteForce) {
+  std::mt19937 random(3);
+  for (int trial = 0; trial < 300; ++trial) {
+    const Problem problem = random_problem(random);
+    const Minimum found = minimise(problem.sizes, problem.terms, 1000, true);
+    EXPECT_EQ(found.sum, brute_force(problem.sizes, problem.terms));
+    ASSERT_EQ(found.excess.size(), problem.terms.size());
+    for (size_t t = 0; t < problem.terms.size(); ++t) {
+      for (size_t e = 0; e < problem.terms[t].table.size(); ++e) {
+        Problem held = problem;
+        SumTerm only{problem.terms[t].scope,
+                     std::vector<double>(problem.terms[t].table.size(), 1e6)};
+        only.table[e] = 0;
+        held.terms.push_back(only);
+        EXPECT_EQ(found.excess[t][e], brute_force(held.sizes, held.terms) - found.sum);
+      }
+    }
+  }
+}
+
 TEST(MinSum, TooLargeTablesGiveAnAnswerThatSaysSo) {
   std::mt19937 random(2);
   int inexact = 0;

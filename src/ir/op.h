@@ -58,6 +58,9 @@ struct Op {
       nullptr;  // throws Error, with the legal values, on illegal folding
   Rhythm (*rhythm)(const Node& node, Family family) = nullptr;
   Cost (*cost)(const Node& node, Family family) = nullptr;  // of the module: no memory outside it
+  // In no resource more than `cost` says, without building what that counts; null where `cost` is
+  // quick. The folding search asks `cost` only for foldings that this leaves in question.
+  Cost (*least_cost)(const Node& node, Family family) = nullptr;
   Hardware (*emit)(const Node& node, Family family, const std::string& instance) = nullptr;
   // The memories that the node has outside its module with memory = "outside" (memory.h), whether
   // that is set or not. Null: the operator has none that could be.

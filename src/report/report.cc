@@ -131,7 +131,7 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
     if (edge.to == Report::kOutside) edge.outside = streams.blocks[link.to].name;
     report.edges.push_back(std::move(edge));
   }
-  report.uses = use_of(report.total, part);
+  report.uses = use_of(report.total, whole_of(part));
   return report;
 }
 

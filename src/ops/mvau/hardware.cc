@@ -585,13 +585,19 @@ template <class Key, class Make>
 arith::Cost remembered(const Key& key, const Make& make) {
   static std::mutex mutex;
   static std::map<Key, arith::Cost> known;
+  {
+    const std::lock_guard lock(mutex);
+    if (const auto found = known.find(key); found != known.end()) return found->second;
+  }
+  const arith::Cost cost = make();
   const std::lock_guard lock(mutex);
-  const auto found = known.find(key);
-  return found != known.end() ? found->second : known.emplace(key, make()).first->second;
+  return known.emplace(key, cost).first->second;
 }
 
 // A long sum costs what a shorter one does for each of its lanes.
 constexpr int kPricedLanes = 256;
+
+constexpr double kMostProducts = 8;  // of a DSP block; more than any that there are
 
 arith::Cost dot_cost(arith::DotSpec spec, bool registers, bool dsp) {
   double times = 1;
@@ -599,15 +605,13 @@ arith::Cost dot_cost(arith::DotSpec spec, bool registers, bool dsp) {
     times *= static_cast<double>(spec.lanes) / kPricedLanes;
     spec.lanes = kPricedLanes;
   }
-  if (!dsp) times *= spec.rows, spec.rows = 1;  // DSP blocks depend on all rows
   spec.levels_per_register = registers ? 2 : 0;
+  if (!dsp) return times * spec.rows * arith::dot_row_cost(spec);
+  // DSP blocks depend on all rows.
   return times * remembered(std::tuple(spec.rows, spec.lanes, spec.weight.coding, spec.weight.bits,
                                        spec.activation.coding, spec.activation.bits, spec.family,
-                                       spec.multiplier_bits, registers, dsp),
-                            [&] {
-                              return dsp ? arith::DotPacked(spec).module().cost
-                                         : arith::Dot(spec).module().cost;
-                            });
+                                       spec.multiplier_bits, registers),
+                            [&] { return arith::DotPacked(spec).module().cost; });
 }
 
 // A matrix or an embedded product depends on all its weights: some rows stand for the others, and
@@ -617,7 +621,8 @@ constexpr int64_t kSmallLayer = 65536;  // products of a matrix that is worth a 
 constexpr int64_t kSmallSampledProducts = 16384;
 constexpr size_t kSampledWeights = 16384;
 
-arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family) {
+// `least`: only what it takes at least, without building it.
+arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family, bool least) {
   const bool unfolded = form(node, folding, family) == Form::unfolded;
   const int64_t bits = node.in_type(0).bits, words = folding.row_folds * folding.column_folds;
   const int64_t limit = unfolded && folding.pe * folding.simd * bits <= kSmallLayer
@@ -660,6 +665,14 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
     }
     key.insert(key.end(), part.ints.begin(), part.ints.end());
   }
+  const double scale = static_cast<double>(folding.pe * folding.simd) /
+                       static_cast<double>(sampled.pe * sampled.simd);
+  if (least) {
+    arith::Cost cost;
+    cost.luts = unfolded ? arith::constant_matrix_least_luts(matrix_spec(sample, family))
+                         : arith::dot_embedded_least_luts(embedded_spec(sample, sampled, family));
+    return scale * cost;
+  }
   const arith::Cost cost = remembered(key, [&] {
     if (unfolded) {
       arith::ConstantMatrixSpec spec = matrix_spec(sample, family);
@@ -670,13 +683,12 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
     spec.levels_per_register = 2;
     return arith::dot_embedded(spec).module.cost;
   });
-  return static_cast<double>(folding.pe * folding.simd) /
-         static_cast<double>(sampled.pe * sampled.simd) * cost;
+  return scale * cost;
 }
 
 }  // namespace
 
-Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
+Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
   const Folding folding(node);
   const Type& in = node.in_type(0);
   const Type& out = node.out[0];
@@ -691,7 +703,7 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   };
   const Form where = form(node, folding, family);
   if (where == Form::unfolded) {
-    add(sampled_cost(node, folding, family));
+    add(sampled_cost(node, folding, family, least));
     cost.lut += 1, cost.ff += static_cast<double>(rhythm.depth);
     return cost;
   }
@@ -700,12 +712,16 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   cost.lut += 4 + 1.5 * counters, cost.ff += counters + 3.0 * static_cast<double>(rhythm.depth);
   if (replays_from_memory(folding)) cost += memory_cost(vector_width, folding.column_folds);
   if (where == Form::embedded) {
-    add(sampled_cost(node, folding, family));
+    add(sampled_cost(node, folding, family, least));
   } else {
     // Some thousand weights, evenly spread, tell the format of a large layer well enough.
     const size_t stride = 1 + static_cast<size_t>(node.tensor("w")->count()) / kSampledWeights;
     const arith::DotSpec spec = dot_spec(node, folding, family, stride | 1);
-    add(dot_cost(spec, dot_registers(node, folding, family).sum > 0, folding.dsp));
+    if (!least || !folding.dsp) {
+      add(dot_cost(spec, dot_registers(node, folding, family).sum > 0, folding.dsp));
+    } else if (family != Family::generic) {
+      cost.dsp += pe * static_cast<double>(folding.simd) / kMostProducts;
+    }
     if (!folding.outside) {
       cost += plan_rom(folding.pe * folding.simd * spec.weight.bits, words).cost;
     }

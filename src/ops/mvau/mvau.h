@@ -45,7 +45,8 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
 
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in);
 
-Cost cost(const Node& node, const Rhythm& rhythm, Family family);
+// `least`: a bound below it that needs no netlist.
+Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least);
 std::vector<MemoryShape> memories(const Node& node, Family family);
 Hardware emit(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance);
 

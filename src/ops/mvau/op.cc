@@ -61,7 +61,13 @@ Rhythm rhythm(const Node& node, Family family) {
   return rhythm;
 }
 
-Cost node_cost(const Node& node, Family family) { return cost(node, rhythm(node, family), family); }
+Cost node_cost(const Node& node, Family family) {
+  return cost(node, rhythm(node, family), family, false);
+}
+
+Cost least_cost(const Node& node, Family family) {
+  return cost(node, rhythm(node, family), family, true);
+}
 
 Hardware emit_modules(const Node& node, Family family, const std::string& instance) {
   return emit(node, rhythm(node, family), family, instance);
@@ -149,6 +155,7 @@ const Op op_mvau{.name = "mvau",
                  .ports = mvau::ports,
                  .rhythm = mvau::rhythm,
                  .cost = mvau::node_cost,
+                 .least_cost = mvau::least_cost,
                  .emit = mvau::emit_modules,
                  .memories = mvau::memories,
                  .counts = mvau::counts,

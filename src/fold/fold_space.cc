@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/fold/fold_space.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+#include <set>
+
+#include "src/cost/cost.h"
+#include "src/ir/op.h"
+#include "src/passes/insert_stream_nodes.h"
+#include "src/sim/stream_graph.h"
+#include "src/util/error.h"
+#include "src/util/parallel.h"
+
+namespace foldstream {
+namespace {
+
+// Dearer than any folding there is, even on a part that lacks a resource.
+constexpr double kDearest = 1e100;
+// Entries of the largest table that elimination may build.
+constexpr size_t kTableLimit = 4'000'000;
+
+bool exceeds(const Amounts& used, const Amounts& most) {
+  for (size_t r = 0; r < used.size(); ++r) {
+    if (used[r] > most[r]) return true;
+  }
+  return false;
+}
+
+FoldSpace::Solution nothing(bool exact) {
+  FoldSpace::Solution solution;
+  solution.exact = exact;
+  return solution;
+}
+
+}  // namespace
+
+Amounts amounts(const Cost& cost) { return {cost.lut, cost.ff, cost.bram18, cost.uram, cost.dsp}; }
+
+double Worth::of(const Amounts& used, double parallel) const {
+  double sum = of_parallel * parallel;
+  for (size_t r = 0; r < used.size(); ++r) {
+    if (used[r] > 0) sum += used[r] * price[r];  // nothing of what isn't there costs nothing
+  }
+  return std::min(sum, kDearest);
+}
+
+FoldSpace::FoldSpace(Graph& core, Family family, int64_t limit) : family_(family), limit_(limit) {
+  for (Node& node : core.nodes) {
+    if (node.op->kind == Op::Kind::hardware) nodes_.push_back(&node);
+  }
+  if (nodes_.empty()) throw Error(fmt::format("'{}' has no hardware node to fold", core.name));
+  choices_.resize(nodes_.size());
+  least_.assign(nodes_.size(), INT64_MAX);
+  parallel_for(nodes_.size(), [&](size_t i) { enumerate(i); });
+  connect(core);
+}
+
+void FoldSpace::connect(Graph& core) {
+  std::map<const Node*, size_t> index;
+  for (size_t i = 0; i < nodes_.size(); ++i) index[nodes_[i]] = i;
+  // Users of each stream; views pass it on.
+  std::map<Value, std::vector<std::optional<Joint::End>>> users;
+  for (const Node* node : nodes_) {
+    for (size_t port = 0; port < node->in.size(); ++port)
+      users[stream_origin(node->in[port])].push_back(Joint::End{index.at(node), false, port});
+  }
+  for (const Output& output : core.outputs)
+    users[stream_origin(output.value)].push_back(std::nullopt);
+  for (const auto& [value, ends] : users) {
+    // The width of a value from the host is that of its first user.
+    std::optional<Joint::End> from;
+    if (const auto it = index.find(value.node); it != index.end())
+      from = Joint::End{it->second, true, static_cast<size_t>(value.port)};
+    else
+      from = ends.front();
+    if (!from) continue;
+    for (const auto& end : ends) {
+      const bool is_from = end && end->node == from->node && end->port == from->port &&
+                           end->is_output == from->is_output;
+      if (end && !is_from) joints_.push_back({*from, *end, value.type()});
+    }
+    if (ends.size() > 1) fans_.push_back({*from, static_cast<int64_t>(ends.size()), value.type()});
+  }
+}
+
+std::pair<int64_t, const Node*> FoldSpace::floor() const {
+  std::pair<int64_t, const Node*> result{0, nullptr};
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (least_[i] > result.first) result = {least_[i], nodes_[i]};
+  }
+  return result;
+}
+
+std::vector<int64_t> FoldSpace::intervals() const {
+  std::set<int64_t> steps;
+  for (const auto& choices : choices_) {
+    for (const Choice& choice : choices) steps.insert(choice.steps);
+  }
+  return {steps.lower_bound(floor().first), steps.end()};
+}
+
+FoldSpace::Allowed FoldSpace::within(int64_t cycles) const {
+  Allowed allowed;
+  for (const auto& choices : choices_) {
+    auto& mine = allowed.emplace_back();
+    for (const Choice& choice : choices) mine.push_back(choice.steps <= cycles ? 1 : 0);
+  }
+  return allowed;
+}
+
+// Tries the foldings on the node itself, whose weights are too large to copy.
+void FoldSpace::enumerate(size_t i) {
+  Node& node = *nodes_[i];
+  const auto attr = node.attr;
+  enumerate(i, 0, {});
+  node.attr = attr;
+  if (least_[i] == INT64_MAX) throw Error(fmt::format("{} has no legal folding", describe(node)));
+}
+
+// Attribute by attribute, because the legal values of one may depend on those before it.
+void FoldSpace::enumerate(size_t i, size_t depth,
+                          std::vector<std::pair<std::string, int64_t>> attrs) {
+  Node& node = *nodes_[i];
+  const std::vector<Fold> folds =
+      node.op->folds == nullptr ? std::vector<Fold>{} : node.op->folds(node);
+  if (depth < folds.size()) {
+    for (int64_t value : folds[depth].legal) {
+      node.attr[folds[depth].attr] = value;
+      attrs.emplace_back(folds[depth].attr, value);
+      enumerate(i, depth + 1, attrs);
+      attrs.pop_back();
+    }
+    return;
+  }
+  Choice choice;
+  choice.steps = node.op->rhythm(node, family_).steps();
+  least_[i] = std::min(least_[i], choice.steps);
+  if (choice.steps > limit_) return;
+  const Ports ports = node.op->ports(node);
+  for (const Stream& stream : ports.in) choice.lanes.push_back(stream.lanes);
+  for (const Stream& stream : ports.out) choice.lanes.push_back(stream.lanes);
+  choice.priced = node.op->least_cost == nullptr;
+  choice.used =
+      amounts(choice.priced ? node_cost(node, family_) : node.op->least_cost(node, family_));
+  for (const auto& attr : attrs) choice.parallel *= static_cast<double>(attr.second);
+  choice.attrs = std::move(attrs);
+  choices_[i].push_back(std::move(choice));
+}
+
+void FoldSpace::price(size_t i, size_t c) {
+  Node& node = *nodes_[i];
+  Choice& choice = choices_[i][c];
+  const auto attr = node.attr;
+  for (const auto& [name, value] : choice.attrs) node.attr[name] = value;
+  const Amounts used = amounts(node_cost(node, family_));
+  for (size_t r = 0; r < used.size(); ++r) {
+    // Sums in another order may differ in their last bits.
+    FOLDSTREAM_CHECK(used[r] >= choice.used[r] - 1e-9 * (1 + used[r]));
+  }
+  choice.used = used;
+  choice.priced = true;
+  node.attr = attr;
+}
+
+FoldSpace::Solution FoldSpace::solve(const Allowed& allowed, const Worth& worth,
+                                     const Amounts& most, bool with_excess) {
+  constexpr int64_t kOverhead = 2000;  // of a round, in entries
+  price_joints();
+  while (true) {
+    work_ += kOverhead;
+    std::vector<SumTerm> terms;
+    std::vector<std::vector<size_t>> picked;  // by node and entry of its term
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      size_t entries = 1;
+      for (size_t v : sides_[i].variables) entries *= sizes_[v];
+      SumTerm term{sides_[i].variables, std::vector<double>(entries, kInfinite)};
+      std::vector<size_t> pick(entries, SIZE_MAX);
+      for (size_t c = 0; c < choices_[i].size(); ++c) {
+        const Choice& choice = choices_[i][c];
+        if (allowed[i][c] == 0 || exceeds(choice.used, most)) continue;
+        const double mine = worth.of(choice.used, choice.parallel);
+        const size_t entry = sides_[i].entry[c];
+        if (mine < term.table[entry]) term.table[entry] = mine, pick[entry] = c;
+      }
+      work_ += static_cast<int64_t>(choices_[i].size());
+      terms.push_back(std::move(term));
+      picked.push_back(std::move(pick));
+    }
+    for (const PricedTerm& priced : priced_) {
+      SumTerm term{priced.scope, {}};
+      for (const Amounts& used : priced.used)
+        term.table.push_back(exceeds(used, most) ? kInfinite : worth.of(used, 0));
+      work_ += static_cast<int64_t>(term.table.size());
+      terms.push_back(std::move(term));
+    }
+    Minimum minimum = minimise(sizes_, terms, kTableLimit, with_excess);
+    Solution solution;
+    solution.exact = minimum.exact;
+    const auto entry_of = [&](const std::vector<size_t>& scope) {
+      size_t entry = 0;
+      for (size_t v : scope) entry = entry * sizes_[v] + minimum.value[v];
+      return entry;
+    };
+    std::vector<std::pair<size_t, size_t>> unpriced;
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      const size_t c = picked[i][entry_of(sides_[i].variables)];
+      if (c == SIZE_MAX) return nothing(minimum.exact);
+      if (!choices_[i][c].priced) unpriced.emplace_back(i, c);
+      solution.choice.push_back(c);
+    }
+    if (!unpriced.empty()) {
+      parallel_for(unpriced.size(),
+                   [&](size_t k) { price(unpriced[k].first, unpriced[k].second); });
+      continue;
+    }
+    const auto add = [&](const Amounts& used) {
+      for (size_t r = 0; r < used.size(); ++r) solution.used[r] += used[r];
+    };
+    solution.worth = 0;
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      const Choice& choice = choices_[i][solution.choice[i]];
+      add(choice.used);
+      solution.parallel += choice.parallel;
+      solution.worth += worth.of(choice.used, choice.parallel);
+    }
+    for (const PricedTerm& priced : priced_) {
+      const Amounts& used = priced.used[entry_of(priced.scope)];
+      if (exceeds(used, most)) return nothing(minimum.exact);
+      add(used);
+      solution.worth += worth.of(used, 0);
+    }
+    if (with_excess && minimum.exact) {
+      for (size_t i = 0; i < nodes_.size(); ++i) {
+        auto& mine = solution.excess.emplace_back();
+        for (size_t c = 0; c < choices_[i].size(); ++c) {
+          const Choice& choice = choices_[i][c];
+          const size_t entry = sides_[i].entry[c];
+          const bool out = allowed[i][c] == 0 || exceeds(choice.used, most);
+          mine.push_back(out ? kInfinite
+                             : minimum.excess[i][entry] + worth.of(choice.used, choice.parallel) -
+                                   terms[i].table[entry]);
+        }
+      }
+    }
+    return solution;
+  }
+}
+
+void FoldSpace::apply(const Solution& solution) {
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    for (const auto& [attr, value] : choices_[i][solution.choice[i]].attrs)
+      nodes_[i]->attr[attr] = value;
+  }
+}
+
+// Gives every port of every node a variable. Ports that always have the same lanes share one; so
+// do all ports of a node with too many combinations.
+void FoldSpace::make_variables() {
+  sides_.resize(nodes_.size());
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    const std::vector<Choice>& choices = choices_[i];
+    const size_t ports = choices.empty() ? 0 : choices[0].lanes.size();
+    std::vector<std::vector<size_t>> groups;
+    for (size_t port = 0; port < ports; ++port) {
+      const auto like = std::find_if(groups.begin(), groups.end(), [&](const auto& group) {
+        return std::all_of(choices.begin(), choices.end(), [&](const Choice& choice) {
+          return choice.lanes[port] == choice.lanes[group[0]];
+        });
+      });
+      if (like == groups.end())
+        groups.push_back({port});
+      else
+        like->push_back(port);
+    }
+    if (!try_groups(i, groups)) {
+      std::vector<size_t> all(ports);
+      std::iota(all.begin(), all.end(), size_t{0});
+      FOLDSTREAM_CHECK(try_groups(i, {all}));
+    }
+  }
+}
+
+bool FoldSpace::try_groups(size_t i, const std::vector<std::vector<size_t>>& groups) {
+  Side side;
+  side.ports.resize(choices_[i].empty() ? 0 : choices_[i][0].lanes.size());
+  side.entry.assign(choices_[i].size(), 0);
+  std::vector<size_t> sizes;
+  size_t entries = 1;
+  for (const std::vector<size_t>& group : groups) {
+    std::map<std::vector<int64_t>, size_t> values;
+    const auto lanes_of = [&](const Choice& choice) {
+      std::vector<int64_t> lanes;
+      for (size_t port : group) lanes.push_back(choice.lanes[port]);
+      return lanes;
+    };
+    for (const Choice& choice : choices_[i]) values.emplace(lanes_of(choice), 0);
+    size_t next = 0;
+    for (auto& [lanes, value] : values) value = next++;
+    entries *= values.size();
+    if (entries > kTableLimit && groups.size() > 1) return false;
+    for (size_t c = 0; c < choices_[i].size(); ++c)
+      side.entry[c] = side.entry[c] * values.size() + values.at(lanes_of(choices_[i][c]));
+    side.variables.push_back(sizes_.size() + sizes.size());
+    sizes.push_back(values.size());
+    for (size_t g = 0; g < group.size(); ++g) {
+      PortLanes& port = side.ports[group[g]];
+      port.variable = side.variables.back();
+      for (const auto& [lanes, value] : values) port.lanes.push_back(lanes[g]);
+    }
+  }
+  sizes_.insert(sizes_.end(), sizes.begin(), sizes.end());
+  sides_[i] = std::move(side);
+  return true;
+}
+
+const FoldSpace::PortLanes& FoldSpace::at(const Joint::End& end) const {
+  const size_t outputs_from = nodes_[end.node]->in.size();
+  return sides_[end.node].ports[end.is_output ? outputs_from + end.port : end.port];
+}
+
+// What converters and forks cost, for all lanes of their ends; once, and each kind once.
+void FoldSpace::price_joints() {
+  if (!sides_.empty()) return;
+  make_variables();
+  using Key = std::tuple<int, int64_t, int64_t, int64_t>;  // bits, elements, and two of lanes
+  std::map<Key, std::pair<const Type*, Amounts>> converters, forks;
+  const auto key_of = [](const Type& type, int64_t from, int64_t to) {
+    return Key{type.bits, type.count(), from, to};
+  };
+  const auto each_pair = [&](const Joint& joint, const auto& visit) {
+    const PortLanes &a = at(joint.a), &b = at(joint.b);
+    if (a.variable == b.variable) {  // one node takes a value twice
+      for (size_t v = 0; v < a.lanes.size(); ++v) visit(a.lanes[v], b.lanes[v]);
+      return;
+    }
+    for (int64_t from : a.lanes) {
+      for (int64_t to : b.lanes) visit(from, to);
+    }
+  };
+  for (const Fan& fan : fans_) {
+    for (int64_t lanes : at(fan.end).lanes)
+      forks.try_emplace(key_of(fan.type, fan.branches, lanes), &fan.type, Amounts{});
+  }
+  for (const Joint& joint : joints_) {
+    each_pair(joint, [&](int64_t from, int64_t to) {
+      if (from != to) converters.try_emplace(key_of(joint.type, from, to), &joint.type, Amounts{});
+    });
+  }
+  const auto price_all = [&](auto& kinds, const auto& cost) {
+    std::vector<std::pair<const Key, std::pair<const Type*, Amounts>>*> entries;
+    for (auto& entry : kinds) entries.push_back(&entry);
+    constexpr size_t kShare = 64;  // entries to a piece of work
+    parallel_for((entries.size() + kShare - 1) / kShare, [&](size_t share) {
+      for (size_t e = share * kShare; e < std::min(entries.size(), (share + 1) * kShare); ++e) {
+        const auto& [bits, count, first, second] = entries[e]->first;
+        entries[e]->second.second =
+            amounts(cost(*entries[e]->second.first, first, second, family_));
+      }
+    });
+  };
+  price_all(forks, fork_cost);
+  price_all(converters, converter_cost);
+  for (const Fan& fan : fans_) {
+    const PortLanes& end = at(fan.end);
+    PricedTerm term{{end.variable}, {}};
+    for (int64_t lanes : end.lanes)
+      term.used.push_back(forks.at(key_of(fan.type, fan.branches, lanes)).second);
+    priced_.push_back(std::move(term));
+  }
+  for (const Joint& joint : joints_) {
+    const PortLanes &a = at(joint.a), &b = at(joint.b);
+    PricedTerm term{{a.variable}, {}};
+    if (a.variable != b.variable) term.scope.push_back(b.variable);
+    each_pair(joint, [&](int64_t from, int64_t to) {
+      term.used.push_back(from == to ? Amounts{}
+                                     : converters.at(key_of(joint.type, from, to)).second);
+    });
+    priced_.push_back(std::move(term));
+  }
+}
+
+}  // namespace foldstream

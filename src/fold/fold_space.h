@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// All legal foldings of a graph, what each costs, and the cheapest under any prices of resources.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "src/fold/min_sum.h"
+#include "src/ir/graph.h"
+#include "src/ir/hardware.h"
+
+namespace foldstream {
+
+// LUT, FF, BRAM18, URAM, DSP: amounts, or what one of each is worth.
+using Amounts = std::array<double, 5>;
+Amounts amounts(const Cost& cost);
+
+inline constexpr double kInfinite = std::numeric_limits<double>::infinity();
+
+// What a folding is judged by: the sum over resources of amount times price, and a little for each
+// thing that is done in parallel, so that between equals the smaller hardware wins.
+struct Worth {
+  Amounts price{};
+  double of_parallel = 0;
+  double of(const Amounts& used, double parallel) const;
+};
+
+class FoldSpace {
+ public:
+  // One legal folding of one node.
+  struct Choice {
+    std::vector<std::pair<std::string, int64_t>> attrs;
+    std::vector<int64_t> lanes;  // by port, inputs first
+    int64_t steps = 0;
+    double parallel = 1;
+    Amounts used{};
+    bool priced = false;  // false: `used` is a lower bound
+  };
+  using Allowed = std::vector<std::vector<char>>;  // by node and choice
+
+  struct Solution {
+    std::vector<size_t> choice;  // by node; empty where nothing is allowed
+    Amounts used{};              // with converters and forks
+    double parallel = 0;
+    double worth = kInfinite;
+    bool exact = true;  // false: a cheaper one may exist, because the graph is too entangled
+    // On request: how much more the best folding with a choice is worth, at least; by node and
+    // choice.
+    std::vector<std::vector<double>> excess;
+  };
+
+  // Foldings of more than `limit` cycles are left out.
+  FoldSpace(Graph& core, Family family, int64_t limit = INT64_MAX);
+
+  // The fewest cycles any folding can reach, and the node that can't do better.
+  std::pair<int64_t, const Node*> floor() const;
+  // Every interval that some folding has, ascending from the floor.
+  std::vector<int64_t> intervals() const;
+
+  // Every choice of at most so many cycles.
+  Allowed within(int64_t cycles) const;
+  // The best of those allowed; nothing that takes more of a resource than `most` by itself.
+  // Foldings are priced when they might be the best, never otherwise.
+  Solution solve(const Allowed& allowed, const Worth& worth, const Amounts& most,
+                 bool with_excess = false);
+
+  const std::vector<std::vector<Choice>>& choices() const { return choices_; }
+  const Node& node(size_t i) const { return *nodes_[i]; }
+  // Table entries looked at so far: the work done, the same on every machine.
+  int64_t work() const { return work_; }
+
+  // Sets the folding attributes of every node.
+  void apply(const Solution& solution);
+
+ private:
+  // Two ports that carry the same elements: a converter stands between them when lanes differ.
+  struct Joint {
+    struct End {
+      size_t node;
+      bool is_output;
+      size_t port;
+    };
+    End a, b;
+    Type type;
+  };
+  // A value with several users. `end` gives the width of the fork.
+  struct Fan {
+    Joint::End end;
+    int64_t branches;
+    Type type;
+  };
+  // The lanes of a port: a function of one variable.
+  struct PortLanes {
+    size_t variable = 0;
+    std::vector<int64_t> lanes;  // by value
+  };
+  // The variables that the lanes of a node's ports depend on, and where its choices lie among the
+  // combinations of their values.
+  struct Side {
+    std::vector<size_t> variables;
+    std::vector<PortLanes> ports;  // inputs first
+    std::vector<size_t> entry;     // by choice
+  };
+  // What stands between nodes, for every combination of values of one or two variables.
+  struct PricedTerm {
+    std::vector<size_t> scope;
+    std::vector<Amounts> used;
+  };
+
+  void connect(Graph& core);
+  void enumerate(size_t i);
+  void enumerate(size_t i, size_t depth, std::vector<std::pair<std::string, int64_t>> attrs);
+  void price(size_t i, size_t choice);
+  void make_variables();
+  bool try_groups(size_t i, const std::vector<std::vector<size_t>>& groups);
+  const PortLanes& at(const Joint::End& end) const;
+  void price_joints();
+
+  Family family_;
+  int64_t limit_;
+  std::vector<Node*> nodes_;
+  std::vector<std::vector<Choice>> choices_;  // by node
+  std::vector<int64_t> least_;                // cycles of its fastest folding, by node
+  std::vector<Joint> joints_;
+  std::vector<Fan> fans_;
+  std::vector<size_t> sizes_;       // of the variables
+  std::vector<Side> sides_;         // by node
+  std::vector<PricedTerm> priced_;  // of fans and joints
+  int64_t work_ = 0;
+};
+
+}  // namespace foldstream
