@@ -245,21 +245,56 @@ std::string table(const Report& report) {
   return text + "</tbody></table>\n";
 }
 
+// Beats waiting over one interval, the queue's depth as the full height.
+std::string fill_chart(const std::vector<double>& fill, int64_t depth) {
+  constexpr int kWidth = 220, kHeight = 34;
+  std::string points;
+  for (size_t i = 0; i < fill.size(); ++i) {
+    const double share = std::min(1.0, fill[i] / static_cast<double>(std::max<int64_t>(depth, 1)));
+    points += fmt::format(" {:.1f},{:.1f} {:.1f},{:.1f}",
+                          static_cast<double>(i) * kWidth / static_cast<double>(fill.size()),
+                          kHeight * (1 - share),
+                          static_cast<double>(i + 1) * kWidth / static_cast<double>(fill.size()),
+                          kHeight * (1 - share));
+  }
+  return fmt::format(
+      "<svg width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" role=\"img\" aria-label=\"beats "
+      "waiting over one interval\"><rect class=\"track\" width=\"{0}\" height=\"{1}\"/><polygon "
+      "class=\"fill\" points=\"0,{1}{2} {0},{1}\"/></svg>",
+      kWidth, kHeight, points);
+}
+
+std::string bars(const Report& report) {
+  std::string text = "<table><tbody>\n";
+  const double most = std::max(1.0, report.bounds.front().cycles);
+  for (const ReportBound& bound : report.bounds) {
+    text += fmt::format(
+        "<tr{}><td>{}</td><td></td><td></td><td>{} cycles<span class=\"share\"><i "
+        "style=\"width:{:.1f}%\"></i></span></td></tr>\n",
+        bound.cycles == most ? " class=\"hot\"" : "", escape(bound.what),
+        grouped(std::llround(bound.cycles)), 100 * bound.cycles / most);
+  }
+  return text + "</tbody></table>\n";
+}
+
 std::string queue_table(const Report& report) {
   std::string text =
-      "<table><thead><tr><th>Behind</th><th>Why not less</th><th></th><th>Beats</th><th>Bits</th>"
-      "</tr></thead><tbody>\n";
+      "<table><thead><tr><th>Behind</th><th>Why not less</th><th>Filling over one "
+      "interval</th><th>Beats</th><th>Bits</th></tr></thead><tbody>\n";
   for (size_t i = 0; i < report.nodes.size(); ++i) {
     const QueueDepth& depth = report.queues->depths.at(i);
     int64_t bits = 0;
+    std::string charts;
     for (const ReportEdge& edge : report.edges) {
-      if (edge.from == i) bits += edge.stream.width();
+      if (edge.from != i) continue;
+      bits += edge.stream.width();
+      if (!edge.fill.empty()) charts += fill_chart(edge.fill, depth.beats);
     }
     text += fmt::format(
-        "<tr><td>{}<small>{}</small></td><td class=\"why\">{}</td><td></td><td>{}</td><td>{}</td>"
+        "<tr><td>{}<small>{}</small></td><td class=\"why\">{}</td><td>{}</td><td>{}</td><td>{}</td>"
         "</tr>\n",
-        escape(report.nodes[i].name), escape(depth.node), escape(why(depth)), grouped(depth.beats),
-        grouped(depth.beats * bits));
+        escape(report.nodes[i].name), escape(depth.node), escape(why(depth)), charts,
+        grouped(depth.beats), grouped(depth.beats * bits));
   }
   return text + "</tbody></table>\n";
 }
@@ -285,6 +320,7 @@ std::string report_html(const Report& report) {
     if (use.used > 0 || use.resource == "LUT") text += meter_card(use);
   }
   text += fmt::format("</div>\n<h2>What limits it</h2>\n<p>{}</p>\n", escape(report.limit()));
+  text += "<div class=\"scroll\">" + bars(report) + "</div>\n";
   text += "<h2>Pipeline</h2>\n<div class=\"scroll\">" + Drawing(report).svg() + "</div>\n";
   text += "<h2>Nodes</h2>\n<div class=\"scroll\">" + table(report) + "</div>\n";
   text +=

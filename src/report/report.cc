@@ -20,6 +20,10 @@ namespace {
 constexpr double kBramBits = 18 * 1024, kUramBits = 288 * 1024;
 // Frames of the steady state over which activity is counted.
 constexpr int64_t kFrames = 16;
+// Times of an interval at which the filling of queues is shown, and the beats a frame of a network
+// for which it is.
+constexpr int kFillTimes = 96;
+constexpr int64_t kMostBeats = 500'000;
 
 std::string types_of(const std::vector<Type>& types) {
   std::vector<std::string> names;
@@ -36,6 +40,58 @@ double weight_bits(const ReportNode& node) {
       bits += std::atof(key.c_str() + kPrefix.size()) * static_cast<double>(count);
   }
   return bits;
+}
+
+// Multiplications of a frame.
+double multiplications(const ReportNode& node) {
+  double sum = 0;
+  for (const auto& [key, count] : node.counts) {
+    if (key.starts_with("op_mac_")) sum += static_cast<double>(count);
+  }
+  return sum;
+}
+
+// What alone would keep a frame for how long: the roofs of arithmetic, streams and memory port.
+std::vector<ReportBound> bounds_of(const Report& report, int64_t port_bits) {
+  std::vector<ReportBound> bounds;
+  bounds.push_back({fmt::format("{}, the slowest node", report.nodes[report.slowest].name),
+                    static_cast<double>(report.max_cycles)});
+  // All that multiplies, if it were never idle: work could be shared out no better.
+  double work = 0, lanes = 0;
+  for (const ReportNode& node : report.nodes) {
+    const double macs = multiplications(node);
+    work += macs;
+    if (macs > 0) lanes += macs / static_cast<double>(node.cycles);
+  }
+  if (lanes > 0) {
+    bounds.push_back({fmt::format("arithmetic: {} multiplications on {} lanes",
+                                  grouped(std::llround(work)), grouped(std::llround(lanes))),
+                      work / lanes});
+  }
+  for (const bool is_input : {true, false}) {
+    double bits = 0;
+    int64_t beats = 0;
+    for (const ReportEdge& edge : report.edges) {
+      if ((is_input ? edge.from : edge.to) != Report::kOutside) continue;
+      beats = std::max(beats, edge.stream.beats);
+      bits += static_cast<double>(edge.stream.beats * edge.stream.width());
+    }
+    const char* side = is_input ? "input" : "output";
+    bounds.push_back({fmt::format("{} stream, a beat a cycle", side), static_cast<double>(beats)});
+    if (port_bits > 0) {
+      bounds.push_back({fmt::format("{} over the board's memory port of {} bits", side, port_bits),
+                        std::ceil(bits / static_cast<double>(port_bits))});
+    }
+  }
+  std::stable_sort(bounds.begin(), bounds.end(),
+                   [](const ReportBound& a, const ReportBound& b) { return a.cycles > b.cycles; });
+  return bounds;
+}
+
+int64_t all_beats(const StreamGraph& streams) {
+  int64_t beats = 0;
+  for (const StreamLink& link : streams.links) beats += link.stream.beats;
+  return beats;
 }
 
 double efficiency(double bits, double blocks, double bits_of_block) {
@@ -123,15 +179,25 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
     row_of[block.node] = report.nodes.size();
     report.nodes.push_back(std::move(row));
   }
+  SimResult filled;
+  if (all_beats(streams) <= kMostBeats) {
+    SimOptions fill;
+    fill.frames = kFrames;
+    fill.fill_times = kFillTimes;
+    fill.interval = report.interval_cycles;
+    filled = simulate(streams, fill);
+  }
   for (size_t l = 0; l < streams.links.size(); ++l) {
     if (streams.is_ring(l)) continue;
     const StreamLink& link = streams.links[l];
-    ReportEdge edge{row_of_block(link.from), row_of_block(link.to), link.stream, ""};
+    ReportEdge edge{row_of_block(link.from), row_of_block(link.to), link.stream, "", {}};
+    if (!filled.fill.empty()) edge.fill = filled.fill[l];
     if (edge.from == Report::kOutside) edge.outside = streams.blocks[link.from].name;
     if (edge.to == Report::kOutside) edge.outside = streams.blocks[link.to].name;
     report.edges.push_back(std::move(edge));
   }
   report.uses = use_of(report.total, whole_of(part));
+  report.bounds = bounds_of(report, board.empty() ? 0 : find_board(board).stream_bits);
   return report;
 }
 

@@ -37,7 +37,14 @@ struct ReportNode {
 struct ReportEdge {
   size_t from, to;  // nodes; inputs and outputs are kOutside
   Stream stream;
-  std::string outside;  // name of the graph's input or output
+  std::string outside;       // name of the graph's input or output
+  std::vector<double> fill;  // beats waiting in it over one interval; none for large networks
+};
+
+// Something that alone would keep a frame for so many cycles.
+struct ReportBound {
+  std::string what;
+  double cycles = 0;
 };
 
 struct Report {
@@ -63,6 +70,7 @@ struct Report {
     return clock_mhz * 1e6 / static_cast<double>(interval_cycles);
   }
   double latency_ns() const { return static_cast<double>(latency_cycles) * 1e3 / clock_mhz; }
+  std::vector<ReportBound> bounds;  // the highest first
   // One or two sentences: what would have to change for the design to be faster.
   std::string limit() const;
 };

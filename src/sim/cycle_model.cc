@@ -79,6 +79,40 @@ class Audit {
   int64_t most_ = 1;
 };
 
+// How full a queue is over one interval of the steady state: beats issued and taken in each of the
+// parts of the interval, and the cycles that beats spent in it.
+class Fill {
+ public:
+  Fill(int64_t interval, int parts) : interval_(interval), change_(static_cast<size_t>(parts)) {}
+  void issued(int64_t cycle) { move(cycle, 1); }
+  void popped(int64_t cycle) { move(cycle, -1); }
+  // Beats waiting in each part. Their changes leave a constant open, which the mean settles: beats
+  // times cycles waited (Little's law).
+  std::vector<double> means() const {
+    const double mean = -static_cast<double>(stay_) / static_cast<double>(interval_);
+    std::vector<double> result;
+    double now = 0, sum = 0;
+    for (int64_t change : change_) {
+      now += static_cast<double>(change);
+      result.push_back(now);
+      sum += now;
+    }
+    for (double& value : result)
+      value = std::max(0.0, value + mean - sum / static_cast<double>(result.size()));
+    return result;
+  }
+
+ private:
+  void move(int64_t cycle, int64_t beats) {
+    const auto parts = static_cast<int64_t>(change_.size());
+    change_[static_cast<size_t>(cycle % interval_ * parts / interval_)] += beats;
+    stay_ += beats * cycle;
+  }
+
+  int64_t interval_, stay_ = 0;
+  std::vector<int64_t> change_;
+};
+
 // One phase of a block with its rings looked up.
 struct Moves {
   struct In {
@@ -128,7 +162,11 @@ class Model {
       }
     }
     for (size_t link : options.audit) audits_[link] = {};
-    watches_ = options.record || !audits_.empty();
+    if (options.fill_times > 0) {
+      FOLDSTREAM_CHECK(options.interval > 0);
+      fills_.assign(graph.links.size(), {options.interval, options.fill_times});
+    }
+    watches_ = options.record || !audits_.empty() || !fills_.empty();
     if (options.record) {
       result_.visible.resize(graph.links.size());
       result_.taken.resize(graph.links.size());
@@ -136,7 +174,7 @@ class Model {
   }
 
   SimResult run() {
-    const bool may_skip = !options_.offer && !options_.accept && !options_.record;
+    const bool may_skip = !options_.offer && !options_.accept && !options_.record && fills_.empty();
     for (int64_t frame = 0; frame < options_.frames; ++frame) {
       offered_frames_ = frame + 1;
       settle();
@@ -178,6 +216,7 @@ class Model {
       audit.count(true);
       result_.queue_needed[link] = audit.most();
     }
+    for (const Fill& fill : fills_) result_.fill.push_back(fill.means());
     for (const Ring& ring : rings_) {
       result_.first_taken.push_back(ring.first_taken);
       result_.last_visible.push_back(ring.last_visible);
@@ -435,11 +474,19 @@ class Model {
     else
       ring.slot(ring.popped++) = cycle;
     if (!watches_) return;
+    if (!fills_.empty() && in_last_frame(link, ring.popped - 1)) fills_[link].popped(cycle);
     if (options_.record) result_.taken[link].push_back(cycle);
     if (const auto it = audits_.find(link); it != audits_.end()) it->second.popped(cycle);
   }
 
+  // Beats of the last frame that all sinks see whole.
+  bool in_last_frame(size_t link, int64_t beat) const {
+    return beat / graph_.links[link].stream.beats == options_.frames - 1;
+  }
+
   void watch_give(size_t link, int64_t issued, int64_t visible) {
+    if (!fills_.empty() && in_last_frame(link, rings_[link].pushed - 1))
+      fills_[link].issued(issued);
     if (options_.record) result_.visible[link].push_back(visible);
     if (const auto it = audits_.find(link); it != audits_.end()) it->second.issued(issued);
   }
@@ -605,7 +652,8 @@ class Model {
   std::vector<std::vector<std::vector<Moves>>> moves_;  // by block, then as in its rhythm
   std::vector<size_t> ordinal_;  // of a source among sources, of a sink among sinks
   std::map<size_t, Audit> audits_;
-  bool watches_ = false;  // single beats are recorded or audited
+  std::vector<Fill> fills_;  // by link; none when not wanted
+  bool watches_ = false;     // single beats are recorded or audited
   int64_t offered_frames_ = 0;
   std::map<std::vector<int64_t>, int64_t> seen_;  // snapshot after a frame
   std::vector<std::vector<Activity>> history_;    // by frame

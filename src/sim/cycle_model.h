@@ -28,6 +28,10 @@ struct SimOptions {
   std::function<bool(size_t sink, int64_t cycle)> accept;
   bool record = false;        // keep the cycle of every beat on every stream
   std::vector<size_t> audit;  // links whose SimResult::queue_needed is wanted
+  // How many beats wait in each queue at so many times of the last frame, the interval from frame
+  // to frame divided evenly (SimResult::fill); 0: not wanted. `interval` must be that interval.
+  int fill_times = 0;
+  int64_t interval = 0;
 };
 
 // Cycles of one block from its first chance to issue to its last issue.
@@ -65,6 +69,9 @@ struct SimResult {
   // its consumer waited for a beat of it longer than for others. Without what was extrapolated.
   std::vector<int64_t> first_taken, last_visible, waited, awaited;
   int64_t work = 0;  // steps that were looked at, one by one
+  // By link, when wanted: beats between issue and taking, at each of the times, as averages over
+  // the cycles from one to the next.
+  std::vector<std::vector<double>> fill;
   // Of audited links, the capacity with which not one beat would have come later than it did.
   std::map<size_t, int64_t> queue_needed;
   // When recorded, by link and beat: first cycle visible, and cycle taken.

@@ -485,5 +485,39 @@ TEST(CycleModel, MissingStreamNodesAreNamed) {
             "'a' gives 1 lanes of 1 bits in 4 beats, 'b' takes 2 lanes of 1 bits in 2 beats");
 }
 
+TEST(CycleModel, FillIsTheBeatsThatWaitCycleByCycle) {
+  int compared = 0;
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    SCOPED_TRACE(seed);
+    Random random(seed);
+    const Graph graph = random_graph(random);
+    const StreamGraph streams = stream_graph(graph, Family::generic);
+    SimOptions options;
+    options.frames = 40;
+    const SimResult steady = simulate(streams, options);
+    // One frame a period, which begins soon enough; else a single frame isn't the whole picture.
+    if (steady.deadlock || steady.period_frames != 1) continue;
+    options.interval = steady.period_cycles;
+    options.fill_times = static_cast<int>(options.interval);
+    options.record = true;
+    const SimResult result = simulate(streams, options);
+    for (size_t link = 0; link < streams.links.size(); ++link) {
+      const StreamBlock& from = streams.blocks[streams.links[link].from];
+      const int64_t beats = streams.links[link].stream.beats;
+      std::vector<int64_t> waiting(static_cast<size_t>(options.interval), 0);
+      for (int64_t beat = beats * (options.frames - 1); beat < beats * options.frames; ++beat) {
+        const int64_t taken = result.taken[link][static_cast<size_t>(beat)];
+        int64_t cycle = result.visible[link][static_cast<size_t>(beat)] - from.rhythm.depth;
+        for (; cycle < taken; ++cycle) ++waiting[static_cast<size_t>(cycle % options.interval)];
+      }
+      ASSERT_EQ(result.fill[link].size(), waiting.size());
+      for (size_t at = 0; at < waiting.size(); ++at)
+        ASSERT_NEAR(result.fill[link][at], static_cast<double>(waiting[at]), 1e-6);
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, 200);
+}
+
 }  // namespace
 }  // namespace foldstream
