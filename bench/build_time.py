@@ -28,8 +28,8 @@ NETWORKS = [
     ("LFC w1a1", "lfc-w1a1-trained.onnx.gz", ["--fps", "90000"], None),
     ("LFC w1a2", "lfc-w1a2-trained.onnx.gz", ["--fps", "90000"], None),
     ("CNV w1a1", "cnv-w1a1-trained.onnx", ["--max"], "cnv_1w1a"),
-    ("MobileNet-v1 w4a4", "mobilenet-v1-w4a4.onnx", ["--fps", "50"], "mobilenet"),
-    ("ResNet-18 w4a4", "resnet18-w4a4-cifar10.onnx.gz", ["--fps", "500"], "resnet18"),
+    ("MobileNet-v1 w4a4", "mobilenet-v1-w4a4.onnx", ["--fps", "50"], "mobilenet_4b"),
+    ("ResNet-18 w4a4", "resnet18-w4a4-cifar10.onnx.gz", ["--fps", "500"], "resnet18_4w4a"),
 ]
 
 
