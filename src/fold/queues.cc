@@ -30,6 +30,8 @@ constexpr int64_t kPartFrames = 24;
 constexpr int64_t kShrinkWork = 30'000'000;
 constexpr int64_t kSearchWork = 10'000'000;
 constexpr int64_t kSmallFrame = 1'500;
+// Those of a part whose every beat may be kept to find what makes it slow.
+constexpr int64_t kTraceWork = 5'000'000;
 // Those that may be spent on reasons alone.
 constexpr int64_t kJudgeWork = 2'000'000'000;
 // What a block memory is worth in LUTs, and a flip-flop; and a bit of memory, so that of queues of
@@ -293,6 +295,12 @@ class Judge {
     }
     Rate rate = rate_of(part, network_.interval(), kPartFrames);
     work_ -= rate.result.work;
+    if (rate.is_known || rate.is_full || rate.result.work > kTraceWork) return rate;
+    // Times that don't repeat yet may still show what can never be made up for.
+    if (const auto slow = critical_cycle(part, network_.interval(), kPartFrames)) {
+      rate.is_known = true;
+      rate.cycles = static_cast<double>(slow->cycles) / static_cast<double>(slow->frames);
+    }
     return rate;
   }
 
