@@ -27,7 +27,7 @@ constexpr int64_t kFrames = 64;
 constexpr int64_t kPartFrames = 24;
 // Steps of the cycle model that may be spent on making queues shorter and on reasons, on the search
 // for the cheapest of all, and on one frame of a network for which that is tried.
-constexpr int64_t kShrinkWork = 30'000'000;
+constexpr int64_t kShrinkWork = 20'000'000;
 constexpr int64_t kSearchWork = 10'000'000;
 constexpr int64_t kSmallFrame = 1'500;
 // Those of a part whose every beat may be kept to find what makes it slow.
@@ -205,7 +205,7 @@ class Judge {
     }
     std::vector<bool> kept = around(node);
     for (int64_t rings = 1;; rings *= 2) {
-      if (work_ <= 0) return depth;
+      if (!is_affordable(kept)) return depth;
       const Rate rate = part_rate(kept, node, depth.beats - 1);
       if (rate.is_known && !rate.is_full) {
         depth.reason = QueueDepth::Reason::slower;
@@ -238,6 +238,7 @@ class Judge {
       return high;
     };
     const std::vector<bool> kept = around(node);
+    if (!is_affordable(kept)) return reason(node);
     const int64_t low = halve(floor, found, [&](int64_t queue) {
       const Rate rate = part_rate(kept, node, queue);
       return !rate.is_known || rate.is_full;
@@ -249,7 +250,8 @@ class Judge {
       return rate.is_full;
     };
     int64_t queue = found;
-    if (low < found && work_ > 0) {
+    const std::vector<bool> all(network_.streams().blocks.size(), true);
+    if (low < found && is_affordable(all)) {
       queue = enough(low) ? low : halve(low + 1, found, enough);
     }
     network_.set(node, queue);
@@ -284,6 +286,16 @@ class Judge {
     keep(kept, network_.block_index(&node));
     for (size_t link : network_.block(&node).out) keep(kept, network_.streams().links[link].to);
     return kept;
+  }
+
+  // Whether a few frames of these blocks are within what may still be spent.
+  bool is_affordable(const std::vector<bool>& kept) const {
+    int64_t steps = 0;
+    for (size_t b = 0; b < kept.size(); ++b) {
+      if (kept[b]) steps += network_.streams().blocks[b].rhythm.steps();
+    }
+    constexpr int64_t kFewFrames = 4;
+    return kFewFrames * steps <= work_;
   }
 
   Rate part_rate(const std::vector<bool>& kept, const Node& node, int64_t queue) {
@@ -368,13 +380,11 @@ std::optional<std::vector<int64_t>> cheapest_queues(Network& network,
   return std::nullopt;
 }
 
-// Of the first frame; `work` is what it takes to simulate one.
-int64_t first_latency(const Network& network, int64_t& work) {
+int64_t first_latency(const Network& network) {
   SimOptions options;
   options.frames = 1;
   const SimResult first = simulate(network.streams(), options);
   FOLDSTREAM_CHECK(!first.deadlock);
-  work = first.work;
   return first.latency_cycles;
 }
 
@@ -422,7 +432,10 @@ QueueResult set_queues(Graph& core, Family family) {
     least[node.name] = node.integer("queue", 1);
     node.attr.erase("queue");
   }
-  {
+  const bool branches = std::any_of(core.nodes.begin(), core.nodes.end(), [](const Node& node) {
+    return node.op->kind == Op::Kind::hardware && node.out.size() > 1;
+  });
+  if (branches) {
     const Network network(core, family);
     const std::vector<FifoPlace> places = fifo_places(network, network.needed(false));
     if (!places.empty()) insert_fifos(core, places);
@@ -430,8 +443,8 @@ QueueResult set_queues(Graph& core, Family family) {
   Network network(core, family);
   schedule_queues(network, least);
   QueueResult result;
-  int64_t work = 0;
-  first_latency(network, work);
+  int64_t steps = 0;
+  for (const StreamBlock& block : network.streams().blocks) steps += block.rhythm.steps();
   Judge judge(network, least, kShrinkWork);
   // The dearest first.
   std::vector<Node*> order = network.nodes();
@@ -446,7 +459,7 @@ QueueResult set_queues(Graph& core, Family family) {
     return sum;
   };
   result.price = total();
-  if (work <= kSmallFrame) {
+  if (steps <= kSmallFrame) {
     std::vector<int64_t> found;
     for (const Node* node : network.nodes()) found.push_back(node->integer("queue"));
     const auto cheaper = cheapest_queues(network, least, result.price, result.cheapest);
@@ -459,7 +472,7 @@ QueueResult set_queues(Graph& core, Family family) {
   }
   for (const Node* node : network.nodes()) result.depths.push_back(std::move(depths[node]));
   result.interval_cycles = network.interval();
-  result.latency_cycles = first_latency(network, work);
+  result.latency_cycles = first_latency(network);
   return result;
 }
 

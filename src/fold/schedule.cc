@@ -96,11 +96,9 @@ bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Plac
     return given_[link][beat] + graph_.blocks[graph_.links[link].from].rhythm.depth;
   };
   int64_t before = -1;  // the step before
-  uint64_t sum_before = 0;
   for (int round = 0; round < kMostRounds; ++round) {
     std::vector<int64_t> needed(inputs, 0), written(inputs, 0), free(inputs, 0), gave(outputs, 0);
     std::vector<int64_t> last_write = written_before;
-    uint64_t sum = 0;
     int64_t t = before;
     std::vector<Move> moves;
     std::vector<size_t> gives;
@@ -140,7 +138,6 @@ bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Plac
             }
             set(placed.taken[p], beat, cycle);
             last_write[p] = cycle;
-            sum += static_cast<uint64_t>(cycle);
           }
           t = std::max(
               t, last_write[p] + 1 > kBefore ? placed.taken[p][needed[p] + move.needs - 1] + 1 : t);
@@ -164,15 +161,22 @@ bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Plac
             freed[p][static_cast<size_t>(free[p]++)] = t;
         }
         for (const size_t o : gives) set(placed.given[o], gave[o]++, t);
-        sum += static_cast<uint64_t>(t);
       }
     });
-    if (round > 0 && sum == sum_before && t - interval_ <= before) return true;
-    if (t - interval_ <= before &&
-        std::all_of(unit.room.begin(), unit.room.end(), [](int64_t room) { return room == 0; })) {
-      return true;  // nothing of this frame is in the way of the next
+    // It rests when the frame before, as this one, would not have been in its way.
+    bool rests = t - interval_ <= before;
+    for (size_t p = 0; rests && p < inputs; ++p) {
+      if (unit.room[p] == 0) continue;
+      const Times& taken = placed.taken[p];
+      const auto beats = static_cast<int64_t>(freed[p].size());
+      rests = last_write[p] - interval_ < taken[0];
+      for (int64_t beat = 0; rests && beat < std::min(beats, unit.room[p]); ++beat) {
+        const int64_t place = beat - unit.room[p], frame = floor_div(place, beats);
+        rests =
+            freed[p][static_cast<size_t>(place - frame * beats)] + frame * interval_ < taken[beat];
+      }
     }
-    sum_before = sum;
+    if (rests) return true;
     before = std::max(before, t - interval_);
     for (size_t p = 0; p < inputs; ++p) {
       if (unit.room[p] == 0) continue;
@@ -196,13 +200,13 @@ bool Schedule::latest(const Unit& unit, Placed& placed) const {
   std::vector<int64_t> written_after(inputs, kAfter);
   const int64_t depth = block.rhythm.depth;
   int64_t after = kAfter;
-  uint64_t sum_before = 0;
   for (int round = 0; round < kMostRounds; ++round) {
     std::vector<int64_t> needed(inputs), free(inputs), gives_left(outputs);
     for (size_t p = 0; p < inputs; ++p) needed[p] = free[p] = static_cast<int64_t>(taken[p].size());
     for (size_t o = 0; o < outputs; ++o) gives_left[o] = static_cast<int64_t>(given[o].size());
     std::vector<int64_t> next_write = written_after;
-    uint64_t sum = 0;
+    // Beats of frames behind that are written into places freed in this one, and when.
+    std::vector<std::vector<std::pair<int64_t, int64_t>>> reused(inputs);
     int64_t t = after;
     std::vector<Move> moves;
     std::vector<size_t> gives;
@@ -248,16 +252,27 @@ bool Schedule::latest(const Unit& unit, Placed& placed) const {
           for (int64_t beat = 0; beat < move.needs; ++beat) {
             next_write[p] = std::min(next_write[p], t) - 1;
             taken[p][static_cast<size_t>(--needed[p])] = next_write[p];
-            sum += static_cast<uint64_t>(next_write[p]);
+          }
+          for (int64_t beat = 0; beat < move.frees; ++beat) {
+            const int64_t user = free[p] + beat + unit.room[p];
+            if (user >= static_cast<int64_t>(taken[p].size())) reused[p].emplace_back(user, t);
           }
         }
-        sum += static_cast<uint64_t>(t);
       }
     });
-    const bool rests = t + interval_ >= after;
-    const bool has_rings =
-        std::any_of(unit.room.begin(), unit.room.end(), [](int64_t room) { return room > 0; });
-    if (rests && (!has_rings || (round > 0 && sum == sum_before))) {
+    // It rests when the frame behind, as this one, would not have been in its way.
+    bool rests = t + interval_ >= after;
+    for (size_t p = 0; rests && p < inputs; ++p) {
+      if (unit.room[p] == 0) continue;
+      const auto beats = static_cast<int64_t>(taken[p].size());
+      rests = taken[p].back() < taken[p].front() + interval_;
+      for (const auto& [beat, cycle] : reused[p]) {
+        const int64_t frame = beat / beats;
+        rests = rests &&
+                cycle < taken[p][static_cast<size_t>(beat - frame * beats)] + frame * interval_;
+      }
+    }
+    if (rests) {
       const auto turned = [](const std::vector<int64_t>& from, Times& to) {
         to.base = from.empty() ? 0 : from[0];
         to.after.resize(from.size());
@@ -268,7 +283,6 @@ bool Schedule::latest(const Unit& unit, Placed& placed) const {
       for (size_t o = 0; o < outputs; ++o) turned(given[o], placed.given[o]);
       return true;
     }
-    sum_before = sum;
     after = std::min(after, t + interval_);
     for (size_t p = 0; p < inputs; ++p) {
       if (unit.room[p] == 0) continue;

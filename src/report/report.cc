@@ -18,8 +18,10 @@ namespace foldstream {
 namespace {
 
 constexpr double kBramBits = 18 * 1024, kUramBits = 288 * 1024;
-// Frames of the steady state over which activity is counted.
-constexpr int64_t kFrames = 16;
+// Frames over which activity is counted, and the fewest; steps of the cycle model that they may
+// take.
+constexpr int64_t kFrames = 16, kFewestFrames = 2;
+constexpr int64_t kMostWork = 40'000'000;
 // Times of an interval at which the filling of queues is shown, and the beats a frame of a network
 // for which it is.
 constexpr int kFillTimes = 96;
@@ -110,16 +112,20 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
   report.clock_mhz = clock_mhz;
 
   const StreamGraph streams = stream_graph(core, part.family);
-  SimOptions one, steady;
-  one.frames = 1;
-  steady.frames = kFrames;
-  const SimResult first = simulate(streams, one), run = simulate(streams, steady);
+  int64_t steps = 0;
+  for (const StreamBlock& block : streams.blocks) steps += block.rhythm.steps();
+  SimOptions options;
+  options.frames = std::clamp(kMostWork / std::max<int64_t>(steps, 1), kFewestFrames, kFrames);
+  const SimResult run = simulate(streams, options);
   if (run.deadlock)
     throw Error("the design comes to a stop: " + run.deadlock->message(), "deepen the full queues");
-  report.latency_cycles = first.latency_cycles;
+  report.latency_cycles = run.latency_cycles;
+  // Where so few frames don't repeat yet: queues keep the rate of the slowest node (queues.h).
+  int64_t slowest = 0;
+  for (const StreamBlock& block : streams.blocks) slowest = std::max(slowest, block.rhythm.steps());
   report.interval_cycles = run.period_frames > 0
                                ? (run.period_cycles + run.period_frames - 1) / run.period_frames
-                               : run.interval_cycles;
+                               : slowest;
 
   std::map<const Node*, size_t> row_of;
   // The row of a block's node; kOutside for sources and sinks.
@@ -133,7 +139,7 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
   for (size_t b = 0; b < streams.blocks.size(); ++b) {
     const StreamBlock& block = streams.blocks[b];
     if (block.kind == StreamBlock::Kind::source) {
-      done[b] = first.first_taken[block.out[0]];
+      done[b] = run.first_taken[block.out[0]];
       continue;
     }
     int64_t before = 0;
@@ -163,7 +169,7 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
     row.cycles = block.rhythm.steps();
     row.depth = block.rhythm.depth;
     row.queue = block.rhythm.queue;
-    for (size_t link : block.out) done[b] = std::max(done[b], first.last_visible[link]);
+    for (size_t link : block.out) done[b] = std::max(done[b], run.last_visible[link]);
     row.latency = done[b] - before;
     row.activity = run.blocks[b];
     row.cost = node_cost(node, part.family);

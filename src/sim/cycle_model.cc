@@ -179,6 +179,9 @@ class Model {
       offered_frames_ = frame + 1;
       settle();
       for (auto& [link, audit] : audits_) audit.count(false);
+      if (frame == 0) {
+        for (const Ring& ring : rings_) result_.last_visible.push_back(ring.last_visible);
+      }
       if (!finished(frame)) {
         result_.deadlock = explain();
         break;
@@ -219,7 +222,6 @@ class Model {
     for (const Fill& fill : fills_) result_.fill.push_back(fill.means());
     for (const Ring& ring : rings_) {
       result_.first_taken.push_back(ring.first_taken);
-      result_.last_visible.push_back(ring.last_visible);
       result_.waited.push_back(ring.waited);
       result_.awaited.push_back(ring.awaited);
     }

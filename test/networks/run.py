@@ -28,7 +28,8 @@ PIXELS = ("--input-type", "u8", "--input-scale", "255")
 
 SHARED = MNIST | {"model": "tfc-w1a1", "fps": None, "limit": 200, "rtl_frames": 6, "stall_frames": 2, "build": ("--pack-memories",)}
 
-# How each network is built and shown its data; `limit` bounds its frames, `rtl_frames` those that are simulated (0: none).
+# How each network is built and shown its data; `limit` bounds its frames, `rtl_frames` those that are simulated (0: none); in `large` ones it would take
+# minutes to ask of each queue why it is no shorter.
 # `frames` draws inputs where there is
 # no data set: real inputs of the intrusion network are -1 and +1, those of the keyword network are quantized to 8 bits.
 NETWORKS = {
@@ -53,9 +54,9 @@ NETWORKS = {
     "cnv-w1a2": CIFAR10 | {"full_only": True},
     "cnv-w2a2": CIFAR10 | {"rtl_frames": 0},
     # Branches, and depthwise layers, at full size.
-    "resnet18-w4a4-cifar10": {"fps": 60, "build": ("--input-type", "u8"), "frames": lambda draw: draw.randrange(256),
+    "resnet18-w4a4-cifar10": {"large": True, "fps": 60, "build": ("--input-type", "u8"), "frames": lambda draw: draw.randrange(256),
                               "shape": (3, 32, 32), "count": 2, "rtl_frames": 0, "full": {"rtl_frames": 1, "stall_frames": 1, "sim_frames": 1}},
-    "mobilenet-v1-w4a4": {"fps": 20, "build": ("--input-type", "u8"), "frames": lambda draw: draw.randrange(256),
+    "mobilenet-v1-w4a4": {"large": True, "fps": 20, "build": ("--input-type", "u8"), "frames": lambda draw: draw.randrange(256),
                           "shape": (3, 224, 224), "count": 1, "rtl_frames": 0},
 }
 
@@ -131,6 +132,10 @@ def main():
             memories = built["memories"]
             assert memories["BRAM_18K_bound"] <= memories["BRAM_18K"] < memories["BRAM_18K_alone"], memories
             print(f"{memories['memories']} memories share {memories['BRAM_18K']:.0f} blocks, {memories['BRAM_18K_alone']:.0f} alone")
+        if not network.get("large"):
+            judged = call(program, "sim", out, "--queues")
+            assert judged["none_can_be_a_beat_less"] and judged["interval_cycles"] == built["interval_cycles"], judged
+            print(f"{len(judged['queues'])} queues: enough for the rate, and none could be a beat shorter")
         rounding = network.get("rounding", 0)
         accept = (0, 1) if rounding else (0,)  # 1: the engines differ
         limit = ("--limit", network["limit"]) if "limit" in network else ()
