@@ -65,8 +65,9 @@ struct SimResult {
   std::vector<Activity> blocks;
   std::vector<int64_t> frame_in, frame_out;  // first beat in, last beat out, by frame
   // By link: the cycle in which its first beat was taken (-1: none was), that from which the last
-  // one that was given for the first frame is visible, the cycles its producer waited for room in its queue, and those
-  // its consumer waited for a beat of it longer than for others. Without what was extrapolated.
+  // one that was given for the first frame is visible, the cycles its producer waited for room in
+  // its queue, and those its consumer waited for a beat of it longer than for others. Without what
+  // was extrapolated.
   std::vector<int64_t> first_taken, last_visible, waited, awaited;
   int64_t work = 0;  // steps that were looked at, one by one
   // By link, when wanted: beats between issue and taking, at each of the times, as averages over
