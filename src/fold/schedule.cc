@@ -2,11 +2,13 @@
 #include "src/fold/schedule.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <optional>
 
 #include "src/fold/min_sum.h"
 #include "src/util/error.h"
+#include "src/util/parallel.h"
 
 namespace foldstream {
 namespace {
@@ -16,6 +18,8 @@ constexpr int64_t kBefore = std::numeric_limits<int64_t>::min() / 4;
 constexpr int64_t kAfter = std::numeric_limits<int64_t>::max() / 4;
 // Frames after which a block that still moves will not come to rest.
 constexpr int kMostRounds = 64;
+// Steps of a frame from which on work is shared between threads.
+constexpr int64_t kManySteps = 20'000;
 // Sweeps over all blocks that are tried as long as each still gains.
 constexpr int kSweeps = 4;
 
@@ -372,30 +376,35 @@ void Schedule::choose_sides(const QueuePrice& price) {
     for (size_t o = 0; o < units_[u].out.size(); ++o)
       giver[units_[u].out[o]] = u, port[units_[u].out[o]] = o;
   }
-  std::vector<SumTerm> terms;
+  struct Joint {
+    size_t giver, port, taker, input, link;
+  };
+  std::vector<Joint> joints;
   for (size_t u = 0; u < count; ++u) {
     for (size_t p = 0; p < units_[u].in.size(); ++p) {
       const size_t link = units_[u].in[p];
-      if (from_source(link)) continue;
-      const size_t g = giver[link];
-      const Times* given[] = {&early[g].given[port[link]], &given_[link]};
-      const Times* taken[] = {&early[u].taken[p], &taken_[link]};
-      SumTerm term{{g, u}, {}};
-      const int64_t depth = graph_.blocks[units_[g].block].rhythm.depth;
-      for (size_t a = 0; a < sizes[g]; ++a) {
-        for (size_t b = 0; b < sizes[u]; ++b) {
-          bool in_time = true;
-          for (size_t beat = 0; in_time && a > b && beat < given[a]->after.size(); ++beat) {
-            const auto at = static_cast<int64_t>(beat);
-            in_time = (*given[a])[at] + depth <= (*taken[b])[at];
-          }
-          term.table.push_back(in_time ? price(link, queue_of(*given[a], *taken[b]))
-                                       : std::numeric_limits<double>::infinity());
-        }
-      }
-      terms.push_back(std::move(term));
+      if (!from_source(link)) joints.push_back({giver[link], port[link], u, p, link});
     }
   }
+  std::vector<SumTerm> terms(joints.size());
+  parallel_for(joints.size(), [&](size_t j) {
+    const auto& [g, given_port, u, p, link] = joints[j];
+    const Times* given[] = {&early[g].given[given_port], &given_[link]};
+    const Times* taken[] = {&early[u].taken[p], &taken_[link]};
+    terms[j].scope = {g, u};
+    const int64_t depth = graph_.blocks[units_[g].block].rhythm.depth;
+    for (size_t a = 0; a < sizes[g]; ++a) {
+      for (size_t b = 0; b < sizes[u]; ++b) {
+        bool in_time = true;
+        for (size_t beat = 0; in_time && a > b && beat < given[a]->after.size(); ++beat) {
+          const auto at = static_cast<int64_t>(beat);
+          in_time = (*given[a])[at] + depth <= (*taken[b])[at];
+        }
+        terms[j].table.push_back(in_time ? price(link, queue_of(*given[a], *taken[b]))
+                                         : std::numeric_limits<double>::infinity());
+      }
+    }
+  });
   constexpr size_t kTableLimit = 1'000'000;
   const Minimum minimum = minimise(sizes, std::move(terms), kTableLimit);
   for (size_t u = 0; u < count; ++u) {
@@ -422,7 +431,17 @@ bool Schedule::improve(const Unit& unit, const QueuePrice& price) {
   double least = sum_of(unit.in, [&](size_t p) { return queue_of(unit.in[p]); }) +
                  sum_of(unit.out, [&](size_t o) { return queue_of(unit.out[o]); });
   Placed late, early;
-  if (!earliest(unit, {}, early) || !latest(unit, late)) return false;
+  std::array<bool, 2> is_placed{};
+  const auto try_side = [&](size_t side) {
+    is_placed[side] = side == 0 ? earliest(unit, {}, early) : latest(unit, late);
+  };
+  // Threads are worth their start for long frames alone.
+  if (graph_.blocks[unit.block].rhythm.steps() >= kManySteps) {
+    parallel_for(2, try_side);
+  } else {
+    try_side(0), try_side(1);
+  }
+  if (!is_placed[0] || !is_placed[1]) return false;
   // No schedule has less before it than the earliest, nor less behind it than the latest.
   const double early_before = before(early), late_behind = behind(late);
   if (early_before + late_behind >= least) return false;
