@@ -27,7 +27,7 @@ constexpr int64_t kFrames = 64;
 constexpr int64_t kPartFrames = 24;
 // Steps of the cycle model that may be spent on making queues shorter and on reasons, on the search
 // for the cheapest of all, and on one frame of a network for which that is tried.
-constexpr int64_t kShrinkWork = 20'000'000;
+constexpr int64_t kShrinkWork = 60'000'000;
 constexpr int64_t kSearchWork = 10'000'000;
 constexpr int64_t kSmallFrame = 1'500;
 // Those of a part whose every beat may be kept to find what makes it slow.
