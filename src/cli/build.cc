@@ -31,6 +31,12 @@ struct Options {
 
 // Everything that `build` decides by, so that the same manifest means the same hardware.
 Json recorded(const std::string& name, const DesignOptions& options, const Designed& designed) {
+  Json budget = Json::object();
+  const auto add = [&](const char* resource, const std::optional<int64_t>& most) {
+    if (most) budget[resource] = *most;
+  };
+  add("LUT", options.lut), add("FF", options.ff), add("BRAM_18K", options.bram18);
+  add("URAM", options.uram), add("DSP", options.dsp);
   return {{"name", name},
           {"board", options.board},
           {"part", std::string(designed.part->name)},
@@ -39,6 +45,8 @@ Json recorded(const std::string& name, const DesignOptions& options, const Desig
           {"max", options.max},
           {"pack_memories", options.pack_memories},
           {"memory_clock_ratio", options.memory_clock_ratio},
+          {"share", options.share},
+          {"budget", budget},
           {"input_type", options.input_type},
           {"input_scale", options.input_scale},
           {"standalone_thresholds", options.standalone_thresholds}};
@@ -170,6 +178,7 @@ int run(const Program& program, const Options& options) {
                  {"frames_per_second", fps},
                  {"part", std::string(designed.part->name)}};
     if (designed.shared) json["memories"] = memories_json(*designed.shared);
+    if (designed.folded) json["folding"] = designed.folded->proof();
     if (!options.verify.empty()) json["verification"] = verification;
     std::cout << json.dump(2) << "\n";
     return status;

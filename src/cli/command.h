@@ -31,6 +31,7 @@ void add_build(Program& program);
 void add_run(Program& program);
 void add_eval(Program& program);
 void add_estimate(Program& program);
+void add_explore(Program& program);
 void add_sim(Program& program);
 void add_synth(Program& program);
 void add_opt(Program& program);

@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
+#include "src/cost/cost.h"
 #include "src/fold/fold.h"
 #include "src/fold/folding_file.h"
 #include "src/ir/verify.h"
@@ -20,12 +22,22 @@ namespace {
 constexpr const char* kDefaultPart = "xc7z020clg400-1";
 constexpr int64_t kMostMemoryClockRatio = 8;
 
+// What is left of a budget when so much is kept for queues, which come after the folding.
+Cost less(const Cost& budget, const Cost& kept) {
+  return {budget.lut - kept.lut, budget.ff - kept.ff, budget.bram18 - kept.bram18,
+          budget.uram - kept.uram, budget.dsp - kept.dsp};
+}
+
 // Chooses the folding of every node of `core`.
-void fold(Graph& core, const DesignOptions& options, Designed& result) {
+void fold(Graph& core, const DesignOptions& options, const Cost& kept, Designed& result) {
+  const Part& part = *result.part;
   if (options.fps > 0) {
-    fold_for_cycles(core, cycles_for_rate(options.fps, options.clock_mhz), *result.part);
+    const int64_t cycles = cycles_for_rate(options.fps, options.clock_mhz);
+    result.folded = has_budget(options)
+                        ? fold_within(core, cycles, part, less(budget_on(part, 1, options), kept))
+                        : fold_for_cycles(core, cycles, part);
   } else if (options.max) {
-    fold_max(core, *result.part, whole_of(*result.part, options.share));
+    result.folded = fold_max(core, part, less(budget_on(part, options.share, options), kept));
   } else {
     // An empty file names no node, which leaves every one its smallest hardware.
     if (options.folding.empty()) {
@@ -51,13 +63,29 @@ void add_input_options(CLI::App& command, DesignOptions& options) {
                    "keep thresholds out of the matrix-vector units");
 }
 
-void add_design_options(CLI::App& command, DesignOptions& options) {
+void add_device_options(CLI::App& command, DesignOptions& options) {
   auto* board = command.add_option("--board", options.board, "board to build for");
   command.add_option("--part", options.part, fmt::format("part to build for ({})", kDefaultPart))
       ->excludes(board);
   command.add_option("--clock", options.clock_mhz, "clock in MHz")
       ->check(positive())
       ->capture_default_str();
+  command.add_option("--share", options.share, "share of the part that may be used")
+      ->check(CLI::Range(0.01, 1.0))
+      ->capture_default_str();
+  const auto budget = [&](const char* name, std::optional<int64_t>& most, const char* what) {
+    command.add_option(name, most, fmt::format("at most so many {}", what))
+        ->check(CLI::NonNegativeNumber);
+  };
+  budget("--lut", options.lut, "look-up tables");
+  budget("--ff", options.ff, "flip-flops");
+  budget("--bram", options.bram18, "blocks of memory of 18 Kbit");
+  budget("--uram", options.uram, "UltraRAM blocks");
+  budget("--dsp", options.dsp, "DSP blocks");
+}
+
+void add_design_options(CLI::App& command, DesignOptions& options) {
+  add_device_options(command, options);
   auto* fps =
       command.add_option("--fps", options.fps, "frames a second to reach")->check(positive());
   auto* max = command.add_flag("--max", options.max, "as fast as the part allows")->excludes(fps);
@@ -66,9 +94,6 @@ void add_design_options(CLI::App& command, DesignOptions& options) {
                   "a folding file under FINN's schema, final_hw_config.json for example")
       ->excludes(fps)
       ->excludes(max);
-  command.add_option("--share", options.share, "share of the part that --max may use")
-      ->check(CLI::Range(0.01, 1.0))
-      ->capture_default_str();
   auto* pack = command.add_flag("--pack-memories", options.pack_memories,
                                 "let memories of weights share block memories");
   command
@@ -78,6 +103,8 @@ void add_design_options(CLI::App& command, DesignOptions& options) {
       ->check(CLI::Range(int64_t{1}, kMostMemoryClockRatio))
       ->needs(pack)
       ->capture_default_str();
+  for (const char* budget : {"--lut", "--ff", "--bram", "--uram", "--dsp"})
+    command.get_option(budget)->excludes(command.get_option("--folding"));
   add_input_options(command, options);
 }
 
@@ -128,7 +155,29 @@ const Part& chosen_part(const DesignOptions& options) {
   return find_part(options.part.empty() ? kDefaultPart : options.part);
 }
 
-Designed design(const Graph& model, const std::string& name, const DesignOptions& options) {
+bool has_budget(const DesignOptions& options) {
+  return options.lut || options.ff || options.bram18 || options.uram || options.dsp;
+}
+
+Cost budget_on(const Part& part, double share, const DesignOptions& options) {
+  Cost budget = whole_of(part, share);
+  const Cost whole = whole_of(part);
+  const auto set = [](double& most, double all, const std::optional<int64_t>& asked) {
+    if (asked) most = std::min(all, static_cast<double>(*asked));
+  };
+  set(budget.lut, whole.lut, options.lut);
+  set(budget.ff, whole.ff, options.ff);
+  set(budget.bram18, whole.bram18, options.bram18);
+  set(budget.uram, whole.uram, options.uram);
+  set(budget.dsp, whole.dsp, options.dsp);
+  return budget;
+}
+
+namespace {
+
+// `kept` of the budget is not for the folding.
+Designed design_once(const Graph& model, const std::string& name, const DesignOptions& options,
+                     const Cost& kept) {
   Designed result;
   result.part = &chosen_part(options);
   using Clock = std::chrono::steady_clock;
@@ -144,7 +193,7 @@ Designed design(const Graph& model, const std::string& name, const DesignOptions
   core.name = name;
   result.notes = result.compiled.notes;
   done("streamline");
-  fold(core, options, result);
+  fold(core, options, kept, result);
   done("fold");
   insert_stream_nodes(core);
   done("insert_stream_nodes");
@@ -157,6 +206,54 @@ Designed design(const Graph& model, const std::string& name, const DesignOptions
   verify(core);
   done("set_queues");
   return result;
+}
+
+}  // namespace
+
+Designed design(const Graph& model, const std::string& name, const DesignOptions& options) {
+  if (has_budget(options) && !options.max && !(options.fps > 0)) {
+    throw Error("a budget of resources without a rate",
+                "add --max for the fastest that keeps it, or --fps N");
+  }
+  Cost kept;
+  Designed result = design_once(model, name, options, kept);
+  if (!result.folded) return result;
+  if (result.folded->proof() != "proved optimal")
+    result.notes.push_back("folding: " + result.folded->proof());
+  if (!options.max && !has_budget(options)) return result;
+  // Queues are known only when the folding is. Where they pass the budget, as much of it is kept
+  // for them, and the search repeated.
+  const Cost budget = budget_on(*result.part, options.max ? options.share : 1, options);
+  constexpr int kAttempts = 4;
+  for (int attempt = 0;; ++attempt) {
+    const Cost total = total_cost(result.compiled.parts.core, result.part->family);
+    if (fits(total, budget)) return result;
+    if (attempt == kAttempts) {
+      result.warnings.push_back(
+          fmt::format("with its queues the design takes {}", exceeded(total, budget)));
+      return result;
+    }
+    const auto keep = [](double& of, double all, double folded, double most) {
+      if (all > most) of = std::max(of, std::ceil(all - folded));
+    };
+    const Cost& folded = result.folded->cost;
+    keep(kept.lut, total.lut, folded.lut, budget.lut);
+    keep(kept.ff, total.ff, folded.ff, budget.ff);
+    keep(kept.bram18, total.bram18, folded.bram18, budget.bram18);
+    keep(kept.uram, total.uram, folded.uram, budget.uram);
+    keep(kept.dsp, total.dsp, folded.dsp, budget.dsp);
+    Designed next;
+    try {
+      next = design_once(model, name, options, kept);
+    } catch (const Error& error) {
+      throw Error(fmt::format("with its queues the design takes {}, and with room for them: {}",
+                              exceeded(total, budget), error.what()),
+                  error.help());
+    }
+    next.notes.push_back("folding: " + next.folded->proof() +
+                         " for the budget less what its queues take");
+    result = std::move(next);
+  }
 }
 
 }  // namespace foldstream

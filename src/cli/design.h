@@ -11,6 +11,7 @@
 #include "src/boards/boards.h"
 #include "src/cli/command.h"
 #include "src/flow/compile.h"
+#include "src/fold/fold.h"
 #include "src/fold/queues.h"
 #include "src/fold/share_memories.h"
 
@@ -19,10 +20,12 @@ namespace foldstream {
 struct DesignOptions {
   std::string board, part;  // at most one; none: kDefaultPart
   double clock_mhz = 100;
-  double fps = 0;          // frames a second to reach, or
-  bool max = false;        // the most that the part holds, or
-  std::string folding;     // a folding file; none of the three: the smallest hardware
-  double share = 0.7;      // of the part, with max
+  double fps = 0;       // frames a second to reach, or
+  bool max = false;     // the most that the part holds, or
+  std::string folding;  // a folding file; none of the three: the smallest hardware
+  double share = 0.7;   // of the part, with max
+  // Budgets of single resources, with fps or max.
+  std::optional<int64_t> lut, ff, bram18, uram, dsp;
   std::string input_type;  // "u8": the float input is an integer of this type ...
   double input_scale = 1;  // ... divided by this
   bool standalone_thresholds = false;
@@ -31,11 +34,16 @@ struct DesignOptions {
 };
 
 void add_design_options(CLI::App& command, DesignOptions& options);
+// Those of them that say where the design goes: part, clock, share and budgets.
+void add_device_options(CLI::App& command, DesignOptions& options);
 // Those of them that decide about integers alone.
 void add_input_options(CLI::App& command, DesignOptions& options);
 
 CompileOptions compile_options(const DesignOptions& options);
 const Part& chosen_part(const DesignOptions& options);
+bool has_budget(const DesignOptions& options);
+// `share` of the part, or as much of a resource as its budget says.
+Cost budget_on(const Part& part, double share, const DesignOptions& options);
 
 // What sharing saves, for scripts: blocks alone, shared and at least, bits used, banks.
 Json memories_json(const SharedMemories& shared);
@@ -46,6 +54,7 @@ struct Designed {
   const Part* part = nullptr;
   QueueResult queues;
   std::optional<SharedMemories> shared;                 // with pack_memories
+  std::optional<FoldResult> folded;                     // of a search
   std::vector<std::string> warnings, notes;             // of the report
   std::vector<std::pair<std::string, double>> seconds;  // by step
 };

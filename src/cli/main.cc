@@ -58,6 +58,7 @@ int run(int argc, char** argv) {
   add_run(program);
   add_eval(program);
   add_estimate(program);
+  add_explore(program);
   add_sim(program);
   add_synth(program);
   add_opt(program);

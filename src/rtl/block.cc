@@ -221,9 +221,16 @@ Cost queue_cost(const Rhythm& rhythm, int64_t width) {
     cost.lut = 3, cost.ff = static_cast<double>(width) + 2;
     return cost;
   }
-  const auto pointer = static_cast<double>(std::bit_width(static_cast<uint64_t>(rhythm.queue - 1)));
+  // Two pointers and the credits, each a counter of about a LUT a bit; those that don't wrap by
+  // themselves compare with their last slot besides. Never less for more slots: a search for the
+  // cheapest queues counts on that.
+  const int bits = std::bit_width(static_cast<uint64_t>(rhythm.queue - 1));
+  const bool deep = rhythm.queue > kLutQueueDepth;
   cost = memory_cost(width, rhythm.queue);
-  cost.lut += 3 + 4 * pointer, cost.ff += 2 + 3 * pointer;
+  cost.lut += deep ? 5 * bits : bits == 1 ? 6 : std::max(10, 3 * bits);
+  cost.ff += 2 + 3 * bits;
+  // The word that a deep one reads is a register, which is part of a block memory.
+  if (deep) cost.ff += 1 + (cost.bram18 > 0 ? 0 : static_cast<double>(width));
   return cost;
 }
 

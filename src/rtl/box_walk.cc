@@ -43,7 +43,7 @@ Cost box_walk_cost(const Box& box) {
   Cost cost;
   for (const int64_t size : box.frame) {
     const auto bits = static_cast<double>(std::bit_width(static_cast<uint64_t>(size - 1)));
-    cost.lut += 2 * bits, cost.ff += bits;
+    cost.lut += 0.75 * bits, cost.ff += bits;
   }
   cost.lut += 3;
   return cost;

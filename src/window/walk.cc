@@ -167,7 +167,8 @@ Walk::Walk(const WalkShape& s) : shape(s) {
   }
   last_need = rows.size * width - freed(bottom_row, right_column) + first_used;
   need = std::max(need, column_free + first_used);
-  bottom_need = std::max(bottom_need, column_free + first_used);
+  // Windows of rows that free nothing need no more than what is under them.
+  if (bottom_row < free_rows) bottom_need = std::max(bottom_need, column_free + first_used);
   for (int64_t* count : {&first_used, &column_free, &row_free, &frame_free, &need, &row_need,
                          &bottom_need, &last_need}) {
     *count *= position;
@@ -455,13 +456,25 @@ std::string add_column_walk(SvModule& module, const Walk& walk, const Geometry& 
   return "window";
 }
 
+namespace {
+
+// fst_memory is told which memory to be, whatever its size.
+Cost ring_cost(const Walk& walk, int64_t depth) {
+  if (!walk.block_memory()) return memory_cost(walk.shape.width, depth);
+  Cost cost;
+  if (walk.shape.width > 0) cost.bram18 = block_memories(walk.shape.width, depth);
+  return cost;
+}
+
+}  // namespace
+
 Cost column_walk_cost(const Walk& walk, const Geometry& g) {
   Walk controller = walk;
   controller.shape.width = 0;
   Cost cost = walk_cost(controller);
   const Axis& columns = walk.shape.columns;
   const int64_t banks = walk.places / columns.size;
-  for (int64_t bank = 0; bank < banks; ++bank) cost += memory_cost(walk.shape.width, columns.size);
+  for (int64_t bank = 0; bank < banks; ++bank) cost += ring_cost(walk, columns.size);
   const auto column = static_cast<double>(walk.shape.rows.kernel * walk.shape.width);
   const auto taps = static_cast<double>(g.columns.kernel);
   cost.lut += column * static_cast<double>((banks + 2) / 4);
@@ -475,7 +488,7 @@ Cost walk_cost(const Walk& walk) {
     return static_cast<double>(std::bit_width(static_cast<uint64_t>(count - 1)));
   };
   const Axis &rows = walk.shape.rows, &columns = walk.shape.columns;
-  Cost cost = memory_cost(walk.shape.width, walk.places * walk.unit);
+  Cost cost = ring_cost(walk, walk.places * walk.unit);
   const double address = bits(walk.places), used = bits(std::max(walk.need, walk.places)) + 1;
   const double counters = 2 * bits(walk.unit) + bits(walk.units) + bits(walk.shape.groups) +
                           bits(columns.kernel) + bits(rows.kernel) + bits(columns.windows()) +

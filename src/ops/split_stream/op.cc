@@ -119,7 +119,7 @@ Cost cost(const Node& node, Family family) {
       std::bit_width(static_cast<uint64_t>(streams.in[0].beats / outer(node) - 1)));
   Cost cost;
   for (const Stream& stream : streams.out) cost += queue_cost(steps, stream.width());
-  cost.lut += 1.5 * bits + 2 * static_cast<double>(streams.out.size());
+  cost.lut += 0.75 * bits + 2 * static_cast<double>(streams.out.size());
   cost.ff += bits;
   return cost;
 }

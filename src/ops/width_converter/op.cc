@@ -73,8 +73,9 @@ Cost cost(const Node& node, Family family) {
   const int64_t phases = in <= out ? out / group : in / group;
   const int64_t choices = in <= out ? in / group : phases;
   Cost cost = queue_cost(rhythm(node, family), streams.out[0].width());
-  const auto width = static_cast<double>(streams.out[0].width());
-  cost.lut += width * static_cast<double>(choices - 1) / 3 + 4;
+  // A LUT chooses among four.
+  const int64_t tables = choices == 1 ? 0 : (choices + 3) / 4;
+  cost.lut += static_cast<double>(streams.out[0].width() * tables) + 4;
   cost.ff += static_cast<double>((phases - 1) * group * streams.in[0].bits) + 4;
   return cost;
 }

@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Holds what operators say they cost against synthesis, over a sample of configurations drawn from a fixed seed.
+
+usage: build/tools/bin/python bench/cost_error.py OPS_CASES [--operator NAME]... [--short] [--limit LUT=MEDIAN,WORST]
+
+OPS_CASES is the program that test/ops builds. Each configuration is one operator as it is emitted, control and queues included, mapped by
+synth_xilinx -family xc7 -flatten -abc9; LUT and FF are counted as in cells_area.py. The error of LUT and FF is |cost - found| / max(found, 50):
+what is smaller than 50 is held to the same absolute error as 50. BRAM (blocks of 18 Kbit) and DSP must be equal. What was synthesized is kept in
+build/cost_error under a hash of the SystemVerilog, so that only changed hardware is synthesized again.
+
+--short takes one configuration in fourteen. --limit makes the exit status 1 when the median or the worst error of LUT, in percent, is above, or a
+block memory or a DSP block differs.
+"""
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import os
+import pathlib
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "bench"))
+sys.path.insert(0, str(ROOT / "test" / "ops"))
+
+import cells_area  # noqa: E402
+import ops_area  # noqa: E402
+import run  # noqa: E402
+
+SEED = 1
+SMALL = 50  # LUT or FF; the least by which a difference is divided
+KEPT = ROOT / "build" / "cost_error"
+
+
+def thresholds(r, rows, sum_bits, levels):
+    """Thresholds inside the range of sums of so many bits, or none."""
+    return f" t:ascending:s{max(2, sum_bits - 1)}[{rows},{levels}]" if levels else ""
+
+
+def mvau(r, i):
+    weights, activations = r.choice([("bipolar", "u1"), ("bipolar", "u2"), ("ternary", "u2"), ("s2", "u2"), ("s3", "s3"), ("s4", "u4"),
+                                     ("s8", "u8"), ("bipolar", "u1"), ("s2", "u1"), ("s4", "s4")])
+    in_bits = int(activations[1:])
+    w_bits = {"bipolar": 1, "ternary": 1}.get(weights) or int(weights[1:])
+    form = ["memory", "embedded", "unfolded", "memory", "memory", "unfolded", "dsp"][i % 7]
+    dsp = ""
+    if form == "dsp":
+        weights, activations, w_bits, in_bits, dsp = "s8", "u8", 8, 8, " dsp=1"
+        pe, simd, row_folds, column_folds = r.choice([1, 2, 4]), r.choice([1, 2, 4]), r.choice([2, 8]), r.choice([4, 16])
+    elif form == "memory":
+        most = 512 // (w_bits * in_bits)
+        pe = r.choice([1, 2, 4, 8])
+        simd = min(r.choice([2, 3, 4, 8, 16, 32]), max(1, most // pe))
+        row_folds, column_folds = r.choice([2, 4, 8, 16, 32]), r.choice([4, 8, 16, 27])
+    elif form == "embedded":
+        if in_bits > 3:
+            weights, activations, w_bits, in_bits = "s2", "u2", 2, 2
+        pe, simd = r.choice([4, 8]), r.choice([8, 16, 24])
+        row_folds, column_folds = r.choice([(1, 2), (2, 1), (2, 2), (4, 1), (1, 4), (2, 4)])
+    else:
+        if w_bits * in_bits > 16:
+            weights, activations, w_bits, in_bits = "s4", "u4", 4, 4
+        pe, simd, row_folds, column_folds = r.choice([10, 16, 24]), r.choice([16, 27, 40]), 1, 1
+    rows, columns = pe * row_folds, simd * column_folds
+    sum_bits = in_bits + w_bits + columns.bit_length() // 2
+    levels = r.choice([0, 1, 3, 3, 7 if form != "unfolded" else 1])
+    return f"mvau in={activations}[1,{columns}] w:{weights}[{rows},{columns}]{thresholds(r, rows, sum_bits, levels)} pe={pe} simd={simd}{dsp}"
+
+
+def vvau(r, i):
+    w_bits, activations = r.choice([(2, "u2"), (4, "u4"), (4, "s4"), (3, "u3"), (8, "u8")])
+    channels, size, k = r.choice([4, 8, 16, 32]), r.choice([8, 14, 28]), r.choice([3, 3, 3, 5])
+    pe = r.choice([d for d in (1, 2, 4, 8) if d * w_bits * int(activations[1:]) <= 128 and d <= channels])
+    pad = r.choice([0, k // 2])
+    stride = r.choice(["", "", " stride=[2,2]"])
+    levels = r.choice([0, 3, 15, 1])
+    return (f"vvau in={activations}[1,{size},{size},{channels}] kernel=[{k},{k}]{stride} pad=[{pad},{pad},{pad},{pad}] w:s{w_bits}[{channels},{k * k}]"
+            f"{thresholds(r, channels, w_bits + int(activations[1:]) + 2, levels)} pe={pe}")
+
+
+def threshold(r, i):
+    bits, channels, levels = r.choice([4, 8, 12, 16]), r.choice([8, 24, 64]), r.choice([1, 3, 7, 15])
+    pe = r.choice([d for d in (1, 2, 4, 8) if channels % d == 0])
+    return f"threshold in=s{bits}[1,{channels}] t:ascending:s{bits}[{channels},{levels}] pe={pe}"
+
+
+def sliding_window(r, i):
+    bits, channels, size, k = r.choice([1, 2, 4, 8]), r.choice([2, 3, 8, 16, 32]), r.choice([8, 14, 28, 32]), r.choice([3, 3, 2, 5])
+    pad = r.choice([0, (k - 1) // 2])
+    stride = r.choice([1, 1, 2])
+    simd = r.choice([d for d in (1, 2, 3, 4, 8, 16) if channels % d == 0])
+    if i % 3 == 2 and channels * k * k * bits <= 300:
+        simd = channels * k * k
+    return f"sliding_window in=u{bits}[1,{size},{size},{channels}] kernel=[{k},{k}] stride=[{stride},{stride}] pad=[{pad},{pad},{pad},{pad}] simd={simd}"
+
+
+def pool(r, i):
+    bits, channels, size = r.choice([1, 2, 4, 8]), r.choice([4, 8, 16]), r.choice([8, 14, 28])
+    k, stride = r.choice([(2, 2), (2, 2), (3, 2), (3, 1)])
+    pad = 1 if k == 3 else 0
+    pe = r.choice([d for d in (1, 2, 4, 8, 16) if channels % d == 0])
+    function = r.choice(["", "", " function=sum"])
+    return f"pool in=u{bits}[1,{size},{size},{channels}] kernel=[{k},{k}] stride=[{stride},{stride}] pad=[{pad},{pad},{pad},{pad}] pe={pe}{function}"
+
+
+def eltwise(r, i):
+    function = r.choice(["add", "add", "sub", "mul", "max", "greater"])
+    a, b, count = r.choice(["u2", "s4", "u4", "s8"]), r.choice(["u2", "s4", "u4", "s8"]), 48
+    return f"eltwise in={a}[1,{count}] in={b}[1,{count}] function={function} pe={r.choice([1, 2, 4, 8, 16])}"
+
+
+def fifo(r, i):
+    bits, lanes = r.choice([1, 2, 4, 8]), r.choice([1, 2, 4, 8, 16])
+    depth = [2, 3, 8, 16, 24, 32, 33, 48, 64, 80, 100, 128, 160, 200, 256, 400, 512, 700, 1024, 2048, 3000, 5000][i % 22]
+    return f"fifo in=u{bits}[1,{lanes * 6000}] lanes={lanes} queue={depth} frames=1"
+
+
+def width_converter(r, i):
+    bits, pair = r.choice([1, 2, 4, 8]), r.choice([(1, 4), (4, 1), (1, 8), (8, 2), (2, 16), (3, 4), (4, 3), (16, 1), (6, 8), (1, 27), (9, 3), (4, 6)])
+    return f"width_converter in=u{bits}[1,{864}] lanes_in={pair[0]} lanes_out={pair[1]}"
+
+
+def fork(r, i):
+    return f"fork in=u{r.choice([1, 2, 4, 8])}[1,96] branches={r.choice([2, 3])} lanes={r.choice([1, 2, 4, 8, 16])} queue={r.choice([2, 3, 8, 40])}"
+
+
+def label_select(r, i):
+    count = r.choice([10, 10, 12, 100])
+    pe = r.choice([d for d in (1, 2, 5, 10) if count % d == 0])
+    return f"label_select in=s{r.choice([6, 8, 12, 16])}[1,{count}] pe={pe} k={r.choice([1, 1, 3])}"
+
+
+def crop(r, i):
+    channels, size = r.choice([4, 8, 16]), r.choice([8, 14])
+    return f"crop in=u{r.choice([2, 4])}[1,{size},{size},{channels}] begin=[0,1,2,0] end=[1,{size - 1},{size},{channels}] pe={r.choice([1, 2, 4])}"
+
+
+def pad_stream(r, i):
+    channels, size, pad = r.choice([4, 8, 16]), r.choice([8, 14, 28]), r.choice([1, 2])
+    return f"pad_stream in=u{r.choice([2, 4, 8])}[1,{size},{size},{channels}] pad=[0,{pad},{pad},0,0,{pad},{pad},0] pe={r.choice([1, 2, 4])}"
+
+
+def concat_streams(r, i):
+    bits, a, b = r.choice([2, 4, 8]), r.choice([4, 8]), r.choice([4, 12])
+    return f"concat_streams in=u{bits}[1,6,6,{a}] in=u{bits}[1,6,6,{b}] axis=3 pe={r.choice([1, 2, 4])}"
+
+
+def split_stream(r, i):
+    bits, a, b = r.choice([2, 4, 8]), r.choice([4, 8]), r.choice([4, 12])
+    return f"split_stream in=u{bits}[1,6,6,{a + b}] axis=3 sizes=[{a},{b}] pe={r.choice([1, 2, 4])}"
+
+
+def upsample(r, i):
+    channels, size = r.choice([4, 8, 16]), r.choice([7, 14])
+    return f"upsample in=u{r.choice([2, 4, 8])}[1,{size},{size},{channels}] scale=[1,2,2,1] pe={r.choice([1, 2, 4])}"
+
+
+def shuffle(r, i):
+    bits, size, channels = r.choice([2, 4, 8]), r.choice([6, 8]), r.choice([8, 12])
+    perm, lanes = r.choice([("[0,3,1,2]", 1), ("[0,2,1,3]", r.choice([1, 2, 4])), ("[0,2,3,1]", 1)])
+    return f"shuffle in=u{bits}[1,{size},{size},{channels}] perm={perm} lanes={lanes}"
+
+
+def lookup(r, i):
+    index, width = r.choice([3, 4, 6, 8]), r.choice([4, 8, 16])
+    return f"lookup in=u{index}[1,12] table:s{r.choice([2, 4, 8])}[{1 << index},{width}] pe={r.choice([1, 2, 4])}"
+
+
+def requantize(r, i):
+    channels, bits, multiplier = r.choice([8, 16]), r.choice([10, 14]), r.choice([6, 9])
+    own = r.choice([1, channels])
+    return (f"requantize in=s{bits}[1,{channels}] multiplier:u{multiplier}[{own}] addend:s{bits + multiplier - 2}[{own}] shift={multiplier + bits - 8} lo=0"
+            f" hi={r.choice([15, 255])} pe={r.choice([1, 2, 4])}")
+
+
+def add_constant(r, i):
+    return f"add_constant in=s{r.choice([4, 8, 12])}[1,24] c:s{r.choice([4, 8])}[24] pe={r.choice([1, 2, 4, 8])}"
+
+
+def multiply_constant(r, i):
+    return f"multiply_constant in=s{r.choice([4, 8])}[1,24] c:s{r.choice([4, 6])}[24] pe={r.choice([1, 2, 4])}"
+
+
+# Configurations of each operator.
+SAMPLE = {mvau: 42, vvau: 10, threshold: 8, sliding_window: 15, pool: 10, eltwise: 8, fifo: 22, width_converter: 8, fork: 4, label_select: 5,
+          crop: 2, pad_stream: 3, concat_streams: 2, split_stream: 2, upsample: 3, shuffle: 3, lookup: 4, requantize: 3, add_constant: 2,
+          multiply_constant: 2}
+
+
+def sample():
+    """Lines of a cases.txt, every operator from a generator of its own so that more of one leave the others alone."""
+    lines = []
+    for operator, count in SAMPLE.items():
+        r = random.Random(f"{SEED} {operator.__name__}")
+        mine = []
+        for i in range(count):
+            line = operator(r, i)
+            while line in mine:
+                line = operator(r, i)
+            mine.append(line)
+        lines += mine
+    return lines
+
+
+def synthesize(folder):
+    """LUT, FF, BRAM18, DSP of the operator emitted into the folder; in a process of its own."""
+    os.chdir(folder)  # memory images are found by file name
+    top, parameters = re.search(r"^  (\w+) (?:#\((.*)\) )?u_dut_0 \($", (folder / "bench.sv").read_text(), re.MULTILINE).groups()
+    values = re.findall(r"\.(\w+)\((\d+)\)", parameters or "")
+    count = ops_area.synthesize(folder, " ".join([top, *(f"-G {name}={value}" for name, value in values)]))
+    os.chdir(ROOT)
+    return {"lut": sum(sites * count.get(name, 0) for name, sites in cells_area.SITES.items()),
+            "ff": sum(n for name, n in count.items() if name.startswith("FD")),
+            "bram": sum(n * (2 if "36" in name else 1) for name, n in count.items() if name.startswith("RAMB")),
+            "dsp": sum(n for name, n in count.items() if name.startswith("DSP"))}
+
+
+def measure(program, line, paths):
+    """(cost, found) of one configuration, each of lut, ff, bram, dsp."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        (folder / "cases.txt").write_text(line + ("" if "frames=" in line else " frames=1") + "\n")
+        subprocess.run([program, str(folder), str(folder / "cases.txt")], check=True, stdout=subprocess.DEVNULL)
+        cost = dict(zip(("lut", "ff", "bram", "dsp"), map(int, (folder / "costs.txt").read_text().split())))
+        (folder / "cases.data").unlink()
+        digest = hashlib.sha256()
+        cells = [paths[cell] for cell in run.closure((folder / "cells.txt").read_text().split(), paths)]
+        digest.update(re.search(r"^.*u_dut_0 \($", (folder / "bench.sv").read_text(), re.MULTILINE).group().encode())
+        for path in sorted([*folder.glob("dut_0*"), *cells], key=lambda p: p.name):
+            digest.update(path.read_bytes())
+        kept = KEPT / f"{digest.hexdigest()[:24]}.json"
+        if not kept.exists():
+            with multiprocessing.get_context("spawn").Pool(1) as pool_of_one:
+                found = pool_of_one.apply(synthesize, (folder,))
+            KEPT.mkdir(parents=True, exist_ok=True)
+            kept.with_suffix(".new").write_text(json.dumps(found))
+            shutil.move(kept.with_suffix(".new"), kept)
+        return cost, json.loads(kept.read_text())
+
+
+def error(cost, found, key):
+    return 100 * abs(cost[key] - found[key]) / max(found[key], SMALL)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program")
+    parser.add_argument("--operator", action="append")
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--limit")
+    options = parser.parse_args()
+    program = str(pathlib.Path(options.program).resolve())
+    paths = run.library(ROOT)
+    paths.update({path.stem: path for path in (ROOT / "rtl" / "tech" / "xilinx").glob("*.sv")})
+    lines = [line for line in sample() if not options.operator or line.split()[0] in options.operator]
+    if options.short:
+        lines = lines[3::14]
+    results = {}
+    print(f"{'LUT':>6}{'cost':>6}{'error':>7}{'FF':>7}{'cost':>6}{'error':>7}{'BRAM':>6}{'cost':>5}{'DSP':>5}{'cost':>5}")
+    for line in lines:
+        cost, found = measure(program, line, paths)
+        results[line] = cost, found
+        print(f"{found['lut']:6}{cost['lut']:6}{error(cost, found, 'lut'):6.1f}%{found['ff']:7}{cost['ff']:6}{error(cost, found, 'ff'):6.1f}%"
+              f"{found['bram']:6}{cost['bram']:5}{found['dsp']:5}{cost['dsp']:5}  {line}", flush=True)
+    wrong = {key: [line for line, (cost, found) in results.items() if cost[key] != found[key]] for key in ("bram", "dsp")}
+    print(f"\n{'':20}{'number':>8}{'LUT median':>12}{'worst':>8}{'FF median':>12}{'worst':>8}{'BRAM wrong':>12}{'DSP wrong':>11}")
+    for name in [*(operator.__name__ for operator in SAMPLE), "all"]:
+        mine = [line for line in results if name in ("all", line.split()[0])]
+        if not mine:
+            continue
+        errors = {key: [error(*results[line], key) for line in mine] for key in ("lut", "ff")}
+        print(f"{name:20}{len(mine):8}" + "".join(f"{statistics.median(errors[key]):11.1f}%{max(errors[key]):7.1f}%" for key in ("lut", "ff"))
+              + "".join(f"{sum(line in mine for line in wrong[key]):{width}}" for key, width in (("bram", 12), ("dsp", 11))))
+    if options.limit:
+        median, worst = map(float, options.limit.removeprefix("LUT=").split(","))
+        errors = [error(cost, found, "lut") for cost, found in results.values()]
+        return int(statistics.median(errors) > median or max(errors) > worst or any(wrong.values()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

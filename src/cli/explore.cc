@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// foldstream explore: what each rate costs on a part.
+#include <fmt/format.h>
+
+#include <iostream>
+#include <memory>
+#include <optional>
+
+#include "src/cli/command.h"
+#include "src/cli/network.h"
+#include "src/fold/fold.h"
+#include "src/fold/folding_file.h"
+#include "src/report/front.h"
+#include "src/report/numbers.h"
+#include "src/util/error.h"
+#include "src/util/files.h"
+
+namespace foldstream {
+namespace {
+
+constexpr const char* kFront = "front.json";
+
+struct Options {
+  std::string model, output;
+  size_t points = 40;
+  DesignOptions design;
+};
+
+int run(const Program& program, const Options& options) {
+  const Graph model = load_model(options.model);
+  const std::string name = design_name(options.model, model);
+  std::optional<OutputFolder> out;
+  if (!options.output.empty()) {
+    out.emplace(options.output, [](const std::filesystem::path& folder) {
+      return std::filesystem::exists(folder / kFront);
+    });
+  }
+  Compiled compiled = compile(model, compile_options(options.design));
+  Graph& core = compiled.parts.core;
+  core.name = name;
+  const Part& part = chosen_part(options.design);
+  const double clock_mhz = options.design.clock_mhz;
+  const std::vector<FrontPoint> front =
+      fold_front(core, part, budget_on(part, options.design.share, options.design), options.points);
+  const auto file_of = [](size_t k) { return fmt::format("folding_{:03}.json", k + 1); };
+
+  Json json = {{"name", name}, {"part", std::string(part.name)}, {"clock_mhz", clock_mhz}};
+  for (size_t k = 0; k < front.size(); ++k) {
+    const FrontPoint& point = front[k];
+    Json entry = {{"frames_per_second", clock_mhz * 1e6 / static_cast<double>(point.cycles)},
+                  {"interval_cycles", point.cycles},
+                  {"LUT", ceiling(point.cost.lut)},
+                  {"FF", ceiling(point.cost.ff)},
+                  {"BRAM_18K", ceiling(point.cost.bram18)},
+                  {"URAM", ceiling(point.cost.uram)},
+                  {"DSP", ceiling(point.cost.dsp)}};
+    if (out) entry["folding"] = file_of(k);
+    json["points"].push_back(std::move(entry));
+  }
+  if (out) {
+    for (size_t k = 0; k < front.size(); ++k) {
+      for (Node& node : core.nodes) {
+        for (const auto& [of, attrs] : front[k].folding) {
+          if (of != node.name) continue;
+          for (const auto& [attr, value] : attrs) node.attr[attr] = value;
+        }
+      }
+      out->write(file_of(k), final_hw_config(core).dump(2) + "\n");
+    }
+    out->write("index.html", front_page(name, front, part, clock_mhz));
+    out->write(kFront, json.dump(2) + "\n");
+    out->commit();
+  }
+  if (program.json) {
+    std::cout << json.dump(2) << "\n";
+    return kDone;
+  }
+  std::cout << fmt::format("{} on {} at {} MHz; resources before queues\n", name, part.name,
+                           clock_mhz)
+            << fmt::format("{:>4}{:>15}{:>12}{:>10}{:>10}{:>10}{:>7}{:>7}\n", "", "frames/s",
+                           "cycles", "LUT", "FF", "BRAM_18K", "URAM", "DSP");
+  for (size_t k = 0; k < front.size(); ++k) {
+    const FrontPoint& point = front[k];
+    std::cout << fmt::format("{:>4}{:>15.1f}{:>12}{:>10}{:>10}{:>10}{:>7}{:>7}\n", k + 1,
+                             clock_mhz * 1e6 / static_cast<double>(point.cycles), point.cycles,
+                             ceiling(point.cost.lut), ceiling(point.cost.ff),
+                             ceiling(point.cost.bram18), ceiling(point.cost.uram),
+                             ceiling(point.cost.dsp));
+  }
+  if (out) std::cout << fmt::format("foldings and index.html in '{}'\n", options.output);
+  return kDone;
+}
+
+}  // namespace
+
+void add_explore(Program& program) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& command = add_command(program, "explore",
+                                  "What each rate costs on a part: foldings that no other beats.",
+                                  "foldstream explore model.onnx --board pynq-z1 -o front",
+                                  [&program, options] { return run(program, *options); });
+  command.add_option("model", options->model, "ONNX or text form")->required();
+  command.add_option("-o,--output", options->output,
+                     "a folder for a plot and the foldings, which --folding reads");
+  command
+      .add_option("--points", options->points, "about so many rates, evenly over their logarithm")
+      ->check(CLI::Range(2, 10000))
+      ->capture_default_str();
+  add_device_options(command, options->design);
+  add_input_options(command, options->design);
+}
+
+}  // namespace foldstream

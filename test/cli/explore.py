@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`explore` and budgets on the example network: explore.py FOLDSTREAM ROOT."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+PROGRAM, ROOT = str(pathlib.Path(sys.argv[1]).resolve()), pathlib.Path(sys.argv[2]).resolve()
+MODEL = str(ROOT / "examples/mnist-mlp/mnist-mlp-w2a2.onnx")
+RESOURCES = ("LUT", "FF", "BRAM_18K", "URAM", "DSP")
+
+
+def call(*arguments, status=0):
+    done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == status, (arguments, done.stdout, done.stderr)
+    return json.loads(done.stdout) if status == 0 else done.stderr
+
+
+def front_reads_back(folder):
+    out = folder / "front"
+    points = call("explore", MODEL, "-o", str(out), "--points", "12", "--json")["points"]
+    assert points == json.loads((out / "front.json").read_text())["points"]
+    assert len(points) >= 8, points
+    for a in points:
+        for b in points:
+            beats = b["interval_cycles"] <= a["interval_cycles"] and all(b[r] < a[r] or a[r] == b[r] == 0 for r in RESOURCES)
+            assert not beats, (a, b)
+    for point in points[:: len(points) // 4]:
+        found = call("estimate", MODEL, "--folding", str(out / point["folding"]), "--json")
+        assert found["interval_cycles"] == point["interval_cycles"], (found, point)
+    page = (out / "index.html").read_text()
+    plot = xml.etree.ElementTree.fromstring(page[page.index("<svg") : page.index("</svg>") + len("</svg>")])
+    assert len(plot.findall("circle")) > len(points)
+    call("explore", MODEL, "-o", str(out), "--points", "3", "--json")  # its own folder is replaced
+    assert call("explore", MODEL, "--points", "12", "--json")["points"][0].get("folding") is None
+
+
+def budgets_hold_for_the_finished_design(folder):
+    for budget in (["--lut", "3000"], ["--lut", "9000", "--bram", "4"], ["--ff", "2500", "--bram", "0"]):
+        most = dict(zip(({"--lut": "LUT", "--ff": "FF", "--bram": "BRAM_18K"}[name] for name in budget[::2]), map(int, budget[1::2])))
+        found = call("estimate", MODEL, "--max", *budget, "--json")
+        for resource, limit in most.items():
+            assert found["resources"]["total"][resource] <= limit, (budget, found["resources"]["total"])
+    fast = call("estimate", MODEL, "--max", "--json")["interval_cycles"]
+    assert call("estimate", MODEL, "--max", "--lut", "3000", "--json")["interval_cycles"] > fast
+
+
+def main():
+    for check in (front_reads_back, budgets_hold_for_the_finished_design):
+        with tempfile.TemporaryDirectory() as folder:
+            print(check.__name__, check(pathlib.Path(folder)) or "", flush=True)
+
+
+main()
