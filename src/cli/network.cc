@@ -70,12 +70,12 @@ Network load_network(const std::string& path) {
   return {path, built.name, std::move(model), std::move(built)};
 }
 
-Built load_built(const std::string& path) {
+Built load_hardware(const std::string& path) {
   if (!fs::is_directory(path)) {
     throw Error(fmt::format("'{}' is not a folder", path),
                 "name a folder that 'foldstream build' wrote");
   }
-  return read_output(path);
+  return read_hardware(path);
 }
 
 Engine parse_engine(const std::string& name) {

@@ -30,8 +30,8 @@ struct Network {
 };
 
 Network load_network(const std::string& path);
-// A folder only.
-Built load_built(const std::string& path);
+// A folder only, and of its graphs the core alone.
+Built load_hardware(const std::string& path);
 
 enum class Engine { float_reference, integer, rtl };
 Engine parse_engine(const std::string& name);

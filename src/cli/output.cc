@@ -51,23 +51,38 @@ bool is_output(const fs::path& folder) {
   }
 }
 
-Built read_output(const fs::path& folder) {
+namespace {
+
+// Reads those of the folder's graphs that are asked for.
+Built read(const fs::path& folder,
+           const std::vector<std::pair<const char*, Graph& (*)(Built&)>>& graphs) {
   if (!fs::exists(folder / kManifest)) {
     throw Error(fmt::format("'{}' is a folder without {}", folder.string(), kManifest),
                 "name a folder that 'foldstream build' wrote, or a model");
   }
   const Json json = read_manifest(folder);
-  const Json& files = json.at("files");
   Built built;
   built.name = json.at("options").value("name", "");
-  built.model = read_graph(folder, "model.fst", files);
-  built.parts.head = read_graph(folder, "head.fst", files);
-  built.parts.core = read_graph(folder, "design.fst", files);
-  built.parts.tail = read_graph(folder, "tail.fst", files);
+  parallel_for(graphs.size(), [&](size_t i) {
+    graphs[i].second(built) = read_graph(folder, graphs[i].first, json.at("files"));
+  });
   built.part = &find_part(json.at("options").value("part", ""));
   built.clock_mhz = json.at("options").value("clock_mhz", 0.0);
   return built;
 }
+
+Graph& core_of(Built& built) { return built.parts.core; }
+
+}  // namespace
+
+Built read_output(const fs::path& folder) {
+  return read(folder, {{"model.fst", [](Built& built) -> Graph& { return built.model; }},
+                       {"design.fst", core_of},
+                       {"head.fst", [](Built& built) -> Graph& { return built.parts.head; }},
+                       {"tail.fst", [](Built& built) -> Graph& { return built.parts.tail; }}});
+}
+
+Built read_hardware(const fs::path& folder) { return read(folder, {{"design.fst", core_of}}); }
 
 Design read_design(const fs::path& folder, const Built& built) {
   Design design = stitch(built.parts.core, built.part->family);

@@ -29,6 +29,8 @@ bool is_output(const std::filesystem::path& folder);
 
 // Throws Error when the folder isn't whole or its graphs were changed since.
 Built read_output(const std::filesystem::path& folder);
+// As read_output, but of the graphs the core alone: for what asks nothing else.
+Built read_hardware(const std::filesystem::path& folder);
 
 // The design with the files of `folder`/rtl as they are now, so that what is simulated is what is
 // there.

@@ -69,7 +69,7 @@ std::vector<std::string> disagreements(const StreamGraph& graph, const SimResult
 
 // Asks the cycle model anew whether the queues are enough, and whether each could be a beat less.
 int judge(const Program& program, const Options& options) {
-  const Built built = load_built(options.folder);
+  const Built built = load_hardware(options.folder);
   Graph core = built.parts.core.clone();
   const QueueResult result = judge_queues(core, built.part->family);
   if (program.json) {
@@ -98,7 +98,7 @@ int run(const Program& program, const Options& options) {
     throw Error(fmt::format("there is no engine '{}' for sim", options.engine),
                 did_you_mean(options.engine, {"cycle", "rtl"}));
   }
-  const Built built = load_built(options.folder);
+  const Built built = load_hardware(options.folder);
   const StreamGraph graph = stream_graph(built.parts.core, built.part->family);
   SimOptions how;
   how.frames = options.frames;

@@ -63,7 +63,7 @@ Json finn_resources(const Resources& used) {
 
 int run(const Program& program, const Options& options) {
   const Part& part = device_part(options.device);
-  const Built built = load_built(options.folder);
+  const Built built = load_hardware(options.folder);
   // Another family's cells need another netlist of the same graph.
   const bool same = part.family == built.part->family;
   const Design design =

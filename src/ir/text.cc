@@ -191,7 +191,7 @@ class Parser {
       ++at_;
   }
   void skip_line() {
-    while (at_ < text_.size() && text_[at_] != '\n') ++at_;
+    at_ = std::min(text_.find('\n', at_), text_.size());
     if (at_ < text_.size()) ++at_, ++line_;
   }
   void skip_blank() {  // blank lines and comments
