@@ -147,7 +147,7 @@ bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Plac
               t, last_write[p] + 1 > kBefore ? placed.taken[p][needed[p] + move.needs - 1] + 1 : t);
         }
         for (const size_t o : gives) {
-          if (caps.empty() || caps[o] == StreamLink::kEndless) continue;
+          if (caps.empty()) continue;
           const Times& taken = taken_[unit.out[o]];
           const auto beats = static_cast<int64_t>(taken.after.size());
           const int64_t place = gave[o] - caps[o];

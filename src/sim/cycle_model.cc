@@ -25,58 +25,17 @@ struct Ring {
   int64_t pushed = 0, needed = 0, popped = 0;
   bool ready = false;        // every beat pushed is visible before its consumer can look for it
   bool from_source = false;  // the first beat taken begins a frame
-  int64_t waited = 0;        // cycles its producer was blocked for its sake
-  int64_t awaited = 0;       // cycles its consumer was starved for its sake
   int64_t first_taken = -1, last_visible = -1;
 
-  bool endless() const { return queue == StreamLink::kEndless; }
   void resize(int64_t beats) {
     time.resize(std::bit_ceil(static_cast<size_t>(beats)));
     mask = static_cast<int64_t>(time.size()) - 1;
   }
-  void push(int64_t visible) {
-    if (endless() && pushed - popped > mask) widen();
-    slot(pushed++) = last_visible = visible;
-  }
+  void push(int64_t visible) { slot(pushed++) = last_visible = visible; }
   bool has(int64_t more) const { return pushed - needed >= more; }
   bool full() const { return pushed - popped == queue; }
   int64_t& slot(int64_t beat) { return time[static_cast<size_t>(beat & mask)]; }
   int64_t slot(int64_t beat) const { return time[static_cast<size_t>(beat & mask)]; }
-
- private:
-  void widen() {
-    Ring wider;
-    wider.resize(2 * (mask + 1));
-    for (int64_t beat = popped; beat < pushed; ++beat) wider.slot(beat) = slot(beat);
-    time = std::move(wider.time), mask = wider.mask;
-  }
-};
-
-// How many places a queue would have to have for its producer never to notice that it has an end.
-class Audit {
- public:
-  void issued(int64_t cycle) { issued_.push_back(cycle); }
-  void popped(int64_t cycle) { popped_.push_back(cycle); }
-  // Counts all beats whose successors in time are known; the others wait, or count as kept for
-  // ever.
-  void count(bool last) {
-    size_t done = 0;
-    for (; done < issued_.size(); ++done) {
-      while (before_ < popped_.size() && popped_[before_] < issued_[done]) ++before_;
-      const auto kept = static_cast<int64_t>(base_ + done + 1 - before_ - popped_base_);
-      if (!last && before_ == popped_.size() && kept > 1) break;
-      most_ = std::max(most_, kept);
-    }
-    issued_.erase(issued_.begin(), issued_.begin() + static_cast<std::ptrdiff_t>(done));
-    popped_.erase(popped_.begin(), popped_.begin() + static_cast<std::ptrdiff_t>(before_));
-    base_ += done, popped_base_ += before_, before_ = 0;
-  }
-  int64_t most() const { return most_; }
-
- private:
-  std::vector<int64_t> issued_, popped_;
-  size_t base_ = 0, popped_base_ = 0, before_ = 0;
-  int64_t most_ = 1;
 };
 
 // How full a queue is over one interval of the steady state: beats issued and taken in each of the
@@ -151,9 +110,7 @@ class Model {
       rings_[i].from_source = graph.blocks[graph.links[i].from].kind == StreamBlock::Kind::source;
       rings_[i].ready = rings_[i].from_source && always;
       rings_[i].queue = graph.links[i].queue;
-      constexpr int64_t kFirstSlots = 64;  // of an endless queue
-      if (!rings_[i].ready)
-        rings_[i].resize(rings_[i].endless() ? kFirstSlots : graph.links[i].queue);
+      if (!rings_[i].ready) rings_[i].resize(graph.links[i].queue);
     }
     for (const StreamBlock& block : graph.blocks) {
       moves_.push_back(moves_of(block));
@@ -161,12 +118,11 @@ class Model {
         for (Moves& moves : phases) moves.is_plain = is_plain(moves);
       }
     }
-    for (size_t link : options.audit) audits_[link] = {};
     if (options.fill_times > 0) {
       FOLDSTREAM_CHECK(options.interval > 0);
       fills_.assign(graph.links.size(), {options.interval, options.fill_times});
     }
-    watches_ = options.record || !audits_.empty() || !fills_.empty();
+    watches_ = options.record || !fills_.empty();
     if (options.record) {
       result_.visible.resize(graph.links.size());
       result_.taken.resize(graph.links.size());
@@ -178,7 +134,6 @@ class Model {
     for (int64_t frame = 0; frame < options_.frames; ++frame) {
       offered_frames_ = frame + 1;
       settle();
-      for (auto& [link, audit] : audits_) audit.count(false);
       if (frame == 0) {
         for (const Ring& ring : rings_) result_.last_visible.push_back(ring.last_visible);
       }
@@ -215,15 +170,9 @@ class Model {
     if (result_.blocks.empty()) {
       for (const State& state : states_) result_.blocks.push_back(state.activity);
     }
-    for (auto& [link, audit] : audits_) {
-      audit.count(true);
-      result_.queue_needed[link] = audit.most();
-    }
     for (const Fill& fill : fills_) result_.fill.push_back(fill.means());
     for (const Ring& ring : rings_) {
       result_.first_taken.push_back(ring.first_taken);
-      result_.waited.push_back(ring.waited);
-      result_.awaited.push_back(ring.awaited);
     }
     return std::move(result_);
   }
@@ -330,7 +279,7 @@ class Model {
     }
     for (size_t link : moves.out) {
       const Ring& ring = rings_[link];
-      if (!ring.endless()) steps = std::min(steps, ring.queue - (ring.pushed - ring.popped));
+      steps = std::min(steps, ring.queue - (ring.pushed - ring.popped));
     }
     if (steps == 0) return;
     const int64_t first = state.last;
@@ -374,7 +323,7 @@ class Model {
       in.slot(in.popped + step) = cycle;
       if (in.popped + step == 0) in.first_taken = cycle;
     }
-    in.needed += steps, in.popped += steps, in.awaited += waited;
+    in.needed += steps, in.popped += steps;
     last = cycle;
     return waited;
   }
@@ -389,7 +338,6 @@ class Model {
       }
       out.push(cycle + depth);
     }
-    out.waited += waited;
     last = cycle;
     return waited;
   }
@@ -409,7 +357,7 @@ class Model {
       in.slot(in.popped + step) = cycle;
       if (in.popped + step == 0) in.first_taken = cycle;
     }
-    in.needed += steps, in.popped += steps, in.awaited += fed, out.waited += freed;
+    in.needed += steps, in.popped += steps;
     last = cycle;
   }
 
@@ -421,20 +369,18 @@ class Model {
     for (int64_t step = 0; step < steps; ++step) {
       const int64_t earliest = state.last + 1;
       int64_t fed = earliest;
-      Ring* late = nullptr;
       for (const Moves::In& in : moves.in) {
         Ring& ring = rings_[in.link];
         if (in.needs == 0 || ring.ready) continue;
         const int64_t visible = ring.slot(ring.needed + in.needs - 1);
-        if (visible > fed) fed = visible, late = &ring;
+        fed = std::max(fed, visible);
       }
       int64_t cycle = fed;
-      Ring* behind = nullptr;
       for (size_t link : moves.out) {
         Ring& ring = rings_[link];
         if (ring.pushed < ring.queue) continue;
         const int64_t free = ring.slot(ring.pushed - ring.queue) + 1;
-        if (free > cycle) cycle = free, behind = &ring;
+        cycle = std::max(cycle, free);
       }
       if (is_stalled) {
         const bool source = block.kind == StreamBlock::Kind::source;
@@ -452,8 +398,6 @@ class Model {
       }
       waited_for_beats += fed - earliest;
       waited_for_room += cycle - fed;
-      if (late != nullptr) late->awaited += fed - earliest;
-      if (behind != nullptr) behind->waited += cycle - fed;
       state.last = cycle;
     }
   }
@@ -478,7 +422,6 @@ class Model {
     if (!watches_) return;
     if (!fills_.empty() && in_last_frame(link, ring.popped - 1)) fills_[link].popped(cycle);
     if (options_.record) result_.taken[link].push_back(cycle);
-    if (const auto it = audits_.find(link); it != audits_.end()) it->second.popped(cycle);
   }
 
   // Beats of the last frame that all sinks see whole.
@@ -490,7 +433,6 @@ class Model {
     if (!fills_.empty() && in_last_frame(link, rings_[link].pushed - 1))
       fills_[link].issued(issued);
     if (options_.record) result_.visible[link].push_back(visible);
-    if (const auto it = audits_.find(link); it != audits_.end()) it->second.issued(issued);
   }
 
   bool finished(int64_t frame) const {
@@ -521,9 +463,8 @@ class Model {
       for (int64_t beat = ring.pushed; beat-- > ring.needed && ring.slot(beat) > consumer + 1;)
         image.push_back(ring.slot(beat) - origin);
       image.push_back(INT64_MIN);
-      for (int64_t beat = ring.popped; !ring.endless() &&
-                                       beat-- > std::max<int64_t>(0, ring.pushed - ring.queue) &&
-                                       ring.slot(beat) > producer;)
+      for (int64_t beat = ring.popped;
+           beat-- > std::max<int64_t>(0, ring.pushed - ring.queue) && ring.slot(beat) > producer;)
         image.push_back(ring.slot(beat) - origin);
       image.push_back(INT64_MIN);
     }
@@ -653,9 +594,8 @@ class Model {
   std::vector<Ring> rings_;
   std::vector<std::vector<std::vector<Moves>>> moves_;  // by block, then as in its rhythm
   std::vector<size_t> ordinal_;  // of a source among sources, of a sink among sinks
-  std::map<size_t, Audit> audits_;
-  std::vector<Fill> fills_;  // by link; none when not wanted
-  bool watches_ = false;     // single beats are recorded or audited
+  std::vector<Fill> fills_;      // by link; none when not wanted
+  bool watches_ = false;         // single beats are recorded or counted
   int64_t offered_frames_ = 0;
   std::map<std::vector<int64_t>, int64_t> seen_;  // snapshot after a frame
   std::vector<std::vector<Activity>> history_;    // by frame

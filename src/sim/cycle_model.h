@@ -26,8 +26,7 @@ struct SimOptions {
   // where accept(sink, cycle) holds. Absent: always. Indices count sources and sinks.
   std::function<bool(size_t source, int64_t cycle)> offer;
   std::function<bool(size_t sink, int64_t cycle)> accept;
-  bool record = false;        // keep the cycle of every beat on every stream
-  std::vector<size_t> audit;  // links whose SimResult::queue_needed is wanted
+  bool record = false;  // keep the cycle of every beat on every stream
   // How many beats wait in each queue at so many times of the last frame, the interval from frame
   // to frame divided evenly (SimResult::fill); 0: not wanted. `interval` must be that interval.
   int fill_times = 0;
@@ -64,17 +63,13 @@ struct SimResult {
   // As StreamGraph::blocks; none for sources that always offer.
   std::vector<Activity> blocks;
   std::vector<int64_t> frame_in, frame_out;  // first beat in, last beat out, by frame
-  // By link: the cycle in which its first beat was taken (-1: none was), that from which the last
-  // one that was given for the first frame is visible, the cycles its producer waited for room in
-  // its queue, and those its consumer waited for a beat of it longer than for others. Without what
-  // was extrapolated.
-  std::vector<int64_t> first_taken, last_visible, waited, awaited;
+  // By link: the cycle in which its first beat was taken (-1: none was), and that from which the
+  // last one that was given for the first frame is visible.
+  std::vector<int64_t> first_taken, last_visible;
   int64_t work = 0;  // steps that were looked at, one by one
   // By link, when wanted: beats between issue and taking, at each of the times, as averages over
   // the cycles from one to the next.
   std::vector<std::vector<double>> fill;
-  // Of audited links, the capacity with which not one beat would have come later than it did.
-  std::map<size_t, int64_t> queue_needed;
   // When recorded, by link and beat: first cycle visible, and cycle taken.
   std::vector<std::vector<int64_t>> visible, taken;
   std::optional<Deadlock> deadlock;

@@ -333,38 +333,6 @@ TEST(CycleModel, LatencyAndIntervalByHand) {
   EXPECT_EQ(result.period_cycles, 4);
 }
 
-TEST(CycleModel, TheQueueNeededIsTheLeastThatDelaysNothing) {
-  int checked = 0;
-  for (unsigned seed = 0; seed < 300; ++seed) {
-    SCOPED_TRACE(seed);
-    Random random(seed);
-    const Graph graph = random_graph(random);
-    StreamGraph streams = stream_graph(graph, Family::generic);
-    SimOptions options;
-    options.frames = 6;
-    options.record = true;
-    for (size_t link = 0; link < streams.links.size(); ++link) {
-      if (streams.blocks[streams.links[link].from].kind == StreamBlock::Kind::source) continue;
-      options.audit.push_back(link);
-      streams.links[link].queue += 100;
-    }
-    const SimResult roomy = simulate(streams, options);
-    if (roomy.deadlock) continue;
-    for (size_t link : options.audit) streams.links[link].queue = roomy.queue_needed.at(link);
-    const SimResult exact = simulate(streams, options);
-    EXPECT_EQ(exact.visible, roomy.visible);
-    EXPECT_EQ(exact.taken, roomy.taken);
-    for (size_t link : options.audit) {
-      if (streams.links[link].queue == 1) continue;
-      --streams.links[link].queue;
-      EXPECT_NE(simulate(streams, options).visible, roomy.visible) << streams.producer(link);
-      ++streams.links[link].queue;
-      ++checked;
-    }
-  }
-  EXPECT_GT(checked, 300);
-}
-
 TEST(CycleModel, AStoreByHand) {
   // A window of three over four beats, with one pixel of padding at each end: the first window
   // needs two beats and keeps both, the last needs none and frees the two that are left.

@@ -37,7 +37,6 @@ struct StreamBlock {
 
 // The stream from one block to the next, with the queue behind its producer.
 struct StreamLink {
-  static constexpr int64_t kEndless = INT64_MAX;  // a queue that is never full
   size_t from = 0, from_port = 0;
   size_t to = 0, to_port = 0;
   Stream stream;
