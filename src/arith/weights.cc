@@ -42,6 +42,12 @@ Range row_range(const Tensor& w, int64_t row, const foldstream::Type& in) {
   return {positive * in.min() + negative * in.max(), positive * in.max() + negative * in.min()};
 }
 
+Range row_range(const foldstream::Type& w, int64_t columns, const foldstream::Type& in) {
+  const auto [least, greatest] =
+      std::minmax({w.min() * in.min(), w.min() * in.max(), w.max() * in.min(), w.max() * in.max()});
+  return {columns * least, columns * greatest};
+}
+
 Type activation_type(const foldstream::Type& type) {
   return {type.is_signed ? Coding::kSigned : Coding::kUnsigned, type.bits};
 }

@@ -16,6 +16,9 @@ struct Range {
 // Of a row of weights [rows, columns] times any vector of that type.
 Range row_range(const Tensor& w, int64_t row, const foldstream::Type& in);
 
+// Of a row of so many weights of a type times any vector of a type.
+Range row_range(const foldstream::Type& w, int64_t columns, const foldstream::Type& in);
+
 // How weights are stored: -1 and +1 in one bit, -1 to 1 in two, others in their narrowest type.
 // Looks at every stride-th.
 Type weight_type(const Tensor& w, size_t stride = 1);

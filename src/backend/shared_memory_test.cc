@@ -55,7 +55,7 @@ Hardware emit(const Node& node, Family family, const std::string& instance) {
   add_block_ports(module, stream.width(), stream.width());
   add_beat_issue(module);
   add_fold_counter(module, "place_q", stream.beats, "issue");
-  add_node_memory(module, node, instance, "mask", words, "place_q", hardware);
+  add_node_memory(module, node, instance, memories(node, family)[0], words, "place_q", hardware);
   const std::string data = delayed_data(module, "s_data_i", stream.width(), latency) + " ^ mask";
   add_output_queue(module, rhythm(node, family), stream.width(), "issue",
                    delayed_control(module, "issue", latency), data);

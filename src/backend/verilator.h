@@ -9,10 +9,12 @@
 
 #include "src/ir/type.h"
 #include "src/rtl/stitch.h"
+#include "src/rtl/writable.h"
 
 namespace foldstream {
 
 struct BuildOptions {
+  bool axi = false;         // the top behind AXI4-Stream and AXI4-Lite; its edges can't be watched
   bool assertions = false;  // check the streams' own rules in every cycle; slower
 };
 
@@ -28,6 +30,8 @@ class Simulation {
     double output_stall = 0;   // chance, in each cycle, that an output isn't taken
     bool watch_edges = false;  // record the streams between nodes, too
     int64_t idle_limit = 1'000'000;  // cycles without any beat after which the design is stuck
+    // Written over the bus, and read back, before the first frame; read again beside the frames.
+    std::vector<BusWord> writes = {};
   };
 
   struct Trace {
@@ -42,7 +46,7 @@ class Simulation {
   };
 
   // Frames back to back: frames[f][i] is the operand of input i. Thread-safe. Throws Error when the
-  // design stops moving.
+  // design stops moving, a written word reads otherwise, or a tlast is not where a frame ends.
   Result run(const std::vector<std::vector<Tensor>>& frames, const Options& options) const;
   Result run(const std::vector<std::vector<Tensor>>& frames) const {
     return run(frames, Options());

@@ -67,7 +67,7 @@ Hardware emit_masked(const Node& node, Family, const std::string& instance) {
   add_block_ports(module, bits, bits);
   add_beat_issue(module);
   add_fold_counter(module, "place_q", mask.count(), "issue");
-  add_node_memory(module, node, instance, "mask", words, "place_q", hardware);
+  add_node_memory(module, node, instance, {"mask", bits, mask.count()}, words, "place_q", hardware);
   const std::string data = delayed_data(module, "s_data_i", bits, 1) + " ^ mask";
   add_output_queue(module, {.frame = {}, .depth = 2, .queue = 3}, bits, "issue",
                    delayed_control(module, "issue", 1), data);

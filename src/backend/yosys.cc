@@ -9,6 +9,7 @@
 
 #include "src/backend/tools.h"
 #include "src/rtl/sv_module.h"
+#include "src/rtl/writable.h"
 #include "src/util/embedded.h"
 #include "src/util/error.h"
 #include "src/util/files.h"
@@ -175,6 +176,13 @@ std::string harness(const Design& design) {
     connections.emplace_back(port.prefix + "_ready_i", "feed_q" + take(inputs, 1));
     connections.emplace_back(port.prefix + "_data_o",
                              "result" + take(outputs, port.stream.width()));
+  }
+  if (design.bus_address_bits > 0) {
+    connections.emplace_back("bus_write_i", "feed_q" + take(inputs, 1));
+    connections.emplace_back("bus_address_i", "feed_q" + take(inputs, design.bus_address_bits));
+    connections.emplace_back("bus_data_i", "feed_q" + take(inputs, kBusBits));
+    connections.emplace_back("bus_data_o", "result" + take(outputs, kBusBits));
+    connections.emplace_back("bus_mapped_o", "result" + take(outputs, 1));
   }
   module.wire("reset_q");
   module.wire("feed_q", inputs);

@@ -15,6 +15,7 @@
 #include "src/ir/op.h"
 #include "src/ir/text.h"
 #include "src/onnx/writer.h"
+#include "src/report/driver.h"
 #include "src/report/report.h"
 #include "src/util/error.h"
 #include "src/util/files.h"
@@ -49,7 +50,8 @@ Json recorded(const std::string& name, const DesignOptions& options, const Desig
           {"budget", budget},
           {"input_type", options.input_type},
           {"input_scale", options.input_scale},
-          {"standalone_thresholds", options.standalone_thresholds}};
+          {"standalone_thresholds", options.standalone_thresholds},
+          {"writable_weights", options.writable_weights}};
 }
 
 // Compares the engines, and results to expect if there are any. Gives what is written to
@@ -112,6 +114,9 @@ std::map<std::string, std::string> make_files(const Designed& designed, const Gr
   });
   std::map<std::string, std::string> files;
   for (auto& [path, text] : hardware.files) files["rtl/" + path] = std::move(text);
+  for (auto& [path, text] : driver_files(hardware, parts.core)) {
+    files["driver/" + path] = std::move(text);
+  }
   for (size_t i = 0; i < models.size(); ++i) {
     files[fmt::format("intermediate_models/{}_{}.onnx", i, models[i].first)] = std::move(made[i]);
   }

@@ -34,6 +34,7 @@ void add_estimate(Program& program);
 void add_explore(Program& program);
 void add_sim(Program& program);
 void add_synth(Program& program);
+void add_image(Program& program);
 void add_opt(Program& program);
 
 }  // namespace foldstream

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "src/cost/cost.h"
+#include "src/flow/writable.h"
 #include "src/fold/fold.h"
 #include "src/fold/folding_file.h"
 #include "src/ir/verify.h"
@@ -105,6 +106,9 @@ void add_design_options(CLI::App& command, DesignOptions& options) {
       ->capture_default_str();
   for (const char* budget : {"--lut", "--ff", "--bram", "--uram", "--dsp"})
     command.get_option(budget)->excludes(command.get_option("--folding"));
+  command.add_option("--writable-weights", options.writable_weights,
+                     "a node, or all: its weights and thresholds can be written over AXI4-Lite; "
+                     "NODE:s4 for weights of a wider type; repeatable");
   add_input_options(command, options);
 }
 
@@ -193,7 +197,11 @@ Designed design_once(const Graph& model, const std::string& name, const DesignOp
   core.name = name;
   result.notes = result.compiled.notes;
   done("streamline");
+  if (!options.writable_weights.empty()) {
+    make_writable(result.compiled.parts, options.writable_weights, result.part->family);
+  }
   fold(core, options, kept, result);
+  if (any_writable(core)) settle_types(result.compiled.parts);  // the folding file may say so, too
   done("fold");
   insert_stream_nodes(core);
   done("insert_stream_nodes");

@@ -29,8 +29,9 @@ struct DesignOptions {
   std::string input_type;  // "u8": the float input is an integer of this type ...
   double input_scale = 1;  // ... divided by this
   bool standalone_thresholds = false;
-  bool pack_memories = false;      // memories of weights share block memories ...
-  int64_t memory_clock_ratio = 1;  // ... read by a clock so many times as fast
+  bool pack_memories = false;                 // memories of weights share block memories ...
+  int64_t memory_clock_ratio = 1;             // ... read by a clock so many times as fast
+  std::vector<std::string> writable_weights;  // nodes, as make_writable takes them
 };
 
 void add_design_options(CLI::App& command, DesignOptions& options);

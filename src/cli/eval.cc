@@ -56,10 +56,11 @@ int run(const Program& program, const Options& options) {
   const DataSet data = load_data_set(options.data_set, options.folder, options.limit);
   const double scale = options.scale > 0 ? options.scale : data.default_scale();
   const EngineRunner runner(network, engine, options.how);
-  // Every engine is held against the one before it in the chain.
+  // Every engine is held against the one before it in the chain. The float reference knows no
+  // constants but the model's own.
   const Engine reference = engine == Engine::rtl ? Engine::integer : Engine::float_reference;
   std::unique_ptr<EngineRunner> other;
-  if (engine != reference) {
+  if (engine != reference && (reference == Engine::integer || options.how.writes.empty())) {
     other = std::make_unique<EngineRunner>(network, reference, options.how);
   }
 

@@ -61,6 +61,7 @@ int run(int argc, char** argv) {
   add_explore(program);
   add_sim(program);
   add_synth(program);
+  add_image(program);
   add_opt(program);
   try {
     program.app.parse(argc, argv);

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "src/backend/verilator.h"
+#include "src/cli/writes.h"
 #include "src/ir/text.h"
 #include "src/onnx/reader.h"
 #include "src/util/error.h"
@@ -94,6 +95,7 @@ void add_run_options(CLI::App& command, RunOptions& options) {
       ->check(CLI::Range(0.0, 0.99))
       ->capture_default_str();
   command.add_option("--seed", options.seed, "rtl: of the random pauses")->capture_default_str();
+  add_write_option(command, options.writes);
   add_design_options(command, options.design);
 }
 
@@ -104,6 +106,7 @@ struct EngineRunner::State {
   // The float reference is `whole`; the other engines are head, core and tail.
   std::unique_ptr<Evaluator> whole, head, core, tail;
   std::unique_ptr<Simulation> simulation;
+  std::vector<BusWord> writes;  // before the simulation's first frame
 };
 
 EngineRunner::EngineRunner(const Network& network, Engine engine, const RunOptions& options)
@@ -112,6 +115,9 @@ EngineRunner::EngineRunner(const Network& network, Engine engine, const RunOptio
   state.engine = engine;
   state.options = options;
   if (engine == Engine::float_reference) {
+    if (!options.writes.empty()) {
+      throw Error("--write with the float engine", "use --engine integer or rtl");
+    }
     state.whole = std::make_unique<Evaluator>(network.model);
     return;
   }
@@ -126,8 +132,18 @@ EngineRunner::EngineRunner(const Network& network, Engine engine, const RunOptio
     state.parts = std::move(designed.compiled.parts);
     state.simulation =
         std::make_unique<Simulation>(stitch(state.parts.core, designed.part->family));
+  } else if (!options.writes.empty()) {
+    state.parts = std::move(design(network.model, network.name, options.design).compiled.parts);
   } else {
     state.parts = compile(network.model, compile_options(options.design)).parts;
+  }
+  if (!options.writes.empty()) {
+    const Family family =
+        network.built ? network.built->part->family : chosen_part(options.design).family;
+    const std::vector<std::string> nodes = apply_writes(state.parts.core, options.writes, family);
+    if (state.simulation) {
+      state.writes = bus_image(state.parts.core, state.simulation->design(), nodes);
+    }
   }
   state.head = std::make_unique<Evaluator>(state.parts.head);
   state.core = std::make_unique<Evaluator>(state.parts.core);
@@ -180,7 +196,8 @@ std::vector<Frame> EngineRunner::run(const std::vector<Frame>& frames, Progress&
     const Simulation::Result result =
         state.simulation->run(operands, {.seed = state.options.seed + share,
                                          .input_stall = state.options.stall,
-                                         .output_stall = state.options.stall});
+                                         .output_stall = state.options.stall,
+                                         .writes = state.writes});
     for (size_t i = begin; i < end; ++i) {
       finish(i, state.simulation->outputs(result, static_cast<int64_t>(i - begin)),
              from_head[i - begin]);
@@ -202,7 +219,8 @@ std::string EngineRunner::first_difference(const std::vector<Frame>& frames) con
   const Simulation::Result result = simulation.run(operands, {.seed = state.options.seed,
                                                               .input_stall = state.options.stall,
                                                               .output_stall = state.options.stall,
-                                                              .watch_edges = true});
+                                                              .watch_edges = true,
+                                                              .writes = state.writes});
   std::map<std::string, std::vector<Tensor>> expected;
   state.core->run(operands.back(), [&](const Node& node, const std::vector<Tensor>& values) {
     expected[node.name] = values;

@@ -42,6 +42,7 @@ struct RunOptions {
   DesignOptions design;  // for models: how to make integers and hardware of them
   double stall = 0;      // chance, in each cycle, of a pause at each end of the hardware
   uint64_t seed = 1;
+  std::vector<std::string> writes = {};  // of constants, at run time (writes.h)
 };
 
 void add_run_options(CLI::App& command, RunOptions& options);

@@ -10,16 +10,19 @@
 #include "src/ir/op.h"
 #include "src/rtl/rom.h"
 #include "src/rtl/shared_memory.h"
+#include "src/rtl/writable.h"
 
 namespace foldstream {
 
 Cost node_cost(const Node& node, Family family) {
   if (node.op->kind != Op::Kind::hardware || node.op->cost == nullptr) return {};
   Cost cost = node.op->cost(node, family);
-  if (node.op->memories != nullptr && memory_place(node) == MemoryPlace::outside) {
+  const MemoryPlace place = memory_place(node);
+  if (node.op->memories != nullptr && place != MemoryPlace::inside) {
     const std::vector<SharedPart> parts = shared_parts(node);
     for (const MemoryShape& memory : node.op->memories(node, family)) {
-      cost += parts.empty()
+      cost += place == MemoryPlace::writable ? writable_memory_cost(memory)
+              : parts.empty()
                   ? plan_rom(memory.width, memory.depth).cost
                   : shared_memory_cost(memory, parts, node.integer("memory_clock_ratio", 1));
     }

@@ -85,7 +85,7 @@ const FinnAttribute kFinnAttributes[] = {
     {"preferred_impl_style", {"", "hls", "rtl"}, "everything is RTL"},
     {"impl_style", {"rtl", "vivado", "hls"}, "queues choose their memory by depth"},
     {"mem_port", {}, "memory ports belong to the shell"},
-    {"runtime_writeable_weights", {}, "weights are constants"},
+    {"runtime_writeable_weights", {"0", "1"}, "the node has no weights"},
     {"pumpedMemory", {}, "there is one clock"},
     {"pumpedCompute", {}, "there is one clock"},
     {"dynamic_input", {}, "the second operand is constant"},
@@ -316,6 +316,11 @@ class Applier {
       node.attr[fold.attr] = value.get<int64_t>();
       return;
     }
+    if (name == "runtime_writeable_weights" && node.op->memories != nullptr &&
+        (value == 0 || value == 1)) {
+      if (value == 1) node.attr["memory"] = std::string("writable");
+      return;
+    }
     if (name == "outFIFODepths" || name == "inFIFODepths") {
       apply_depths(node, where(), name, value);
       return;
@@ -398,6 +403,7 @@ Json final_hw_config(const Graph& core) {
       const auto it = node->attr.find(fold.attr);
       if (it != node->attr.end()) entry[upper(fold.attr)] = std::get<int64_t>(it->second);
     }
+    if (memory_place(*node) == MemoryPlace::writable) entry["runtime_writeable_weights"] = 1;
     if (node->attr.contains("queue"))
       entry["outFIFODepths"] = std::vector<int64_t>(node->out.size(), node->integer("queue"));
   }

@@ -7,27 +7,56 @@
 #include <string>
 #include <vector>
 
+#include "src/ir/type.h"
+
 namespace foldstream {
 
 struct Node;
 
-// Where a node's memories stand: its attribute `memory`. Throws Error on any other value.
-enum class MemoryPlace { inside, outside };
+// Where a node's memories stand: its attribute `memory`. A writable one is outside as well, takes
+// other words while the design runs, and holds everything that depends on the constants it is for.
+// Throws Error on any other value.
+enum class MemoryPlace { inside, outside, writable };
 MemoryPlace memory_place(const Node& node);
+
+// How the elements of a constant tensor lie in the words of a memory: element by element, with the
+// steps of nested loops, the outermost first. What is stored is the element plus `offset`, within
+// [least, greatest]: an element beyond is refused, or counts as the nearest with `saturates`.
+struct MemoryField {
+  struct Loop {
+    int64_t count = 1;
+    int64_t element = 0, word = 0, bit = 0;  // steps
+    bool operator==(const Loop&) const = default;
+  };
+  std::string tensor;  // of the node's constants
+  int64_t bits = 1, bit = 0;
+  int64_t offset = 0, least = 0, greatest = 1;
+  bool saturates = false;
+  std::vector<Loop> loops;
+  bool operator==(const MemoryField&) const = default;
+};
 
 struct MemoryShape {
   std::string name;  // "weights"
   int64_t width = 1, depth = 1;
+  std::vector<MemoryField> fields = {};  // of a writable memory
   bool operator==(const MemoryShape&) const = default;
   int64_t address_bits() const;  // of the ports: 1 for a single word
 };
+
+using MemoryWords = std::vector<std::vector<bool>>;  // bit 0 first
+
+// The words that hold the node's constants as the fields say. Throws Error where a value is
+// refused.
+MemoryWords memory_words(const Node& node, const MemoryShape& shape);
 
 // A memory outside its node's module, with its first content. The module has the ports
 // <name>_address_o and <name>_word_i; in every cycle the word is that of the address in the cycle
 // before. Addresses change freely, whether or not a word is used.
 struct OutsideMemory {
   MemoryShape shape;
-  std::vector<std::vector<bool>> words;  // shape.depth of shape.width bits, bit 0 first
+  MemoryWords words;  // shape.depth of shape.width bits
+  bool writable = false;
 };
 
 }  // namespace foldstream

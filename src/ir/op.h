@@ -62,8 +62,8 @@ struct Op {
   // quick. The folding search asks `cost` only for foldings that this leaves in question.
   Cost (*least_cost)(const Node& node, Family family) = nullptr;
   Hardware (*emit)(const Node& node, Family family, const std::string& instance) = nullptr;
-  // The memories that the node has outside its module with memory = "outside" (memory.h), whether
-  // that is set or not. Null: the operator has none that could be.
+  // The memories that the node has outside its module (memory.h); of a node that has them inside,
+  // those it would have with memory = "outside". Null: the operator has none that could be.
   std::vector<MemoryShape> (*memories)(const Node& node, Family family) = nullptr;
   // Multiply-accumulates and parameters of one frame, under FINN's keys ("op_mac_1bx1b",
   // "param_weight_1b").

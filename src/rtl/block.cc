@@ -175,16 +175,25 @@ std::string widened(SvModule& module, const std::string& name, const std::string
   return name;
 }
 
-double block_memories(int64_t width, int64_t depth) {
-  // A block of 18 Kbit is 36 bits wide at most, and half as wide each time it is twice as deep.
+namespace {
+
+// A block of 18 Kbit is so wide at most, and half as wide each time it is twice as deep.
+double blocks_of(int64_t width, int64_t depth, int64_t widest) {
+  constexpr int64_t kBlockBits = 18 * 1024;
   double fewest = -1;
-  for (int64_t lanes = 36, words = 512; lanes >= 1; lanes /= 2, words *= 2) {
+  for (int64_t lanes = widest, words = kBlockBits / widest; lanes >= 1; lanes /= 2, words *= 2) {
     const double blocks = static_cast<double>((width + lanes - 1) / lanes) *
                           static_cast<double>((depth + words - 1) / words);
     if (fewest < 0 || blocks < fewest) fewest = blocks;
   }
   return fewest;
 }
+
+}  // namespace
+
+double block_memories(int64_t width, int64_t depth) { return blocks_of(width, depth, 36); }
+
+double dual_block_memories(int64_t width, int64_t depth) { return blocks_of(width, depth, 18); }
 
 Cost memory_cost(int64_t width, int64_t depth) {
   Cost cost;

@@ -66,6 +66,7 @@ std::string widened(SvModule& module, const std::string& name, const std::string
 Cost queue_cost(const Rhythm& rhythm, int64_t width);
 Cost memory_cost(int64_t width, int64_t depth);
 double block_memories(int64_t width, int64_t depth);
+double dual_block_memories(int64_t width, int64_t depth);  // read and written on both sides
 
 // A product of two numbers of so many bits. Synthesis puts those of more than 8 bits into DSP
 // blocks where there are any.

@@ -61,20 +61,11 @@ std::string hexadecimal(const RomWord& word) {
 
 void add_block(SvModule& module, const std::string& name, const std::vector<RomWord>& words,
                const std::string& address, const std::string& data, std::vector<TextFile>* images) {
-  const std::string array = name + "_words";
-  module.raw(fmt::format("(* rom_style = \"block\" *)\nlogic [{}:0] {} [{}];\n",
-                         words[0].size() - 1, module.fresh(array), words.size()));
-  if (images != nullptr) {
-    TextFile image = memory_image(name, words);
-    module.raw(fmt::format("initial $readmemh(\"{}\", {});", image.name, array));
-    images->push_back(std::move(image));
-  } else {
-    std::string text = "initial begin\n";
-    for (size_t a = 0; a < words.size(); ++a) {
-      text += fmt::format("  {}[{}] = {};\n", array, a, SvModule::constant(words[a]));
-    }
-    module.raw(text + "end");
-  }
+  const std::string array = module.fresh(name + "_words");
+  add_words(module,
+            {array, "rom_style = \"block\"", static_cast<int64_t>(words.size()),
+             images != nullptr ? name : ""},
+            words, images);
   module.raw(fmt::format("always_ff @(posedge clk_i) {} <= {}[{}];", data, array, address));
 }
 
@@ -84,6 +75,23 @@ TextFile memory_image(const std::string& name, const std::vector<RomWord>& words
   TextFile image{name + ".mem", {}};
   for (const RomWord& word : words) image.text += hexadecimal(word) + '\n';
   return image;
+}
+
+void add_words(SvModule& module, const WordArray& array, const std::vector<RomWord>& words,
+               std::vector<TextFile>* images) {
+  module.raw(fmt::format("(* {} *)\nlogic [{}:0] {} [{}];\n", array.style, words[0].size() - 1,
+                         array.array, array.entries));
+  if (!array.image.empty()) {
+    TextFile image = memory_image(array.image, words);
+    module.raw(fmt::format("initial $readmemh(\"{}\", {});", image.name, array.array));
+    images->push_back(std::move(image));
+  } else {
+    std::string text = "initial begin\n";
+    for (size_t a = 0; a < words.size(); ++a) {
+      text += fmt::format("  {}[{}] = {};\n", array.array, a, SvModule::constant(words[a]));
+    }
+    module.raw(text + "end");
+  }
 }
 
 RomPlan plan_rom(int64_t width, int64_t depth) {
@@ -145,13 +153,12 @@ int64_t memory_latency(const Node& node) {
 }
 
 void add_node_memory(SvModule& module, const Node& node, const std::string& instance,
-                     const std::string& name, const std::vector<RomWord>& words,
+                     const MemoryShape& shape, const std::vector<RomWord>& words,
                      const std::string& address, Hardware& hardware) {
-  FOLDSTREAM_CHECK(!words.empty() && !words[0].empty());
-  const MemoryShape shape{name, static_cast<int64_t>(words[0].size()),
-                          static_cast<int64_t>(words.size())};
+  const MemoryPlace place = memory_place(node);
+  const std::string& name = shape.name;
   module.wire(name, static_cast<int>(shape.width));
-  if (memory_place(node) == MemoryPlace::inside) {
+  if (place == MemoryPlace::inside) {
     add_rom(module, instance + "_" + name, words, address, name, &hardware.memories);
     return;
   }
@@ -159,7 +166,7 @@ void add_node_memory(SvModule& module, const Node& node, const std::string& inst
   module.input(name + "_word_i", static_cast<int>(shape.width));
   module.assign(name + "_address_o", address);
   module.assign(name, name + "_word_i");
-  hardware.outside.push_back({shape, words});
+  hardware.outside.push_back({shape, words, place == MemoryPlace::writable});
 }
 
 Hardware private_rom(const std::string& module, const OutsideMemory& memory, int64_t latency) {

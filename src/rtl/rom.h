@@ -17,6 +17,17 @@ inline constexpr double kLutsOfBlock = 190;
 
 using RomWord = std::vector<bool>;  // bit 0 first
 
+// An array of words with these at its start, for any kind of memory. They come from the file
+// `image`.mem, which is added to `images`, or stand in the text where its name is empty.
+struct WordArray {
+  std::string array;    // its name, already taken
+  std::string style;    // attribute: ram_style = "block"
+  int64_t entries = 1;  // at least as many as there are words
+  std::string image;
+};
+void add_words(SvModule& module, const WordArray& array, const std::vector<RomWord>& words,
+               std::vector<TextFile>* images);
+
 // The lowest bits of each word are in tables, those above in block memory.
 struct RomPlan {
   int64_t table_bits = 0, block_bits = 0;
@@ -37,11 +48,11 @@ void add_rom(SvModule& module, const std::string& name, const std::vector<RomWor
 // outside the module alone, 2. Throws Error on any other value.
 int64_t memory_latency(const Node& node);
 
-// The memory `name` of a node whose module is called `instance`: such a memory inside the module,
-// or ports for one outside, as the node says. Declares the wire `name`, the word at `address`
+// A memory of a node whose module is called `instance`: inside the module, or ports for one
+// outside, as the node says. Declares the wire of the memory's name, the word at `address`
 // memory_latency(node) cycles later.
 void add_node_memory(SvModule& module, const Node& node, const std::string& instance,
-                     const std::string& name, const std::vector<RomWord>& words,
+                     const MemoryShape& shape, const std::vector<RomWord>& words,
                      const std::string& address, Hardware& hardware);
 
 // What stands behind an outside memory that shares nothing: a module of that name with the ports

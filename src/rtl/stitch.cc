@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cctype>
 #include <functional>
 #include <set>
@@ -11,6 +12,7 @@
 #include "src/ir/op.h"
 #include "src/rtl/rom.h"
 #include "src/rtl/sv_module.h"
+#include "src/rtl/writable.h"
 #include "src/util/embedded.h"
 #include "src/util/error.h"
 #include "src/util/parallel.h"
@@ -252,16 +254,19 @@ class Stitcher {
             unique(fmt::format("{}_{}", stems_.at(&node), memory.shape.name), taken_);
         const std::string module = fmt::format("{}_{}", design_.name, stem);
         std::vector<SharedPart> parts = shared_parts(node);
-        Hardware hardware_of = parts.empty()
+        Hardware hardware_of = memory.writable ? writable_memory(module, memory)
+                               : parts.empty()
                                    ? private_rom(module, memory, memory_latency(node))
                                    : shared_memory(module, memory, memory_latency(node), parts);
         for (const SharedPart& part : parts) place(node, memory, part);
         add_files(hardware_of);
         design_.nodes.back().memories.push_back(
-            {memory.shape, stem, "u_" + stem, hardware_of.top, std::move(parts)});
+            {memory.shape, stem, "u_" + stem, hardware_of.top, std::move(parts),
+             memory.writable ? std::optional<int64_t>(0) : std::nullopt});
       }
     }
     emit_banks();
+    place_on_bus();
   }
 
   // Takes the words of a part to its place in its bank.
@@ -305,6 +310,33 @@ class Stitcher {
       add_files(hardware);
       bank_stems_[id] = stem;
       design_.banks.push_back({words.bank, stem, "u_" + stem, hardware.top});
+    }
+  }
+
+  // The larger a region, the lower its address, so that each begins at a multiple of its size.
+  void place_on_bus() {
+    std::vector<DesignMemory*> regions;
+    for (DesignNode& node : design_.nodes) {
+      for (DesignMemory& memory : node.memories) {
+        if (memory.bus_address) regions.push_back(&memory);
+      }
+    }
+    if (regions.empty()) return;
+    const auto bits = [](const DesignMemory* memory) {
+      return BusRegion(memory->shape).address_bits;
+    };
+    std::stable_sort(regions.begin(), regions.end(),
+                     [&](const auto* a, const auto* b) { return bits(a) > bits(b); });
+    int64_t next = 0;
+    for (DesignMemory* memory : regions) {
+      memory->bus_address = next;
+      next += int64_t{1} << bits(memory);
+    }
+    design_.bus_address_bits = std::bit_width(static_cast<uint64_t>(next - 1));
+    constexpr int64_t kMostBits = 30;  // 4 GiB of bytes
+    if (design_.bus_address_bits > kMostBits) {
+      throw Error("the writable memories need more than 4 GiB of addresses",
+                  "make fewer nodes writable");
     }
   }
 
@@ -369,6 +401,7 @@ class Stitcher {
       module.wire(wire.stem + "_data", static_cast<int>(wire.stream.width()));
     });
     for (const DesignBank& bank : design_.banks) instantiate(bank, module);
+    if (design_.bus_address_bits > 0) add_bus(module);
     size_t index = 0;
     for (const Node& node : core_.nodes) {
       if (node.op->kind != Op::Kind::hardware) continue;
@@ -389,6 +422,51 @@ class Stitcher {
       module.assign(fmt::format("p{}_data_o", i), design_.edges[i].name + "_data");
     }
     return module;
+  }
+
+  // Registers in front of the memories and behind them.
+  void add_bus(SvModule& module) const {
+    const auto bits = static_cast<int>(design_.bus_address_bits);
+    module.comment("Bus of the writable memories");
+    module.input("bus_write_i");
+    module.input("bus_address_i", bits);
+    module.input("bus_data_i", kBusBits);
+    module.output("bus_data_o", kBusBits);
+    module.output("bus_mapped_o");
+    module.wire("bus_write_q");
+    module.wire("bus_address_q", bits);
+    module.wire("bus_data_q", kBusBits);
+    module.wire("bus_answer_q", kBusBits);
+    module.wire("bus_mapped_q");
+    module.register_data("bus_address_q", "bus_address_i");
+    module.register_data("bus_data_q", "bus_data_i");
+    module.register_control("bus_write_q", "bus_write_i", "1'b0");
+    std::string answer, mapped;
+    for (const DesignNode& node : design_.nodes) {
+      for (const DesignMemory& memory : node.memories) {
+        if (!memory.bus_address) continue;
+        const std::string& stem = memory.wires;
+        const auto low = static_cast<int>(BusRegion(memory.shape).address_bits);
+        module.wire(stem + "_selected");
+        module.wire(stem + "_mapped");
+        module.wire(stem + "_answers_q");
+        module.wire(stem + "_bus_data", kBusBits);
+        module.assign(
+            stem + "_selected",
+            low == bits
+                ? "1'b1"
+                : fmt::format("{} == {}", SvModule::slice("bus_address_q", bits, low, bits - low),
+                              SvModule::number(bits - low, *memory.bus_address >> low)));
+        module.register_data(stem + "_answers_q", fmt::format("{0}_selected && {0}_mapped", stem));
+        answer += fmt::format("{}({{{}{{{}_answers_q}}}} & {}_bus_data)",
+                              answer.empty() ? "" : " | ", kBusBits, stem, stem);
+        mapped += fmt::format("{}{}_answers_q", mapped.empty() ? "" : " || ", stem);
+      }
+    }
+    module.register_data("bus_answer_q", answer);
+    module.register_data("bus_mapped_q", mapped);
+    module.assign("bus_data_o", "bus_answer_q");
+    module.assign("bus_mapped_o", "bus_mapped_q");
   }
 
   // The names of the AXI4-Stream standard, so that vendors' tools recognise the ports.
@@ -446,6 +524,7 @@ class Stitcher {
       connections.emplace_back(port.prefix + "_ready_i", port.prefix + "_ready");
       connections.emplace_back(port.prefix + "_data_o", port.prefix + "_data");
     }
+    if (design_.bus_address_bits > 0) add_axilite(module, connections);
     module.instance(design_.name, "u_core", {}, connections);
     for (const DesignPort& port : design_.outputs) {
       module.instance("fst_axis_out", "u_" + port.prefix,
@@ -463,6 +542,52 @@ class Stitcher {
     }
     cells_.insert({"fst_axis_in", "fst_axis_out"});
     return module;
+  }
+
+  void add_axilite(SvModule& module, SvBindings& connections) {
+    const auto bits = static_cast<int>(design_.bus_address_bits) + 2;  // of bytes
+    SvBindings ports{{"clk_i", "aclk"}, {"rst_i", "rst"}};
+    const auto port = [&](const std::string& name, int width, bool output) {
+      const std::string outside = "s_axilite_" + name;
+      output ? module.output(outside, width) : module.input(outside, width);
+      ports.emplace_back(outside + (output ? "_o" : "_i"), outside);
+    };
+    for (const char* channel : {"aw", "w", "ar"}) {
+      port(fmt::format("{}valid", channel), 1, false);
+      port(fmt::format("{}ready", channel), 1, true);
+      if (*channel == 'w') {
+        port("wdata", kBusBits, false);
+        port("wstrb", kBusBits / 8, false);
+      } else {
+        port(fmt::format("{}addr", channel), bits, false);
+      }
+    }
+    for (const char* channel : {"b", "r"}) {
+      port(fmt::format("{}valid", channel), 1, true);
+      port(fmt::format("{}ready", channel), 1, false);
+      port(fmt::format("{}resp", channel), 2, true);
+    }
+    port("rdata", kBusBits, true);
+    for (const auto& [name, width, output] :
+         {std::tuple{"bus_write", 1, true}, std::tuple{"bus_address", bits - 2, true},
+          std::tuple{"bus_data", int{kBusBits}, true},
+          std::tuple{"bus_answer", int{kBusBits}, false}, std::tuple{"bus_mapped", 1, false}}) {
+      module.wire(name, width);
+    }
+    ports.insert(ports.end(), {{"bus_write_o", "bus_write"},
+                               {"bus_address_o", "bus_address"},
+                               {"bus_data_o", "bus_data"},
+                               {"bus_data_i", "bus_answer"},
+                               {"bus_mapped_i", "bus_mapped"}});
+    connections.insert(connections.end(), {{"bus_write_i", "bus_write"},
+                                           {"bus_address_i", "bus_address"},
+                                           {"bus_data_i", "bus_data"},
+                                           {"bus_data_o", "bus_answer"},
+                                           {"bus_mapped_o", "bus_mapped"}});
+    module.instance(
+        "fst_axilite", "u_axilite",
+        {{"AddressWidth", std::to_string(bits)}, {"Latency", std::to_string(kBusLatency)}}, ports);
+    cells_.insert("fst_axilite");
   }
 
   const DesignPort* output_of(const Value& value) const {
@@ -527,13 +652,24 @@ class Stitcher {
       module.wire(word, static_cast<int>(memory.shape.width));
       connections.emplace_back(memory.shape.name + "_address_o", address);
       connections.emplace_back(memory.shape.name + "_word_i", word);
-      SvBindings of_memory = {{"clk_i", "clk_i"}, {"address_i", address}, {"word_o", word}};
+      SvBindings behind{{"clk_i", "clk_i"}, {"address_i", address}, {"word_o", word}};
+      if (memory.bus_address) {
+        const std::string& stem = memory.wires;
+        behind.emplace_back("bus_write_i", fmt::format("bus_write_q && {}_selected", stem));
+        behind.emplace_back(
+            "bus_address_i",
+            SvModule::slice("bus_address_q", static_cast<int>(design_.bus_address_bits), 0,
+                            static_cast<int>(BusRegion(memory.shape).address_bits)));
+        behind.emplace_back("bus_data_i", "bus_data_q");
+        behind.emplace_back("bus_data_o", stem + "_bus_data");
+        behind.emplace_back("bus_mapped_o", stem + "_mapped");
+      }
       for (size_t p = 0; p < memory.parts.size(); ++p) {
         const std::string stem = part_wires(memory.parts[p]);
-        of_memory.emplace_back(fmt::format("part{}_address_o", p), stem + "_address");
-        of_memory.emplace_back(fmt::format("part{}_word_i", p), stem + "_word");
+        behind.emplace_back(fmt::format("part{}_address_o", p), stem + "_address");
+        behind.emplace_back(fmt::format("part{}_word_i", p), stem + "_word");
       }
-      module.instance(memory.module, memory.instance, {}, of_memory);
+      module.instance(memory.module, memory.instance, {}, behind);
     }
     module.instance(entry.module, entry.instance, parameters, connections);
   }

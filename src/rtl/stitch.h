@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,13 +24,14 @@ struct DesignPort {
 };
 
 // A memory outside its node's module, and the module that stands behind it: clk_i, address_i and
-// word_o.
+// word_o; with a place on the bus (writable.h), bus_write_i ... too.
 struct DesignMemory {
   MemoryShape shape;
   std::string wires;     // <wires>_address and <wires>_word in the top
   std::string instance;  // in the top
   std::string module;
   std::vector<SharedPart> parts;  // in the design's banks; none: the memory is the module's own
+  std::optional<int64_t> bus_address;  // of the first word, in words of the bus; for a writable one
 };
 
 // A memory of which several nodes read parts. The wires of part p are <wires>_part<p>_address and
@@ -71,6 +73,9 @@ struct Design {
   // Above 1 the top has memory_clk_i, so many times as fast as clk_i, each of whose edges is one of
   // its own.
   int64_t memory_clock_ratio = 1;
+  // With writable memories: bits of an address on their bus. The top then has bus_write_i,
+  // bus_address_i, bus_data_i, and kBusLatency cycles later bus_data_o and bus_mapped_o.
+  int64_t bus_address_bits = 0;
   // The top once more as module <name>_probe, with every edge brought out as p<i>_valid_o,
   // p<i>_ready_o, p<i>_data_o. For simulation; not among `files`.
   std::string probe;

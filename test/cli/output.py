@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -127,6 +129,78 @@ def folding_reads_back(folder):
     assert (first / "design.fst").read_bytes() == (second / "design.fst").read_bytes()
 
 
+def constants_of(design):
+    """The constants of a text form, {node: {key: (shape, elements)}}."""
+    lines = design.read_text().splitlines()
+    tensors = {}
+    for match in (re.match(r"(@\d+) = \w+\[([\d,]*)\](.*)", line) for line in lines):
+        if match:
+            tensors[match[1]] = ([int(size) for size in match[2].split(",")], [int(value) for value in match[3].split()])
+    nodes = {}
+    for match in (re.match(r'%\d+ "([^"]*)" = .*\((\w+=@\d+[^)]*)\)', line) for line in lines):
+        if match:
+            nodes[match[1]] = {key: tensors[name] for key, name in (pair.split("=") for pair in match[2].split(", "))}
+    return nodes
+
+
+def read_field(field, memory, words):
+    """The elements of a constant, read from the words of the bus as docs/cli.md says they lie there."""
+    elements = {}
+
+    def walk(loops, element, word, bit):
+        if loops:
+            for i in range(loops[0]["count"]):
+                walk(loops[1:], element + i * loops[0]["element"], word + i * loops[0]["word"], bit + i * loops[0]["bit"])
+            return
+        value = 0
+        for b in range(field["bits"]):
+            address = memory["address"] + word * memory["word_bytes"] + (bit + b) // 32 * 4
+            value |= (words[address] >> (bit + b) % 32 & 1) << b
+        if field["least"] < 0 and value > field["greatest"]:
+            value -= 1 << field["bits"]
+        assert elements.setdefault(element, value) == value
+    walk(field["loops"], 0, 0, field["first_bit"])
+    return [elements[i] for i in sorted(elements)]
+
+
+def write_npy(path, shape, elements):
+    header = str({"descr": "<i8", "fortran_order": False, "shape": tuple(shape)}).encode().ljust(117) + b"\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + bytes([118, 0]) + header + struct.pack(f"<{len(elements)}q", *elements))
+
+
+def drivers_find_the_constants(folder):
+    out, again = folder / "out", folder / "again"
+    assert call([*BUILD, str(out), "--writable-weights", "all"]).returncode == 0
+    memories = json.loads((out / "driver/memories.json").read_text())["memories"]
+    nodes = constants_of(out / "design.fst")
+    images = {path.stem: path for path in out.glob("driver/*.image")}
+    assert len(images) == len({memory["node"] for memory in memories}) == 4, images
+    words = {}
+    for path in images.values():
+        words |= {int(address, 16): int(word, 16) for address, word in map(str.split, path.read_text().splitlines())}
+    seen = 0
+    for memory in memories:
+        for field in memory["fields"]:
+            shape, elements = nodes[memory["node"]][field["constant"]]
+            assert field["shape"] == shape
+            wanted = [value + field["offset"] for value in elements]
+            if field["saturates"]:
+                wanted = [min(max(value, field["least"]), field["greatest"]) for value in wanted]
+            assert read_field(field, memory, words) == wanted, (memory["node"], field["constant"])
+            seen += 1
+    # An image of the same constants is the one that build wrote, and a folding file makes the same design.
+    node = memories[0]["node"]
+    shape, elements = nodes[node]["w"]
+    write_npy(folder / "w.npy", shape, elements)
+    done = call([str(PROGRAM), "image", str(out), "--write", f"{node}.w={folder / 'w.npy'}", "--output", str(folder / "image")])
+    assert done.returncode == 0, done.stderr
+    assert (folder / "image").read_text() in [path.read_text() for path in images.values()]
+    done = call([str(PROGRAM), "build", str(MODEL), "--folding", str(out / "final_hw_config.json"), "-o", str(again)])
+    assert done.returncode == 0, done.stderr
+    assert (out / "design.fst").read_bytes() == (again / "design.fst").read_bytes()
+    return f"{seen} constants"
+
+
 def little_memory_is_an_error(folder):
     limit = 150 << 20
     text = 'foldstream 1\ngraph "g"\n%0 "x" = input {shape=[1, 90000000], type="f32"} : f32[1,90000000]\n'
@@ -146,7 +220,7 @@ def little_memory_is_an_error(folder):
 def main():
     checks = [same_bytes, manifest_names_every_file, own_output_is_replaced, foreign_folder_is_kept, full_disk_leaves_nothing,
               full_disk_keeps_the_old_output, interruption_leaves_nothing, unwritable_place, changed_design_is_noticed,
-              folding_reads_back, little_memory_is_an_error]
+              folding_reads_back, drivers_find_the_constants, little_memory_is_an_error]
     for check in checks:
         with tempfile.TemporaryDirectory() as folder:
             print(check.__name__, check(pathlib.Path(folder)) or "", flush=True)

@@ -134,6 +134,8 @@ MOORE = [
                       ("fst_fork.sv", "s_ready_o = &available", "s_ready_o = &(available | m_ready_i)")]),
     ("fst_width_converter", dict(InLanes=1, OutLanes=4), [PASSES_READY]),
     ("fst_width_converter", dict(InLanes=3, OutLanes=2), [LEAKS_READY]),
+    ("fst_axilite", dict(AddressWidth=4), [("fst_axilite.sv", "s_axilite_bvalid_o = answered_q && writing_q",
+                                            "s_axilite_bvalid_o = answered_q && writing_q && s_axilite_bready_i")]),
 ]
 
 # The operator form of the proofs, data path free, on a cell whose schedule is a list of steps like an operator's.
@@ -176,6 +178,90 @@ AXIS_PROOFS = [
     (3, [("fst_axis_out.sv", "CountWidth'(BeatsPerFrame - 1)", "CountWidth'(BeatsPerFrame)"),
          ("fst_axis_out.sv", "else if (s_valid_i && m_axis_tready_i)", "else if (s_valid_i)")]),
     (4, [("fst_axis_in.sv", "s_axis_tdata_i[Width-1:0]", "s_axis_tdata_i[Width:1]")]),
+]
+# AXI4-Lite in front of a bus with one word, at an address chosen freely, that answers in LATENCY cycles. Bits of
+# data are alike: the first and the last are followed, and all of them in simulations.
+AXILITE = """
+module harness (
+  input logic clk_i, awvalid, wvalid, bready, arvalid, rready,
+  input logic [3:0] awaddr, araddr, wstrb,
+  input logic [31:0] wdata, noise_i,
+  input logic [1:0] chosen_i
+);
+  logic started_q, awready, wready, bvalid, arready, rvalid, bus_write, bus_mapped;
+  logic [1:0] bresp, rresp, bus_address, chosen_q;
+  logic [31:0] rdata, bus_data, bus_answer, word_q;
+  initial started_q = 1'b0;
+  fst_axilite #(.AddressWidth(4), .Latency(LATENCY)) dut (.clk_i, .rst_i(!started_q),
+    .s_axilite_awvalid_i(awvalid), .s_axilite_awready_o(awready), .s_axilite_awaddr_i(awaddr),
+    .s_axilite_wvalid_i(wvalid), .s_axilite_wready_o(wready), .s_axilite_wdata_i(wdata), .s_axilite_wstrb_i(wstrb),
+    .s_axilite_bvalid_o(bvalid), .s_axilite_bready_i(bready), .s_axilite_bresp_o(bresp),
+    .s_axilite_arvalid_i(arvalid), .s_axilite_arready_o(arready), .s_axilite_araddr_i(araddr),
+    .s_axilite_rvalid_o(rvalid), .s_axilite_rready_i(rready), .s_axilite_rdata_o(rdata), .s_axilite_rresp_o(rresp),
+    .bus_write_o(bus_write), .bus_address_o(bus_address), .bus_data_o(bus_data), .bus_data_i(bus_answer),
+    .bus_mapped_i(bus_mapped));
+
+  // The bus.
+  logic [LATENCY-1:0] mapped_q;
+  logic [31:0] answers_q [LATENCY];
+  assign bus_answer = answers_q[LATENCY-1];
+  assign bus_mapped = mapped_q[LATENCY-1];
+  always_ff @(posedge clk_i) begin
+    if (!started_q) word_q <= '0;
+    else if (bus_write && bus_address == chosen_q) word_q <= bus_data;
+    mapped_q <= LATENCY'({mapped_q, bus_address == chosen_q});
+    answers_q[0] <= bus_address == chosen_q ? word_q : noise_i;
+    for (int i = 1; i < LATENCY; i++) answers_q[i] <= answers_q[i-1];
+  end
+
+  // What the master knows.
+  logic aw_q, w_q, ar_q, bheld_q, rheld_q;
+  logic [3:0] awaddr_q, araddr_q, wstrb_q, quiet_q;
+  logic [1:0] bresp_q, rresp_q, passed_q, passing_q;
+  logic [31:0] wdata_q, rdata_q, written_q;
+  always_ff @(posedge clk_i) begin
+    started_q <= 1'b1;
+    bresp_q <= bresp; rresp_q <= rresp; rdata_q <= rdata;
+    if (!started_q) begin
+      chosen_q <= chosen_i; written_q <= '0; quiet_q <= '0; passed_q <= '0; passing_q <= '0;
+      aw_q <= 1'b0; w_q <= 1'b0; ar_q <= 1'b0; bheld_q <= 1'b0; rheld_q <= 1'b0;
+    end else begin
+      bheld_q <= bvalid && !bready;
+      rheld_q <= rvalid && !rready;
+      if (awvalid && awready) awaddr_q <= awaddr;
+      if (wvalid && wready) begin wdata_q <= wdata; wstrb_q <= wstrb; end
+      if (arvalid && arready) araddr_q <= araddr;
+      aw_q <= (awvalid && awready) || (aw_q && !(bvalid && bready));
+      w_q  <= (wvalid && wready) || (w_q && !(bvalid && bready));
+      ar_q <= (arvalid && arready) || (ar_q && !(rvalid && rready));
+      if (bvalid && bready && awaddr_q[3:2] == chosen_q && wstrb_q == '1) written_q <= wdata_q;
+      quiet_q <= ((aw_q && w_q) || ar_q) && !bvalid && !rvalid ? quiet_q + 1'b1 : '0;
+      if (!(aw_q && w_q)) passed_q <= '0;
+      else if (rvalid && rready) passed_q <= passed_q + 1'b1;
+      if (!ar_q) passing_q <= '0;
+      else if (bvalid && bready) passing_q <= passing_q + 1'b1;
+      one_at_a_time: assert (!(aw_q && awready) && !(w_q && wready) && !(ar_q && arready));
+      if (bvalid) write_was_whole: assert (aw_q && w_q && !rvalid);
+      if (rvalid) read_was_asked: assert (ar_q);
+      if (bheld_q) b_held: assert (bvalid && bresp == bresp_q);
+      if (rheld_q) r_held: assert (rvalid && rresp == rresp_q && rdata[0] == rdata_q[0]);
+      if (bvalid) b_says: assert (bresp == (awaddr_q[3:2] == chosen_q && wstrb_q == '1 ? 2'b00 : 2'b10));
+      if (rvalid) r_says: assert (rresp == (araddr_q[3:2] == chosen_q ? 2'b00 : 2'b10));
+      if (rvalid && araddr_q[3:2] == chosen_q) begin
+        read_is_written: assert ({rdata[31], rdata[0]} == {written_q[31], written_q[0]});
+      end
+      answers_in_time: assert (quiet_q <= 4'(LATENCY + 2));
+      nothing_starves: assert (passed_q <= 2'd1 && passing_q <= 2'd1);
+    end
+  end
+endmodule
+"""
+AXILITE_PROOFS = [
+    (1, [("fst_axilite.sv", "if (!answered_q) answer_q", "answer_q"),
+         ("fst_axilite.sv", "address_held_q && data_held_q;", "address_held_q;")]),
+    (3, [("fst_axilite.sv", "begins_write && strobes_q == '1", "begins_write"),
+         ("fst_axilite.sv", "LastWait = WaitWidth'(Latency)", "LastWait = WaitWidth'(Latency - 1)"),
+         ("fst_axilite.sv", "else if (ends && !writing_q) read_held_q", "else if (ends) read_held_q")]),
 ]
 # The module's own assertions, for factors small enough to prove.
 PACKED = """
@@ -260,6 +346,16 @@ def main():
             extra = [HERE / "stream_checker.sv", path]
             total += 1
             bad += not prove.report(name, lambda files: prove.prove([*files, *extra], "harness"), CELLS, twins)
+    for latency, twins in AXILITE_PROOFS:
+        name = f"fst_axilite Latency={latency}"
+        if words and not any(word in name for word in words):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "harness.sv"
+            path.write_text(AXILITE.replace("LATENCY", str(latency)))
+            total += 1
+            bad += not prove.report(name, lambda files: prove.prove([*files, path], "harness"),
+                                    [prove.RTL / "axi" / "fst_axilite.sv"], twins)
     for values, twins in PACKED_PROOFS:
         sizes = dict(zip(PACKED_SIZES, values))
         name = title("fst_packed_sums", sizes)

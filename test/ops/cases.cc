@@ -29,6 +29,7 @@
 #include "src/ir/text.h"
 #include "src/ir/verify.h"
 #include "src/rtl/rom.h"
+#include "src/rtl/writable.h"
 #include "src/sim/stream_graph.h"
 #include "src/util/error.h"
 
@@ -248,7 +249,9 @@ class Bench {
     const Hardware hardware = node.op->emit(node, c.family, instance);
     write(hardware);
     for (const OutsideMemory& memory : hardware.outside) {
-      write(private_rom(instance + "_" + memory.shape.name, memory, memory_latency(node)));
+      const std::string module = instance + "_" + memory.shape.name;
+      write(memory.writable ? writable_memory(module, memory)
+                            : private_rom(module, memory, memory_latency(node)));
     }
     check_memories(c, hardware);
     const Cost cost = node_cost(node, c.family);
@@ -356,10 +359,18 @@ class Bench {
       const std::string name = instance + "_" + shape.name;
       connections += fmt::format(",\n    .{0}_address_o({1}_address), .{0}_word_i({1}_word)",
                                  shape.name, name);
+      std::string bus;
+      if (memory.writable) {
+        body_ += fmt::format("  logic [31:0] {0}_bus;\n  logic {0}_mapped;\n", name);
+        bus = fmt::format(
+            ", .bus_write_i(1'b0), .bus_address_i('0), .bus_data_i('0), .bus_data_o({0}_bus), "
+            ".bus_mapped_o({0}_mapped)",
+            name);
+      }
       body_ += fmt::format(
           "  logic [{1}:0] {0}_address;\n  logic [{2}:0] {0}_word;\n  {0} u_{0} (.clk_i, "
-          ".address_i({0}_address), .word_o({0}_word));\n",
-          name, shape.address_bits() - 1, shape.width - 1);
+          ".address_i({0}_address), .word_o({0}_word){3});\n",
+          name, shape.address_bits() - 1, shape.width - 1, bus);
     }
     body_ += fmt::format("  {}{} u_{} (\n{}\n  );\n", hardware.top,
                          parameters.empty() ? "" : fmt::format(" #({})", parameters), instance,

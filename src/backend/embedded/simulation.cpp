@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Drives a design under Verilator: offers the beats of a file to every input, with random pauses if
 // asked, takes every output, and writes down each beat with the cycle in which it passed.
-// streams.h, made for the design, lists its streams.
+// streams.h, made for the design, lists its streams and says whether it is behind AXI and has a
+// bus.
 //
-//   simulation IN OUT SEED INPUT_STALL OUTPUT_STALL IDLE_LIMIT EDGES BEATS...
+//   simulation IN OUT SEED INPUT_STALL OUTPUT_STALL IDLE_LIMIT EDGES WRITES BEATS...
 //
 // BEATS are those of each input, then of each output; EDGES is 1 where the streams between nodes
-// are written down too. A faster memory clock has an edge with each of clk_i's and others between.
-// Cycle 0 is the first with rst_i low. Exit status 3: nothing moved for IDLE_LIMIT cycles.
+// are written down too. First WRITES words with which IN begins (address, data) go over the bus and
+// are read back; they are read again while beats pass. A faster memory clock has an edge with each
+// of the design's and others between. Cycle 0 is the first after the writes, the first out of reset
+// without any. Exit status 3: nothing moved for IDLE_LIMIT cycles; 4: a word read back or a tlast
+// is not what it should be.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -18,6 +22,49 @@
 
 #include "Vsimulation.h"
 #include "streams.h"
+#ifdef FST_BUS_LATENCY
+#include "simulation_bus.h"
+#endif
+
+// The names of the ports.
+#ifdef FST_AXIS
+#define FST_CLOCK aclk
+#define FST_MEMORY_CLOCK memory_aclk
+#define FST_VALID_IN(prefix) prefix##_axis_tvalid
+#define FST_READY_OUT(prefix) prefix##_axis_tready
+#define FST_DATA_IN(prefix) prefix##_axis_tdata
+#define FST_VALID_OUT(prefix) prefix##_axis_tvalid
+#define FST_READY_IN(prefix) prefix##_axis_tready
+#define FST_DATA_OUT(prefix) prefix##_axis_tdata
+#else
+#define FST_CLOCK clk_i
+#define FST_MEMORY_CLOCK memory_clk_i
+#define FST_VALID_IN(prefix) prefix##_valid_i
+#define FST_READY_OUT(prefix) prefix##_ready_o
+#define FST_DATA_IN(prefix) prefix##_data_i
+#define FST_VALID_OUT(prefix) prefix##_valid_o
+#define FST_READY_IN(prefix) prefix##_ready_i
+#define FST_DATA_OUT(prefix) prefix##_data_o
+#endif
+
+// tlast of an input's beat, and what it must be with an output's.
+#ifdef FST_AXIS
+#define FST_LAST_IN(prefix, last) model->prefix##_axis_tlast = last;
+#define FST_CHECK_LAST(prefix, beat, beats_a_frame)                                    \
+  {                                                                                    \
+    const bool last = (beat) % (beats_a_frame) + 1 == (beats_a_frame);                 \
+    if (model->prefix##_axis_tlast != last) wrong("tlast of beat", beat, !last, last); \
+  }
+#else
+#define FST_LAST_IN(prefix, last)
+#define FST_CHECK_LAST(prefix, beat, beats_a_frame)
+#endif
+
+[[noreturn]] void wrong(const char* what, uint64_t where, uint32_t found, uint32_t expected) {
+  std::printf("%s %llu is %x instead of %x\n", what, static_cast<unsigned long long>(where), found,
+              expected);
+  std::exit(4);
+}
 
 namespace {
 
@@ -90,16 +137,17 @@ void save(std::FILE* file, const Stream& stream) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  constexpr int kArguments = 8;
+  constexpr int kArguments = 9;
   if (argc < kArguments) return 2;
   Random random(std::strtoull(argv[3], nullptr, 10));
   const double input_stall = std::strtod(argv[4], nullptr);
   const double output_stall = std::strtod(argv[5], nullptr);
   const int64_t idle_limit = std::strtoll(argv[6], nullptr, 10);
   const bool watch_edges = std::strtol(argv[7], nullptr, 10) != 0;
+  const int64_t writes = std::strtoll(argv[8], nullptr, 10);
 
   constexpr int64_t input_words[] = {
-#define FST_STREAM(prefix, width) ((width) + 31) / 32,
+#define FST_STREAM(prefix, width, beats) ((width) + 31) / 32,
       FST_INPUTS(FST_STREAM)};
   constexpr int64_t output_words[] = {FST_OUTPUTS(FST_STREAM)};
 #undef FST_STREAM
@@ -108,6 +156,8 @@ int main(int argc, char** argv) {
   if (argc != kArguments + static_cast<int>(inputs.size() + outputs.size())) return 2;
   std::FILE* file = std::fopen(argv[1], "rb");
   if (file == nullptr) fail(argv[1]);
+  std::vector<uint32_t> pairs(2 * writes);
+  if (std::fread(pairs.data(), sizeof(uint32_t), pairs.size(), file) != pairs.size()) fail("read");
   int argument = kArguments;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     inputs[i].beats = std::strtoll(argv[argument++], nullptr, 10);
@@ -130,36 +180,54 @@ int main(int argc, char** argv) {
   const auto clock = [&] {
 #if FST_MEMORY_CLOCK_RATIO > 1
     for (int edge = 1; edge < FST_MEMORY_CLOCK_RATIO; ++edge) {
-      model->memory_clk_i = 1;
+      model->FST_MEMORY_CLOCK = 1;
       model->eval();
-      model->memory_clk_i = 0;
+      model->FST_MEMORY_CLOCK = 0;
       model->eval();
     }
-    model->memory_clk_i = 1;
+    model->FST_MEMORY_CLOCK = 1;
 #endif
-    model->clk_i = 1;
+    model->FST_CLOCK = 1;
     model->eval();
-    model->clk_i = 0;
+    model->FST_CLOCK = 0;
 #if FST_MEMORY_CLOCK_RATIO > 1
-    model->memory_clk_i = 0;
+    model->FST_MEMORY_CLOCK = 0;
 #endif
     model->eval();
   };
-#if FST_MEMORY_CLOCK_RATIO > 1
-  model->memory_clk_i = 0;
+  const auto reset = [&](bool active) {
+#ifdef FST_AXIS
+    model->aresetn = !active;
+#else
+    model->rst_i = active;
 #endif
-  model->clk_i = 0;
-  model->rst_i = 1;
-#define FST_STREAM(prefix, width) model->prefix##_valid_i = 0;
+  };
+#if FST_MEMORY_CLOCK_RATIO > 1
+  model->FST_MEMORY_CLOCK = 0;
+#endif
+  model->FST_CLOCK = 0;
+  reset(true);
+#define FST_STREAM(prefix, width, beats) model->FST_VALID_IN(prefix) = 0;
   FST_INPUTS(FST_STREAM)
 #undef FST_STREAM
-#define FST_STREAM(prefix, width) model->prefix##_ready_i = 0;
+#define FST_STREAM(prefix, width, beats) model->FST_READY_IN(prefix) = 0;
   FST_OUTPUTS(FST_STREAM)
 #undef FST_STREAM
   model->eval();
   for (int i = 0; i < 4; ++i) clock();
-  model->rst_i = 0;
+  reset(false);
   model->eval();
+#ifdef FST_BUS_LATENCY
+  std::vector<BusWord> words;
+  for (std::size_t i = 0; i < pairs.size(); i += 2) words.push_back({pairs[i], pairs[i + 1]});
+  Bus bus(*model, std::move(words));
+  // Of its own: it changes no other pause.
+  Random bus_random(std::strtoull(argv[3], nullptr, 10) + 1);
+  const auto bus_step = [&] { bus.step([&] { return !bus_random.happens(input_stall); }); };
+  while (!bus.done()) bus_step(), clock();
+#else
+  if (writes > 0) return 2;
+#endif
 
   int64_t idle = 0;
   for (int64_t cycle = 0; missing > 0; ++cycle) {
@@ -167,40 +235,42 @@ int main(int argc, char** argv) {
     // before this cycle's inputs are settled.
     bool moved = false;
     std::size_t index = 0;
-#define FST_STREAM(prefix, width)                                                       \
-  {                                                                                     \
-    Stream& stream = inputs[index++];                                                   \
-    const bool left = stream.passed() < stream.beats;                                   \
-    if (!stream.offered && left && !random.happens(input_stall)) {                      \
-      stream.offered = true;                                                            \
-      put(model->prefix##_data_i, stream.data.data() + stream.passed() * stream.words); \
-    }                                                                                   \
-    model->prefix##_valid_i = stream.offered;                                           \
-    if (stream.offered && model->prefix##_ready_o) {                                    \
-      stream.cycles.push_back(cycle);                                                   \
-      stream.offered = false;                                                           \
-      moved = true;                                                                     \
-    }                                                                                   \
+#define FST_STREAM(prefix, width, beats_a_frame)                                            \
+  {                                                                                         \
+    Stream& stream = inputs[index++];                                                       \
+    const bool left = stream.passed() < stream.beats;                                       \
+    if (!stream.offered && left && !random.happens(input_stall)) {                          \
+      stream.offered = true;                                                                \
+      put(model->FST_DATA_IN(prefix), stream.data.data() + stream.passed() * stream.words); \
+      FST_LAST_IN(prefix, stream.passed() % (beats_a_frame) + 1 == (beats_a_frame))         \
+    }                                                                                       \
+    model->FST_VALID_IN(prefix) = stream.offered;                                           \
+    if (stream.offered && model->FST_READY_OUT(prefix)) {                                   \
+      stream.cycles.push_back(cycle);                                                       \
+      stream.offered = false;                                                               \
+      moved = true;                                                                         \
+    }                                                                                       \
   }
     FST_INPUTS(FST_STREAM)
 #undef FST_STREAM
     index = 0;
-#define FST_STREAM(prefix, width)                     \
-  {                                                   \
-    Stream& stream = outputs[index++];                \
-    const bool ready = !random.happens(output_stall); \
-    model->prefix##_ready_i = ready;                  \
-    if (ready && model->prefix##_valid_o) {           \
-      get(model->prefix##_data_o, stream.data);       \
-      stream.cycles.push_back(cycle);                 \
-      if (stream.passed() <= stream.beats) --missing; \
-      moved = true;                                   \
-    }                                                 \
+#define FST_STREAM(prefix, width, beats_a_frame)             \
+  {                                                          \
+    Stream& stream = outputs[index++];                       \
+    const bool ready = !random.happens(output_stall);        \
+    model->FST_READY_IN(prefix) = ready;                     \
+    if (ready && model->FST_VALID_OUT(prefix)) {             \
+      get(model->FST_DATA_OUT(prefix), stream.data);         \
+      FST_CHECK_LAST(prefix, stream.passed(), beats_a_frame) \
+      stream.cycles.push_back(cycle);                        \
+      if (stream.passed() <= stream.beats) --missing;        \
+      moved = true;                                          \
+    }                                                        \
   }
     FST_OUTPUTS(FST_STREAM)
 #undef FST_STREAM
     index = 0;
-#define FST_STREAM(prefix, width)                             \
+#define FST_STREAM(prefix, width, beats_a_frame)              \
   {                                                           \
     Stream& stream = edges[index++];                          \
     if (model->prefix##_valid_o && model->prefix##_ready_o) { \
@@ -213,6 +283,9 @@ int main(int argc, char** argv) {
   }
     FST_EDGES(FST_STREAM)
 #undef FST_STREAM
+#ifdef FST_BUS_LATENCY
+    bus_step();
+#endif
     clock();
     idle = moved ? 0 : idle + 1;
     if (idle > idle_limit) {

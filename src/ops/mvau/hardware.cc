@@ -63,9 +63,11 @@ arith::DotSpec dot_spec(const Node& node, const Folding& folding, Family family,
   arith::DotSpec spec;
   spec.rows = static_cast<int>(folding.pe);
   spec.lanes = static_cast<int>(folding.simd);
-  // Multipliers take weights as their type says, which needs no look at each of them.
-  spec.weight = folding.dsp ? arith::activation_type(node.tensor("w")->type)
-                            : arith::weight_type(*node.tensor("w"), stride);
+  // Multipliers take weights as their type says, which needs no look at each of them. Weights that
+  // can be written stand for all of their type, in a coding whose constants don't depend on them.
+  spec.weight = folding.dsp || folding.memory == MemoryPlace::writable
+                    ? arith::activation_type(node.tensor("w")->type)
+                    : arith::weight_type(*node.tensor("w"), stride);
   spec.activation = arith::activation_type(node.in_type(0));
   spec.family = arith::family_of(family);
   spec.multiplier_bits = arith::multiplier_bits(family);
@@ -135,7 +137,7 @@ enum class Form { unfolded, embedded, memory };
 
 Form form(const Node& node, const Folding& folding, Family family) {
   const int64_t words = folding.row_folds * folding.column_folds;
-  if (folding.outside) return Form::memory;
+  if (folding.memory != MemoryPlace::inside) return Form::memory;
   if (words == 1) return Form::unfolded;
   if (folding.dsp) return Form::memory;
   const bool fits =
@@ -148,8 +150,8 @@ Form form(const Node& node, const Folding& folding, Family family) {
 // instead, from a smaller table, and the sum's sign is the result.
 bool sign_decides(const Node& node, const Folding& folding) {
   const Tensor* t = node.tensor("t");
-  return t != nullptr && t->type.shape[1] == 1 && folding.row_folds > kComparedRows &&
-         folding.row_folds <= kTableDepth;
+  return t != nullptr && t->type.shape[1] == 1 && folding.memory != MemoryPlace::writable &&
+         folding.row_folds > kComparedRows && folding.row_folds <= kTableDepth;
 }
 
 bool replays(const Folding& folding) { return folding.group_row_folds > 1; }
@@ -167,6 +169,8 @@ int64_t vector_stages(const Folding& folding) {
 bool may_use_dsp(const Node& node) {
   const Type& in = node.in_type(0);
   const Type& w = node.tensor("w")->type;
+  // What sums of signed activations lack would depend on the weights.
+  if (in.is_signed && memory_place(node) == MemoryPlace::writable) return false;
   return arith::dot_packed_fits(arith::activation_type(w), arith::activation_type(in));
 }
 
@@ -182,7 +186,9 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
   int64_t stages = vector_stages(folding) + 1;
   const DotRegisters registers = dot_registers(node, folding, family);
   stages += registers.chain + registers.sum;
-  if (t != nullptr && !sign_decides(node, folding)) {
+  if (t != nullptr && folding.memory == MemoryPlace::writable) {
+    stages += arith::threshold_memory_latency(t->type.shape[1]);
+  } else if (t != nullptr && !sign_decides(node, folding)) {
     stages += arith::thresholding_latency(t->type.shape[1], folding.row_folds, family);
   }
   return stages;
@@ -360,7 +366,9 @@ class Emitter {
     module_.comment("Weights");
     const std::string address =
         delayed_data(module_, "word", word_width_, stage_ - folding_.word_latency);
-    add_node_memory(module_, node_, instance_, "weights", content, address, hardware_);
+    const MemoryShape shape = memories(node_, family_)[0];
+    if (folding_.memory == MemoryPlace::writable) content = memory_words(node_, shape);
+    add_node_memory(module_, node_, instance_, shape, content, address, hardware_);
   }
 
   void memory_products() {
@@ -428,6 +436,15 @@ class Emitter {
   void begin_sums() {
     begin_.assign(shape_.rows, 0);
     begins_at_threshold_ = sign_decides(node_, folding_);
+    if (folding_.memory == MemoryPlace::writable) {
+      // The same for all rows. With thresholds a sum less the least there is, so never negative.
+      for (int64_t row = 0; row < shape_.rows; ++row) {
+        FOLDSTREAM_CHECK(constants_[row] == constants_[0]);
+        begin_[row] = constants_[row] - (shape_.thresholds ? shape_.sums.lo : 0);
+      }
+      sum_width_ = shape_.thresholds ? arith::reached_bits(shape_.sums) : shape_.acc.bits;
+      return;
+    }
     arith::Range all{-1, 0};
     for (int64_t row = 0; row < shape_.rows; ++row) {
       arith::Range range = arith::row_range(*shape_.w, row, shape_.in);
@@ -485,6 +502,7 @@ class Emitter {
     module_.comment("Accumulators");
     const std::string valid = delayed_control(module_, "issue", stage_);
     given_ = delayed_control(module_, "give", stage_);
+    if (folding_.memory == MemoryPlace::writable && shape_.thresholds) threshold_words();
     const std::string first =
         several ? delayed_data(module_, "first_column", 1, stage_) : std::string("1'b1");
     const std::vector<std::string> initial = initial_sums();
@@ -511,6 +529,14 @@ class Emitter {
     module_.wire("summed_q");
     module_.register_control("summed_q", given_, "1'b0");
     given_ = "summed_q";
+  }
+
+  // The thresholds of a row beside its finished sum.
+  void threshold_words() {
+    const MemoryShape shape = memories(node_, family_)[1];
+    const int width = add_fold_counter(module_, "thresholds_row_q", folding_.row_folds, given_);
+    add_node_memory(module_, node_, instance_, shape, memory_words(node_, shape),
+                    width > 0 ? "thresholds_row_q" : "1'b0", hardware_);
   }
 
   // The signs of the sums; y = (sum >= threshold) xor flip.
@@ -545,6 +571,16 @@ class Emitter {
       return;
     }
     if (begins_at_threshold_) return signs();
+    if (folding_.memory == MemoryPlace::writable) {
+      module_.comment("Thresholds reached");
+      result_ = arith::add_threshold_count(
+          module_, *shape_.thresholds, node_.tensor("flip") != nullptr, memories(node_, family_)[1],
+          shape_.sums, folding_.pe, "sum_q");
+      const int latency = arith::threshold_memory_latency(shape_.thresholds->levels());
+      stage_ += latency;
+      push_ = delayed_control(module_, given_, latency);
+      return;
+    }
     module_.comment("Thresholds");
     arith::CompareSpec spec =
         arith::thresholding_spec(*shape_.thresholds, folding_.pe, folding_.row_folds,
@@ -722,7 +758,7 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
     } else if (family != Family::generic) {
       cost.dsp += pe * static_cast<double>(folding.simd) / kMostProducts;
     }
-    if (!folding.outside) {
+    if (folding.memory == MemoryPlace::inside) {
       cost += plan_rom(folding.pe * folding.simd * spec.weight.bits, words).cost;
     }
   }
@@ -733,7 +769,11 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
   const Tensor* t = node.tensor("t");
   // What DSP blocks' sums of unsigned activations begin with is the same for all rows.
   const bool same = t == nullptr && folding.dsp && !in.is_signed;
-  if (folding.row_folds > 1 && !same && (t == nullptr || sign_decides(node, folding))) {
+  if (folding.memory == MemoryPlace::writable) {
+    if (t != nullptr) {
+      add(arith::threshold_memory_cost(folding.pe, t->type.shape[1], sum_width));
+    }
+  } else if (folding.row_folds > 1 && !same && (t == nullptr || sign_decides(node, folding))) {
     // Where sums begin.
     cost += plan_rom(folding.pe * sum_width, folding.row_folds).cost;
   } else if (t != nullptr) {
@@ -744,8 +784,28 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
 
 std::vector<MemoryShape> memories(const Node& node, Family family) {
   const Folding folding(node);
-  return {{"weights", folding.pe * folding.simd * dot_spec(node, folding, family).weight.bits,
-           folding.row_folds * folding.column_folds}};
+  const int64_t bits = dot_spec(node, folding, family).weight.bits;
+  std::vector<MemoryShape> memories{
+      {"weights", folding.pe * folding.simd * bits, folding.row_folds * folding.column_folds}};
+  if (folding.memory != MemoryPlace::writable) return memories;
+  const Type& w = node.tensor("w")->type;
+  const int64_t columns = w.shape[1];
+  const int64_t offset = folding.dsp ? -w.min() : 0;  // DSP blocks take weights from zero up
+  memories[0].fields.push_back(
+      {.tensor = "w",
+       .bits = bits,
+       .offset = offset,
+       .least = w.min() + offset,
+       .greatest = w.max() + offset,
+       .loops = {{folding.row_folds, folding.pe * columns, folding.column_folds, 0},
+                 {folding.pe, columns, 0, folding.simd * bits},
+                 {folding.column_folds, folding.simd, 1, 0},
+                 {folding.simd, 1, 0, bits}}});
+  if (node.tensor("t") != nullptr) {
+    memories.push_back(
+        arith::threshold_memory(node, Shape(node).sums, folding.pe, folding.row_folds));
+  }
+  return memories;
 }
 
 Hardware emit(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance) {

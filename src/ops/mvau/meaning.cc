@@ -80,8 +80,12 @@ bool fits_words(const Type& type) { return type.min() >= INT16_MIN && type.max()
 
 namespace {
 
-// Bounds that were proved spare the look at every weight.
+// Bounds that were proved spare the look at every weight. Weights that can be written may be any of
+// their type.
 arith::Range sum_range(const Node& node, const Tensor& w, const Type& in) {
+  if (memory_place(node) == MemoryPlace::writable) {
+    return arith::row_range(w.type, w.type.shape[1], in);
+  }
   if (node.attr.contains("range")) {
     const std::vector<int64_t> bound = node.integers("range", {});
     if (bound.size() != 2 || bound[0] > bound[1]) throw Error("'range' must be [least, greatest]");
@@ -123,10 +127,10 @@ Shape::Shape(const Node& node) {
                 "legal are weights of up to 16 bits and operands of up to 32");
   }
   vectors = in.count() / in.shape.back();
-  const arith::Range all = sum_range(node, *w, in);
+  sums = sum_range(node, *w, in);
   foldstream::Shape out_shape = in.shape;
   out_shape.back() = rows;
-  acc = type_for_range(all.lo, all.hi, out_shape);
+  acc = type_for_range(sums.lo, sums.hi, out_shape);
   if (node.tensor("t") != nullptr) thresholds.emplace(node, rows);
   out = thresholds ? thresholds->result(out_shape) : acc;
 }
@@ -147,7 +151,7 @@ Folding::Folding(const Node& node) {
                 may_use_dsp(node) ? "legal values are 0, 1" : "legal values are 0");
   }
   dsp = resource == 1;
-  outside = memory_place(node) == MemoryPlace::outside;
+  memory = memory_place(node);
   word_latency = memory_latency(node);
   row_folds = w.type.shape[0] / pe, column_folds = w.type.shape[1] / simd;
   group_row_folds = group_rows / pe;

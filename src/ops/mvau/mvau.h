@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "src/arith/weights.h"
 #include "src/ir/graph.h"
 #include "src/ir/hardware.h"
 #include "src/ir/thresholds.h"
@@ -20,7 +21,8 @@ struct Shape {
   int64_t rows, columns;  // MH, MW
   int64_t groups;         // of rows, each with columns of its own
   int64_t vectors;        // in a frame; each has groups * columns elements
-  Type in, acc;           // acc: element type of the widest row's sum
+  arith::Range sums;      // of any row
+  Type in, acc;           // acc: element type of `sums`
   std::optional<Thresholds> thresholds;
   Type out;
 };
@@ -31,7 +33,7 @@ struct Folding {
   int64_t pe, simd;
   int64_t row_folds, column_folds;  // NF, SF
   bool dsp;                         // products in DSP blocks
-  bool outside;                     // weights in a memory outside the module
+  MemoryPlace memory;               // where the weights are, if they have one
   int64_t word_latency;             // cycles from an address of that memory to its word
   int64_t groups;
   int64_t group_row_folds;  // that one group's columns serve

@@ -26,7 +26,9 @@ arith::DotSpec dot_spec(const Layer& layer, const Folding& folding, Family famil
   arith::DotSpec spec;
   spec.rows = static_cast<int>(folding.pe);
   spec.own_activations = true;
-  spec.weight = arith::weight_type(*layer.w);
+  // Weights that can be written stand for all of their type.
+  spec.weight = folding.memory == MemoryPlace::writable ? arith::activation_type(layer.w->type)
+                                                        : arith::weight_type(*layer.w);
   spec.activation = arith::activation_type(layer.g.element);
   spec.family = arith::family_of(family);
   return spec;
@@ -122,13 +124,15 @@ class Emitter {
         }
       }
     }
-    if (!folding_.outside) {
+    if (folding_.memory == MemoryPlace::inside) {
       weights_ = constant_words("weights", content, "issue");
       return;
     }
     const auto depth = static_cast<int64_t>(content.size());
     const int width = add_fold_counter(module_, "weights_word_q", depth, "issue");
-    add_node_memory(module_, node_, instance_, "weights", content,
+    const MemoryShape shape = memories(node_, family_)[0];
+    if (folding_.memory == MemoryPlace::writable) content = memory_words(node_, shape);
+    add_node_memory(module_, node_, instance_, shape, content,
                     width > 0 ? "weights_word_q" : "1'b0", hardware_);
     weights_ = "weights";
   }
@@ -149,7 +153,17 @@ class Emitter {
     module_.comment("Accumulators");
     sum_width_ = layer_.acc.bits;
     std::vector<RomWord> begin;
-    if (layer_.thresholds) {
+    if (folding_.memory == MemoryPlace::writable) {
+      // The same for all channels. With thresholds a sum less the least there is.
+      if (layer_.thresholds) sum_width_ = arith::reached_bits(layer_.sums), threshold_words();
+      RomWord& word = begin.emplace_back();
+      for (int r = 0; r < pe_; ++r) {
+        FOLDSTREAM_CHECK(constants_[r] == constants_[0]);
+        const int64_t first = constants_[0] - (layer_.thresholds ? layer_.sums.lo : 0);
+        const RomWord bits = bits_of(first, sum_width_);
+        word.insert(word.end(), bits.begin(), bits.end());
+      }
+    } else if (layer_.thresholds) {
       int64_t largest = 0;
       Type element = layer_.g.element;
       for (int64_t channel = 0; channel < layer_.g.channels; ++channel) {
@@ -195,8 +209,25 @@ class Emitter {
     push_ = delayed_control(module_, "give", latency + 1), result_ = "sum_q";
   }
 
+  // The thresholds of a channel, a register after its last step's products.
+  void threshold_words() {
+    const MemoryShape shape = memories(node_, family_)[1];
+    const int width = add_fold_counter(module_, "thresholds_fold_q", folding_.channel_folds,
+                                       delayed_control(module_, "give", 1));
+    add_node_memory(module_, node_, instance_, shape, memory_words(node_, shape),
+                    width > 0 ? "thresholds_fold_q" : "1'b0", hardware_);
+  }
+
   void thresholds() {
     module_.comment("Thresholds");
+    if (folding_.memory == MemoryPlace::writable) {
+      result_ = arith::add_threshold_count(
+          module_, *layer_.thresholds, node_.tensor("flip") != nullptr, memories(node_, family_)[1],
+          layer_.sums, folding_.pe, "sum_q");
+      push_ = delayed_control(module_, push_,
+                              arith::threshold_memory_latency(layer_.thresholds->levels()));
+      return;
+    }
     arith::CompareSpec spec =
         arith::thresholding_spec(*layer_.thresholds, folding_.pe, folding_.channel_folds,
                                  integer_type(sum_width_, false, {}), constants_, family_);
@@ -235,9 +266,11 @@ class Emitter {
 int64_t pipeline_stages(const Node& node, const Folding& folding, Family family) {
   // Beat and weights; accumulator; thresholds.
   const Tensor* t = node.tensor("t");
-  return folding.word_latency + 1 +
-         (t == nullptr
-              ? 0
+  const int64_t sums = folding.word_latency + 1;
+  if (t == nullptr) return sums;
+  return sums +
+         (folding.memory == MemoryPlace::writable
+              ? arith::threshold_memory_latency(t->type.shape[1])
               : arith::thresholding_latency(t->type.shape[1], folding.channel_folds, family));
 }
 
@@ -254,16 +287,20 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   cost.lut += pe * product.luts;
   const int64_t depth = words(layer, folding);
   if (depth > 1) {
-    if (!folding.outside) cost += plan_rom(folding.pe * spec.weight.bits, depth).cost;
+    if (folding.memory == MemoryPlace::inside)
+      cost += plan_rom(folding.pe * spec.weight.bits, depth).cost;
     cost.lut += 1.5 * unsigned_width(depth - 1), cost.ff += unsigned_width(depth - 1);
   }
   const int sum_width = layer.acc.bits;
   cost.lut += pe * sum_width, cost.ff += pe * sum_width + 3;
   if (const Tensor* t = node.tensor("t")) {
+    const bool writable = folding.memory == MemoryPlace::writable;
     const arith::Cost compare =
-        arith::thresholding_cost(t->type.shape[1], folding.channel_folds, sum_width, family);
+        writable
+            ? arith::threshold_memory_cost(1, t->type.shape[1], sum_width)
+            : arith::thresholding_cost(t->type.shape[1], folding.channel_folds, sum_width, family);
     cost.lut += pe * compare.luts, cost.ff += pe * compare.flip_flops;
-  } else if (folding.channel_folds > 1) {
+  } else if (folding.channel_folds > 1 && folding.memory != MemoryPlace::writable) {
     cost += plan_rom(folding.pe * sum_width, folding.channel_folds).cost;
   }
   return cost;
@@ -272,8 +309,21 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
 std::vector<MemoryShape> memories(const Node& node, Family family) {
   const Layer layer(node);
   const Folding folding(node);
-  return {{"weights", folding.pe * dot_spec(layer, folding, family).weight.bits,
-           words(layer, folding)}};
+  const int64_t bits = dot_spec(layer, folding, family).weight.bits, taps = layer.g.taps();
+  std::vector<MemoryShape> memories{{"weights", folding.pe * bits, words(layer, folding)}};
+  if (folding.memory != MemoryPlace::writable) return memories;
+  memories[0].fields.push_back({.tensor = "w",
+                                .bits = bits,
+                                .least = layer.w->type.min(),
+                                .greatest = layer.w->type.max(),
+                                .loops = {{folding.channel_folds, folding.pe * taps, taps, 0},
+                                          {taps, 1, 1, 0},
+                                          {folding.pe, taps, 0, bits}}});
+  if (layer.thresholds) {
+    memories.push_back(
+        arith::threshold_memory(node, layer.sums, folding.pe, folding.channel_folds));
+  }
+  return memories;
 }
 
 Hardware emit(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance) {

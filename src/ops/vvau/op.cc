@@ -30,19 +30,20 @@ Layer::Layer(const Node& node) : g(node), w(node.tensor("w")) {
         fmt::format("weights of {} bits and an operand of {}", w->type.bits, g.element.bits),
         "legal are weights of up to 16 bits and operands of up to 32");
   }
-  arith::Range all;
-  if (node.attr.contains("range")) {
+  if (memory_place(node) == MemoryPlace::writable) {
+    sums = arith::row_range(w->type, g.taps(), g.element);
+  } else if (node.attr.contains("range")) {
     const std::vector<int64_t> bound = node.integers("range", {});
     if (bound.size() != 2 || bound[0] > bound[1]) throw Error("'range' must be [least, greatest]");
-    all = {bound[0], bound[1]};
+    sums = {bound[0], bound[1]};
   } else {
-    all = arith::row_range(*w, 0, g.element);
+    sums = arith::row_range(*w, 0, g.element);
     for (int64_t channel = 1; channel < g.channels; ++channel) {
       const arith::Range range = arith::row_range(*w, channel, g.element);
-      all = {std::min(all.lo, range.lo), std::max(all.hi, range.hi)};
+      sums = {std::min(sums.lo, range.lo), std::max(sums.hi, range.hi)};
     }
   }
-  acc = type_for_range(all.lo, all.hi, g.result(g.channels));
+  acc = type_for_range(sums.lo, sums.hi, g.result(g.channels));
   if (node.tensor("t") != nullptr) thresholds.emplace(node, g.channels);
   out = thresholds ? thresholds->result(acc.shape) : acc;
 }
@@ -52,7 +53,7 @@ Folding::Folding(const Node& node) {
   pe = folding(node, "pe", g.channels, "channels");
   folding(node, "simd", 1, "positions at once");
   channel_folds = g.channels / pe;
-  outside = memory_place(node) == MemoryPlace::outside;
+  memory = memory_place(node);
   word_latency = memory_latency(node);
   walk =
       window::find_walk({g.rows, g.columns, channel_folds, 1, false, pe * int64_t{g.operand.bits}});

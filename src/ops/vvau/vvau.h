@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "src/arith/weights.h"
 #include "src/ir/graph.h"
 #include "src/ir/hardware.h"
 #include "src/ir/thresholds.h"
@@ -18,7 +19,8 @@ struct Layer {
 
   window::Geometry g;
   const Tensor* w;
-  Type acc;  // of every channel's sum
+  arith::Range sums;  // of any channel
+  Type acc;
   std::optional<Thresholds> thresholds;
   Type out;
 };
@@ -28,7 +30,7 @@ struct Folding {
 
   int64_t pe;
   int64_t channel_folds;
-  bool outside;          // weights in a memory outside the module
+  MemoryPlace memory;    // where the weights are, if they have one
   int64_t word_latency;  // cycles from an address of that memory to its word
   std::shared_ptr<const window::Walk> walk;
 };
