@@ -21,7 +21,7 @@ struct Options {
 };
 
 int run(const Program& program, const Options& options) {
-  Built built = load_built(options.network);
+  Built built = load_hardware(options.network);
   const Design design = stitch(built.parts.core, built.part->family);
   const std::vector<std::string> nodes =
       apply_writes(built.parts.core, options.writes, built.part->family);
