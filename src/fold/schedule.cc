@@ -45,10 +45,26 @@ void for_each_phase_backwards(const Rhythm& rhythm, const Visit& visit) {
   }
 }
 
-// What a phase asks of one port.
-struct Move {
-  size_t port;
-  int64_t needs, frees;
+// What a step of a phase asks of its ports.
+struct Moves {
+  struct In {
+    size_t port;
+    int64_t needs, frees;
+  };
+  std::vector<In> in;
+  std::vector<size_t> out;
+  bool empty() const { return in.empty() && out.empty(); }
+
+  void read(const StreamBlock& block, const Phase& phase) {
+    in.clear(), out.clear();
+    for (size_t p = 0; p < block.in.size(); ++p) {
+      const int64_t needs = block.needs(phase, p), frees = block.frees(phase, p);
+      if (needs > 0 || frees > 0) in.push_back({p, needs, frees});
+    }
+    for (size_t o = 0; o < block.out.size(); ++o) {
+      if (phase.give >> o & 1) out.push_back(o);
+    }
+  }
 };
 
 }  // namespace
@@ -104,24 +120,16 @@ bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Plac
     std::vector<int64_t> needed(inputs, 0), written(inputs, 0), free(inputs, 0), gave(outputs, 0);
     std::vector<int64_t> last_write = written_before;
     int64_t t = before;
-    std::vector<Move> moves;
-    std::vector<size_t> gives;
+    Moves moves;
     for_each_phase(block.rhythm, [&](const Phase& phase) {
-      moves.clear(), gives.clear();
-      for (size_t p = 0; p < inputs; ++p) {
-        const int64_t needs = block.needs(phase, p), frees = block.frees(phase, p);
-        if (needs > 0 || frees > 0) moves.push_back({p, needs, frees});
-      }
-      for (size_t o = 0; o < outputs; ++o) {
-        if (phase.give >> o & 1) gives.push_back(o);
-      }
-      if (moves.empty() && gives.empty()) {
+      moves.read(block, phase);
+      if (moves.empty()) {
         t += phase.steps;
         return;
       }
       for (int64_t step = 0; step < phase.steps; ++step) {
         ++t;
-        for (const Move& move : moves) {
+        for (const Moves::In& move : moves.in) {
           const size_t p = move.port;
           if (move.needs == 0) continue;
           if (unit.room[p] == 0) {
@@ -143,10 +151,9 @@ bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Plac
             set(placed.taken[p], beat, cycle);
             last_write[p] = cycle;
           }
-          t = std::max(
-              t, last_write[p] + 1 > kBefore ? placed.taken[p][needed[p] + move.needs - 1] + 1 : t);
+          t = std::max(t, placed.taken[p][needed[p] + move.needs - 1] + 1);
         }
-        for (const size_t o : gives) {
+        for (const size_t o : moves.out) {
           if (caps.empty()) continue;
           const Times& taken = taken_[unit.out[o]];
           const auto beats = static_cast<int64_t>(taken.after.size());
@@ -154,7 +161,7 @@ bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Plac
           const int64_t frame = floor_div(place, beats);
           t = std::max(t, taken[place - frame * beats] + frame * interval_ + 1);
         }
-        for (const Move& move : moves) {
+        for (const Moves::In& move : moves.in) {
           const size_t p = move.port;
           if (unit.room[p] == 0) {
             set(placed.taken[p], needed[p]++, t);
@@ -164,7 +171,7 @@ bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Plac
           for (int64_t beat = 0; beat < move.frees; ++beat)
             freed[p][static_cast<size_t>(free[p]++)] = t;
         }
-        for (const size_t o : gives) set(placed.given[o], gave[o]++, t);
+        for (const size_t o : moves.out) set(placed.given[o], gave[o]++, t);
       }
     });
     // It rests when the frame before, as this one, would not have been in its way.
@@ -212,25 +219,18 @@ bool Schedule::latest(const Unit& unit, Placed& placed) const {
     // Beats of frames behind that are written into places freed in this one, and when.
     std::vector<std::vector<std::pair<int64_t, int64_t>>> reused(inputs);
     int64_t t = after;
-    std::vector<Move> moves;
-    std::vector<size_t> gives;
+    Moves moves;
     for_each_phase_backwards(block.rhythm, [&](const Phase& phase) {
-      moves.clear(), gives.clear();
-      for (size_t p = 0; p < inputs; ++p) {
-        const int64_t needs = block.needs(phase, p), frees = block.frees(phase, p);
-        if (needs > 0 || frees > 0) moves.push_back({p, needs, frees});
-      }
-      for (size_t o = 0; o < outputs; ++o) {
-        if (phase.give >> o & 1) gives.push_back(o);
-      }
-      if (moves.empty() && gives.empty()) {
+      moves.read(block, phase);
+      if (moves.empty()) {
         t -= phase.steps;
         return;
       }
       for (int64_t step = 0; step < phase.steps; ++step) {
         --t;
-        for (const size_t o : gives) t = std::min(t, taken_[unit.out[o]][--gives_left[o]] - depth);
-        for (const Move& move : moves) {
+        for (const size_t o : moves.out)
+          t = std::min(t, taken_[unit.out[o]][--gives_left[o]] - depth);
+        for (const Moves::In& move : moves.in) {
           const size_t p = move.port;
           if (unit.room[p] == 0 || move.frees == 0) continue;
           free[p] -= move.frees;
@@ -246,8 +246,8 @@ bool Schedule::latest(const Unit& unit, Placed& placed) const {
                                 frame * interval_ - 1);
           }
         }
-        for (const size_t o : gives) given[o][static_cast<size_t>(gives_left[o])] = t;
-        for (const Move& move : moves) {
+        for (const size_t o : moves.out) given[o][static_cast<size_t>(gives_left[o])] = t;
+        for (const Moves::In& move : moves.in) {
           const size_t p = move.port;
           if (unit.room[p] == 0) {
             taken[p][static_cast<size_t>(--needed[p])] = t;
