@@ -299,8 +299,7 @@ class Judge {
   }
 
   Rate part_rate(const std::vector<bool>& kept, const Node& node, int64_t queue) {
-    std::vector<size_t> links;
-    StreamGraph part = part_of(network_.streams(), kept, links);
+    StreamGraph part = part_of(network_.streams(), kept);
     for (StreamLink& link : part.links) {
       const StreamBlock& from = part.blocks[link.from];
       if (from.kind == StreamBlock::Kind::node && from.node == &node) link.queue = queue;

@@ -177,10 +177,8 @@ Value stream_origin(Value value) {
 
 StreamGraph stream_graph(const Graph& core, Family family) { return Builder(core, family).build(); }
 
-StreamGraph part_of(const StreamGraph& graph, const std::vector<bool>& kept,
-                    std::vector<size_t>& links) {
+StreamGraph part_of(const StreamGraph& graph, const std::vector<bool>& kept) {
   StreamGraph part;
-  links.clear();
   std::vector<size_t> at(graph.blocks.size(), SIZE_MAX);
   const auto add = [&](StreamBlock block) {
     part.blocks.push_back(std::move(block));
@@ -190,7 +188,6 @@ StreamGraph part_of(const StreamGraph& graph, const std::vector<bool>& kept,
     const StreamLink& old = graph.links[link];
     part.blocks[from].out.at(from_port) = part.blocks[to].in.at(to_port) = part.links.size();
     part.links.push_back({from, from_port, to, to_port, old.stream, old.queue});
-    links.push_back(link);
   };
   for (size_t b = 0; b < graph.blocks.size(); ++b) {
     if (!kept[b]) continue;

@@ -65,8 +65,7 @@ StreamGraph stream_graph(const Graph& core, Family family);
 
 // The kept blocks alone (a node's writers are kept with it), every stream from elsewhere always
 // offered and every stream to elsewhere always accepted. Whatever rate they don't reach, the whole
-// doesn't either. `links` gives each link's index in `graph`.
-StreamGraph part_of(const StreamGraph& graph, const std::vector<bool>& kept,
-                    std::vector<size_t>& links);
+// doesn't either.
+StreamGraph part_of(const StreamGraph& graph, const std::vector<bool>& kept);
 
 }  // namespace foldstream
