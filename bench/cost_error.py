@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds what operators say they cost against synthesis, over a sample of configurations drawn from a fixed seed.
 
-usage: build/tools/bin/python bench/cost_error.py OPS_CASES [--operator NAME]... [--short] [--limit LUT=MEDIAN,WORST]
+usage: build/tools/bin/python bench/cost_error.py OPS_CASES [--operator NAME]... [--short] [--kept] [--seconds N] [--limit LUT=MEDIAN,WORST]
 
 OPS_CASES is the program that test/ops builds. Each configuration is one operator as it is emitted, control and queues included, mapped by
 synth_xilinx -family xc7 -flatten -abc9; LUT and FF are counted as in cells_area.py. The error of LUT and FF is |cost - found| / max(found, 50):
 what is smaller than 50 is held to the same absolute error as 50. BRAM (blocks of 18 Kbit) and DSP must be equal. What was synthesized is kept in
 build/cost_error under a hash of the SystemVerilog, so that only changed hardware is synthesized again.
 
---short takes one configuration in fourteen. --limit makes the exit status 1 when the median or the worst error of LUT, in percent, is above, or a
+--short takes one configuration in fourteen. --kept synthesizes nothing and leaves out what has no result yet: costs alone are asked again, which
+takes seconds. --seconds gives up a synthesis that takes longer; the smallest go first. --limit makes the exit status 1 when the median or the worst error of LUT, in percent, is above, or a
 block memory or a DSP block differs.
 """
 
@@ -38,6 +39,8 @@ import run  # noqa: E402
 SEED = 1
 SMALL = 50  # LUT or FF; the least by which a difference is divided
 KEPT = ROOT / "build" / "cost_error"
+PATHS = run.library(ROOT)
+PATHS.update({path.stem: path for path in (ROOT / "rtl" / "tech" / "xilinx").glob("*.sv")})
 
 
 def thresholds(r, rows, sum_bits, levels):
@@ -210,6 +213,19 @@ def sample():
     return lines
 
 
+def emit(program, line, folder):
+    """Writes one configuration into the folder; its cost, and the file that keeps what synthesis finds: its name is a hash of the hardware."""
+    (folder / "cases.txt").write_text(line + ("" if "frames=" in line else " frames=1") + "\n")
+    subprocess.run([program, str(folder), str(folder / "cases.txt")], check=True, stdout=subprocess.DEVNULL)
+    digest = hashlib.sha256()
+    cells = [PATHS[cell] for cell in run.closure((folder / "cells.txt").read_text().split(), PATHS)]
+    digest.update(re.search(r"^.*u_dut_0 \($", (folder / "bench.sv").read_text(), re.MULTILINE).group().encode())
+    for path in sorted([*folder.glob("dut_0*"), *cells], key=lambda p: p.name):
+        digest.update(path.read_bytes())
+    cost = dict(zip(("lut", "ff", "bram", "dsp"), map(int, (folder / "costs.txt").read_text().split())))
+    return cost, KEPT / f"{digest.hexdigest()[:24]}.json"
+
+
 def synthesize(folder):
     """LUT, FF, BRAM18, DSP of the operator emitted into the folder; in a process of its own."""
     os.chdir(folder)  # memory images are found by file name
@@ -223,27 +239,21 @@ def synthesize(folder):
             "dsp": sum(n for name, n in count.items() if name.startswith("DSP"))}
 
 
-def measure(program, line, paths):
-    """(cost, found) of one configuration, each of lut, ff, bram, dsp."""
+def synthesize_and_keep(program, line, kept, seconds):
+    """Synthesizes one configuration into the file, or gives up after so many seconds."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        (folder / "cases.txt").write_text(line + ("" if "frames=" in line else " frames=1") + "\n")
-        subprocess.run([program, str(folder), str(folder / "cases.txt")], check=True, stdout=subprocess.DEVNULL)
-        cost = dict(zip(("lut", "ff", "bram", "dsp"), map(int, (folder / "costs.txt").read_text().split())))
-        (folder / "cases.data").unlink()
-        digest = hashlib.sha256()
-        cells = [paths[cell] for cell in run.closure((folder / "cells.txt").read_text().split(), paths)]
-        digest.update(re.search(r"^.*u_dut_0 \($", (folder / "bench.sv").read_text(), re.MULTILINE).group().encode())
-        for path in sorted([*folder.glob("dut_0*"), *cells], key=lambda p: p.name):
-            digest.update(path.read_bytes())
-        kept = KEPT / f"{digest.hexdigest()[:24]}.json"
-        if not kept.exists():
-            with multiprocessing.get_context("spawn").Pool(1) as pool_of_one:
-                found = pool_of_one.apply(synthesize, (folder,))
-            KEPT.mkdir(parents=True, exist_ok=True)
-            kept.with_suffix(".new").write_text(json.dumps(found))
-            shutil.move(kept.with_suffix(".new"), kept)
-        return cost, json.loads(kept.read_text())
+        emit(program, line, folder)
+        with multiprocessing.get_context("spawn").Pool(1) as pool_of_one:
+            try:
+                found = pool_of_one.apply_async(synthesize, (folder,)).get(seconds)
+            except multiprocessing.TimeoutError:
+                print(f"not synthesized in {seconds} s: {line}", file=sys.stderr, flush=True)
+                return
+    KEPT.mkdir(parents=True, exist_ok=True)
+    new = kept.with_suffix(f".{os.getpid()}")
+    new.write_text(json.dumps(found))
+    shutil.move(new, kept)
 
 
 def error(cost, found, key):
@@ -255,21 +265,29 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--operator", action="append")
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--kept", action="store_true")
+    parser.add_argument("--seconds", type=int, default=3600)
     parser.add_argument("--limit")
     options = parser.parse_args()
     program = str(pathlib.Path(options.program).resolve())
-    paths = run.library(ROOT)
-    paths.update({path.stem: path for path in (ROOT / "rtl" / "tech" / "xilinx").glob("*.sv")})
     lines = [line for line in sample() if not options.operator or line.split()[0] in options.operator]
     if options.short:
         lines = lines[3::14]
-    results = {}
-    print(f"{'LUT':>6}{'cost':>6}{'error':>7}{'FF':>7}{'cost':>6}{'error':>7}{'BRAM':>6}{'cost':>5}{'DSP':>5}{'cost':>5}")
+    emitted = {}
     for line in lines:
-        cost, found = measure(program, line, paths)
-        results[line] = cost, found
+        with tempfile.TemporaryDirectory() as name:
+            emitted[line] = emit(program, line, pathlib.Path(name))
+    if not options.kept:
+        for line, (_, kept) in sorted(emitted.items(), key=lambda item: item[1][0]["lut"]):
+            if not kept.exists():
+                synthesize_and_keep(program, line, kept, options.seconds)
+    results = {line: (cost, json.loads(kept.read_text())) for line, (cost, kept) in emitted.items() if kept.exists()}
+    print(f"{'LUT':>6}{'cost':>6}{'error':>7}{'FF':>7}{'cost':>6}{'error':>7}{'BRAM':>6}{'cost':>5}{'DSP':>5}{'cost':>5}")
+    for line, (cost, found) in results.items():
         print(f"{found['lut']:6}{cost['lut']:6}{error(cost, found, 'lut'):6.1f}%{found['ff']:7}{cost['ff']:6}{error(cost, found, 'ff'):6.1f}%"
-              f"{found['bram']:6}{cost['bram']:5}{found['dsp']:5}{cost['dsp']:5}  {line}", flush=True)
+              f"{found['bram']:6}{cost['bram']:5}{found['dsp']:5}{cost['dsp']:5}  {line}")
+    if len(results) < len(lines):
+        print(f"{len(lines) - len(results)} of {len(lines)} configurations have not been synthesized")
     wrong = {key: [line for line, (cost, found) in results.items() if cost[key] != found[key]] for key in ("bram", "dsp")}
     print(f"\n{'':20}{'number':>8}{'LUT median':>12}{'worst':>8}{'FF median':>12}{'worst':>8}{'BRAM wrong':>12}{'DSP wrong':>11}")
     for name in [*(operator.__name__ for operator in SAMPLE), "all"]:
