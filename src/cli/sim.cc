@@ -11,6 +11,7 @@
 #include "src/fold/queues.h"
 #include "src/report/report.h"
 #include "src/sim/cycle_model.h"
+#include "src/sim/queue_growth.h"
 #include "src/sim/stream_graph.h"
 #include "src/util/error.h"
 #include "src/util/files.h"
@@ -104,7 +105,9 @@ int run(const Program& program, const Options& options) {
   how.frames = options.frames;
   how.record = rtl;
   const SimResult model = simulate(graph, how);
-  if (model.deadlock) throw Error("the design stops: " + model.deadlock->message());
+  if (model.deadlock) {
+    throw Error("the design stops: " + model.deadlock->message(), remedy(graph, options.frames));
+  }
   Timing found{model.cycles, model.latency_cycles, model.interval_cycles};
   std::vector<std::string> wrong;
   size_t compared = 0;  // the hardware doesn't show what goes on inside a node

@@ -16,6 +16,7 @@
 #include "src/rtl/block.h"
 #include "src/sim/critical_cycle.h"
 #include "src/sim/cycle_model.h"
+#include "src/sim/queue_growth.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -479,7 +480,10 @@ QueueResult judge_queues(Graph& core, Family family) {
   const std::map<std::string, int64_t> least;
   Network network(core, family);
   const Rate rate = rate_of(network.streams(), network.interval(), kFrames);
-  if (rate.result.deadlock) throw Error("the design stops: " + rate.result.deadlock->message());
+  if (rate.result.deadlock) {
+    throw Error("the design stops: " + rate.result.deadlock->message(),
+                remedy(network.streams(), kFrames));
+  }
   if (!rate.is_full) {
     throw Error(fmt::format("a frame takes {} cycles, though no node needs more than {}",
                             rate.cycles, network.interval()),

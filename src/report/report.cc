@@ -11,6 +11,7 @@
 #include "src/fold/finn_names.h"
 #include "src/ir/op.h"
 #include "src/report/numbers.h"
+#include "src/sim/queue_growth.h"
 #include "src/sim/stream_graph.h"
 #include "src/util/error.h"
 
@@ -118,7 +119,7 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
   options.frames = std::clamp(kMostWork / std::max<int64_t>(steps, 1), kFewestFrames, kFrames);
   const SimResult run = simulate(streams, options);
   if (run.deadlock)
-    throw Error("the design comes to a stop: " + run.deadlock->message(), "deepen the full queues");
+    throw Error("the design stops: " + run.deadlock->message(), remedy(streams, options.frames));
   report.latency_cycles = run.latency_cycles;
   // Where so few frames don't repeat yet: queues keep the rate of the slowest node (queues.h).
   int64_t slowest = 0;

@@ -569,23 +569,7 @@ class Model {
       }
       deadlock.circle.push_back({block.name, std::move(what), states_[path[i]].last + 1});
     }
-    deadlock.grow = to_grow(path, reasons, start);
     return deadlock;
-  }
-
-  // The full queue whose consumer waits for a beat from elsewhere: it is there that beats must
-  // wait.
-  size_t to_grow(const std::vector<size_t>& path, const std::vector<Blame>& reasons,
-                 size_t start) const {
-    size_t found = SIZE_MAX, full = SIZE_MAX;
-    const size_t count = path.size() - start;
-    for (size_t step = 0; step < 2 * count; ++step) {  // twice around: the circle has no beginning
-      const Blame& reason = reasons[start + step % count];
-      if (reason.link == SIZE_MAX) continue;
-      if (reason.full && !graph_.is_ring(reason.link)) full = reason.link;
-      if (!reason.full && full != SIZE_MAX) found = full, full = SIZE_MAX;
-    }
-    return found;
   }
 
   const StreamGraph& graph_;

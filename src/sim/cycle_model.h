@@ -49,7 +49,6 @@ struct Deadlock {
   };
   std::vector<Wait> circle;  // each waits for the next, the last for the first
   std::vector<size_t> full;  // links of the circle whose queue is full: one of them must grow
-  size_t grow = SIZE_MAX;    // the one of them at whose end beats wait for those from elsewhere
   std::string message() const;
 };
 

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "src/sim/fake_op.h"
+#include "src/sim/queue_growth.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -415,10 +416,75 @@ TEST(CycleModel, ADeadlockNamesTheQueueThatMustGrow) {
   ASSERT_EQ(result.deadlock->full.size(), 1u);
   EXPECT_EQ(streams.producer(result.deadlock->full[0]), "fork");
   EXPECT_EQ(streams.consumer(result.deadlock->full[0]), "join");
-  EXPECT_EQ(result.deadlock->grow, result.deadlock->full[0]);
   EXPECT_EQ(result.deadlock->message(),
             "'join' waits from cycle 0 on for a beat from 'slow'; 'slow' waits from cycle 3 on for "
             "a beat from 'fork'; 'fork' waits from cycle 2 on for room in its queue to 'join'");
+  EXPECT_EQ(
+      remedy(streams, 3),
+      "the queue from 'fork' to 'join' must hold 8 beats, 6 more; no growth of fewer beats is "
+      "enough");
+}
+
+// Whether some growth by so many beats in all lets the frames end; every way to spread them is
+// tried, over the links from `first` on.
+bool some_growth_ends(StreamGraph& graph, int64_t frames, int64_t beats, size_t first = 0) {
+  if (beats == 0) {
+    SimOptions options;
+    options.frames = frames;
+    return !simulate(graph, options).deadlock;
+  }
+  for (size_t link = first; link < graph.links.size(); ++link) {
+    if (graph.is_ring(link)) continue;
+    ++graph.links[link].queue;
+    const bool ends = some_growth_ends(graph, frames, beats - 1, link);
+    --graph.links[link].queue;
+    if (ends) return true;
+  }
+  return false;
+}
+
+TEST(CycleModel, TheLeastGrowthEndsADeadlock) {
+  int stopped = 0;
+  for (unsigned seed = 0; seed < 600; ++seed) {
+    SCOPED_TRACE(seed);
+    Random random(seed);
+    const Graph graph = random_graph(random);
+    StreamGraph streams = stream_graph(graph, Family::generic);
+    SimOptions options;
+    options.frames = pick(random, 1, 4);
+    const QueueGrowth growth = queue_growth(streams, options.frames);
+    if (!simulate(streams, options).deadlock) {
+      EXPECT_TRUE(growth.queues.empty());
+      continue;
+    }
+    ++stopped;
+    ASSERT_FALSE(growth.queues.empty());
+    StreamGraph grown = streams;
+    for (const auto& [link, beats] : growth.queues) grown.links[link].queue += beats;
+    EXPECT_FALSE(simulate(grown, options).deadlock);
+    for (const auto& [link, beats] : growth.queues) {
+      --grown.links[link].queue;
+      EXPECT_TRUE(simulate(grown, options).deadlock);
+      ++grown.links[link].queue;
+    }
+    EXPECT_EQ(growth.least, growth.added);
+    const int64_t fewer = std::min<int64_t>(growth.least - 1, 3);
+    EXPECT_FALSE(some_growth_ends(streams, options.frames, fewer));
+  }
+  EXPECT_GT(stopped, 50);
+}
+
+TEST(CycleModel, AStoreThatIsTooSmallIsNoMatterOfQueues) {
+  // The first step needs three of four beats, and there is room for two.
+  Graph graph;
+  Node& input = add_input(graph, "x", 4);
+  Node& window = graph.add(fake::block, {{&input, 0}}, "window",
+                           {{"phases", std::vector<int64_t>{1, 0, 1, 1, 0, 1}},
+                            {"stored", std::vector<int64_t>{3, 1, 1, 3}},
+                            {"room", int64_t{2}},
+                            {"elements", std::vector<int64_t>{2}}});
+  graph.outputs.push_back({"y", {&window, 0}});
+  EXPECT_EQ(remedy(stream_graph(graph, Family::generic), 1), "longer queues don't help");
 }
 
 TEST(CycleModel, MissingStreamNodesAreNamed) {
