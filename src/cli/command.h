@@ -36,5 +36,6 @@ void add_sim(Program& program);
 void add_synth(Program& program);
 void add_image(Program& program);
 void add_opt(Program& program);
+void add_train(Program& program);
 
 }  // namespace foldstream

@@ -62,6 +62,7 @@ int run(int argc, char** argv) {
   add_sim(program);
   add_synth(program);
   add_image(program);
+  add_train(program);
   add_opt(program);
   try {
     program.app.parse(argc, argv);

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "src/data/gzip.h"
+#include "src/data/unsw_nb15.h"
 #include "src/util/error.h"
 #include "src/util/npy.h"
 #include "src/util/suggest.h"
@@ -15,6 +16,8 @@ namespace foldstream {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int kCifarBatches = 5;
 
 int64_t samples_wanted(int64_t there, int64_t limit) {
   return limit > 0 ? std::min(there, limit) : there;
@@ -53,10 +56,11 @@ std::string read_idx(const fs::path& path, size_t dimensions, int64_t limit, Sha
   return text.substr(header);
 }
 
-DataSet load_mnist(const fs::path& folder, int64_t limit) {
+DataSet load_mnist(const fs::path& folder, int64_t limit, Split split) {
+  const std::string prefix = split == Split::train ? "train" : "t10k";
   Shape images, labels;
-  const std::string pixels = read_idx(folder / "t10k-images-idx3-ubyte", 3, limit, images);
-  const std::string classes = read_idx(folder / "t10k-labels-idx1-ubyte", 1, limit, labels);
+  const std::string pixels = read_idx(folder / (prefix + "-images-idx3-ubyte"), 3, limit, images);
+  const std::string classes = read_idx(folder / (prefix + "-labels-idx1-ubyte"), 1, limit, labels);
   if (images[0] != labels[0]) {
     throw Error(
         fmt::format("'{}' holds {} images but {} labels", folder.string(), images[0], labels[0]));
@@ -72,33 +76,45 @@ DataSet load_mnist(const fs::path& folder, int64_t limit) {
   return set;
 }
 
-DataSet load_cifar10(const fs::path& folder, int64_t limit) {
+// Appends the records of one file, until `set` has `limit` (0: all).
+void append_cifar10(const fs::path& path, int64_t limit, DataSet& set) {
   constexpr size_t kPixels = 3 * 32 * 32, kRecord = 1 + kPixels;
-  const size_t most = limit > 0 ? static_cast<size_t>(limit) * kRecord
+  const size_t most = limit > 0 ? static_cast<size_t>(limit - set.count) * kRecord
                                 : static_cast<size_t>(std::numeric_limits<int32_t>::max());
-  const fs::path path = folder / "test_batch.bin";
   const std::string text = read_maybe_gzip(path, most);
   if (text.empty() || text.size() % kRecord != 0) {
     throw Error(fmt::format("'{}' holds {} bytes, which is not a number of records of {} bytes",
                             path.string(), text.size(), kRecord),
                 "use the binary version of CIFAR-10");
   }
-  DataSet set{.name = "cifar10",
-              .count = static_cast<int64_t>(text.size() / kRecord),
-              .shape = {3, 32, 32},
-              .bytes = {},
-              .floats = {},
-              .labels = {}};
   for (size_t at = 0; at < text.size(); at += kRecord) {
     set.labels.push_back(static_cast<unsigned char>(text[at]));
     set.bytes.insert(set.bytes.end(), text.begin() + static_cast<std::ptrdiff_t>(at + 1),
                      text.begin() + static_cast<std::ptrdiff_t>(at + kRecord));
   }
+  set.count = static_cast<int64_t>(set.labels.size());
+}
+
+DataSet load_cifar10(const fs::path& folder, int64_t limit, Split split) {
+  DataSet set{.name = "cifar10",
+              .count = 0,
+              .shape = {3, 32, 32},
+              .bytes = {},
+              .floats = {},
+              .labels = {}};
+  if (split == Split::test) {
+    append_cifar10(folder / "test_batch.bin", limit, set);
+    return set;
+  }
+  for (int batch = 1; batch <= kCifarBatches && (limit == 0 || set.count < limit); ++batch) {
+    append_cifar10(folder / fmt::format("data_batch_{}.bin", batch), limit, set);
+  }
   return set;
 }
 
-DataSet load_npy(const fs::path& folder, int64_t limit) {
-  const NpyArray x = read_npy(folder / "X.npy"), y = read_npy(folder / "Y.npy");
+DataSet load_npy(const fs::path& folder, int64_t limit, Split split) {
+  const std::string suffix = split == Split::train ? "_train.npy" : ".npy";
+  const NpyArray x = read_npy(folder / ("X" + suffix)), y = read_npy(folder / ("Y" + suffix));
   if (x.shape.empty() || y.kind == NpyArray::Kind::floats || element_count(y.shape) != x.shape[0]) {
     throw Error(
         fmt::format("'{}': X has shape {} and Y has shape {}, but Y must hold one integer "
@@ -139,12 +155,35 @@ Tensor DataSet::sample(int64_t index, const Shape& as, double scale) const {
   return tensor;
 }
 
-std::vector<std::string> data_set_names() { return {"cifar10", "mnist", "npy"}; }
+std::vector<std::string> data_set_names() { return {"cifar10", "mnist", "npy", "unsw-nb15"}; }
 
-DataSet load_data_set(const std::string& name, const fs::path& folder, int64_t limit) {
-  if (name == "mnist") return load_mnist(folder, limit);
-  if (name == "cifar10") return load_cifar10(folder, limit);
-  if (name == "npy") return load_npy(folder, limit);
+bool has_data_set(const std::string& name, const fs::path& folder, Split split) {
+  const bool train = split == Split::train;
+  std::vector<std::string> files;
+  if (name == "mnist") {
+    const std::string prefix = train ? "train" : "t10k";
+    files = {prefix + "-images-idx3-ubyte", prefix + "-labels-idx1-ubyte"};
+  } else if (name == "cifar10") {
+    if (!train) files = {"test_batch.bin"};
+    for (int batch = 1; train && batch <= kCifarBatches; ++batch) {
+      files.push_back(fmt::format("data_batch_{}.bin", batch));
+    }
+  } else if (name == "npy") {
+    files = train ? std::vector<std::string>{"X_train.npy", "Y_train.npy"}
+                  : std::vector<std::string>{"X.npy", "Y.npy"};
+  } else {
+    files = {unsw_nb15_file(split)};
+  }
+  return std::all_of(files.begin(), files.end(), [&](const std::string& file) {
+    return fs::exists(folder / file) || fs::exists(folder / (file + ".gz"));
+  });
+}
+
+DataSet load_data_set(const std::string& name, const fs::path& folder, int64_t limit, Split split) {
+  if (name == "mnist") return load_mnist(folder, limit, split);
+  if (name == "cifar10") return load_cifar10(folder, limit, split);
+  if (name == "npy") return load_npy(folder, limit, split);
+  if (name == "unsw-nb15") return load_unsw_nb15(folder, limit, split);
   throw Error(fmt::format("there is no data set '{}'", name), did_you_mean(name, data_set_names()));
 }
 

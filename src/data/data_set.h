@@ -28,10 +28,17 @@ struct DataSet {
 // The names that load_data_set knows.
 std::vector<std::string> data_set_names();
 
-// Reads the test part of a data set from `folder`; at most `limit` samples (0: all). Throws Error.
-//   mnist    t10k-images-idx3-ubyte[.gz] and t10k-labels-idx1-ubyte[.gz]
-//   cifar10  test_batch.bin[.gz]
-//   npy      X.npy and Y.npy
-DataSet load_data_set(const std::string& name, const std::filesystem::path& folder, int64_t limit);
+enum class Split { train, test };
+
+// Reads a part of a data set from `folder`; at most `limit` samples (0: all). Throws Error.
+//   mnist      {train,t10k}-images-idx3-ubyte[.gz] and {train,t10k}-labels-idx1-ubyte[.gz]
+//   cifar10    data_batch_1.bin[.gz] to data_batch_5.bin[.gz]; test_batch.bin[.gz]
+//   npy        X_train.npy and Y_train.npy; X.npy and Y.npy
+//   unsw-nb15  UNSW_NB15_training-set.csv; UNSW_NB15_testing-set.csv (unsw_nb15.h)
+DataSet load_data_set(const std::string& name, const std::filesystem::path& folder, int64_t limit,
+                      Split split = Split::test);
+
+// Whether all files of the part are there.
+bool has_data_set(const std::string& name, const std::filesystem::path& folder, Split split);
 
 }  // namespace foldstream

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// UNSW-NB15: connections of a network, normal or attacks, as the two CSV files of its authors'
+// partition.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "src/data/data_set.h"
+
+namespace foldstream {
+
+// The file of a part. In the published partition the file called "training" is the smaller one in
+// some copies and the larger in others; each is read under its own name.
+std::string unsw_nb15_file(Split split);
+
+// Features as bits in floats, 0 or 1, one vector a connection; label 0 normal, 1 attack. Numbers
+// become 8 bits of their logarithm, scaled to the largest of the training file; each text column
+// one bit for each value that occurs in the training file. Samples are in a fixed mixed order.
+DataSet load_unsw_nb15(const std::filesystem::path& folder, int64_t limit, Split split);
+
+}  // namespace foldstream

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inner loops of training on a processor: one pass over memory for what would be many tensor
+// operations. No dependency on libtorch; every result is the same on every machine, whatever its
+// vector width.
+#pragma once
+
+#include <cstdint>
+
+#include "src/train/recipe.h"
+
+namespace foldstream::train {
+
+// A quantizer with one constant scale, in floats.
+struct Coder {
+  explicit Coder(const Quantizer& quantizer, float scale = 1);
+  bool bipolar;
+  float scale, lowest, highest;
+  Estimator estimator;
+  float width;
+};
+
+// out = round(clip(x / scale)) * scale, ties to even; or the sign.
+void quantize(const Coder& coder, const float* x, float* out, int64_t count);
+// out = gradient * what the estimator says of the step at x.
+void quantize_gradient(const Coder& coder, const float* x, const float* gradient, float* out,
+                       int64_t count);
+
+struct AdamStep {
+  float rate, beta1 = 0.9F, beta2 = 0.999F, epsilon = 1e-8F, decay = 0;
+  float correction1, correction2;  // 1 - beta^steps
+
+  AdamStep(double rate, double decay, int64_t steps);
+};
+
+// One step of Adam on `count` values, which stay in [lowest, highest].
+void adam(const AdamStep& step, const float* gradient, float* value, float* first, float* second,
+          float lowest, float highest, int64_t count);
+// The same for weights behind a quantizer: `gradient` is that of the quantized weights, which are
+// made anew in `codes`.
+void adam_quantized(const AdamStep& step, const Coder& coder, const float* gradient, float* value,
+                    float* first, float* second, float* codes, int64_t count);
+
+}  // namespace foldstream::train

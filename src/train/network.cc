@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/train/network.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "src/train/kernels.h"
+#include "src/util/error.h"
+
+namespace foldstream::train {
+namespace {
+
+using Kind = LayerSpec::Kind;
+
+constexpr int64_t kGrain = 1 << 15;  // elements that are worth a thread
+
+bool in_memory(const torch::Tensor& x) { return x.is_cpu() && x.is_contiguous(); }
+
+// The estimator as tensor operations, for devices that the kernels don't run on.
+torch::Tensor estimate(const torch::Tensor& t, const Quantizer& quantizer) {
+  const double lowest = quantizer.lowest(), highest = quantizer.highest();
+  if (quantizer.estimator == Estimator::straight) {
+    return t.ge(lowest * quantizer.width).logical_and(t.le(highest * quantizer.width)).to(t.dtype());
+  }
+  if (quantizer.bipolar()) {
+    return (1 - t.abs() / quantizer.width).clamp_min(0) * (2 / quantizer.width);
+  }
+  const double reach = quantizer.width / 2;
+  const torch::Tensor threshold =
+      (t.clamp(lowest + 0.5, highest - 0.5) - 0.5).round().clamp(lowest, highest - 1) + 0.5;
+  return (1 - (t - threshold).abs() / reach).clamp_min(0) / reach;
+}
+
+struct QuantizedValues : torch::autograd::Function<QuantizedValues> {
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
+                               const Quantizer& quantizer, double scale) {
+    context->save_for_backward({x});
+    context->saved_data["bits"] = int64_t{quantizer.bits};
+    context->saved_data["signed"] = quantizer.is_signed;
+    context->saved_data["narrow"] = quantizer.narrow;
+    context->saved_data["estimator"] = static_cast<int64_t>(quantizer.estimator);
+    context->saved_data["width"] = quantizer.width;
+    context->saved_data["scale"] = scale;
+    if (in_memory(x)) {
+      torch::Tensor out = torch::empty_like(x);
+      const Coder coder(quantizer, static_cast<float>(scale));
+      const float* from = x.data_ptr<float>();
+      float* to = out.data_ptr<float>();
+      at::parallel_for(0, x.numel(), kGrain, [&](int64_t begin, int64_t end) {
+        quantize(coder, from + begin, to + begin, end - begin);
+      });
+      return out;
+    }
+    const torch::Tensor t = x / scale;
+    if (quantizer.bipolar()) return torch::where(t.ge(0), scale, -scale).to(x.dtype());
+    return t.clamp(quantizer.lowest(), quantizer.highest()).round() * scale;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const torch::Tensor x = context->get_saved_variables()[0];
+    Quantizer quantizer;
+    quantizer.bits = static_cast<int>(context->saved_data["bits"].toInt());
+    quantizer.is_signed = context->saved_data["signed"].toBool();
+    quantizer.narrow = context->saved_data["narrow"].toBool();
+    quantizer.estimator = static_cast<Estimator>(context->saved_data["estimator"].toInt());
+    quantizer.width = context->saved_data["width"].toDouble();
+    const double scale = context->saved_data["scale"].toDouble();
+    const torch::Tensor gradient = gradients[0].contiguous();
+    if (!in_memory(x)) {
+      return {gradient * estimate(x / scale, quantizer), torch::Tensor(), torch::Tensor()};
+    }
+    torch::Tensor out = torch::empty_like(x);
+    const Coder coder(quantizer, static_cast<float>(scale));
+    const float *from = x.data_ptr<float>(), *slope = gradient.data_ptr<float>();
+    float* to = out.data_ptr<float>();
+    at::parallel_for(0, x.numel(), kGrain, [&](int64_t begin, int64_t end) {
+      quantize_gradient(coder, from + begin, slope + begin, to + begin, end - begin);
+    });
+    return {out, torch::Tensor(), torch::Tensor()};
+  }
+};
+
+torch::Tensor power_of_two(const torch::Tensor& log_scale) {
+  // The exponent is rounded; its gradient passes.
+  return log_scale + (log_scale.round() - log_scale).detach();
+}
+
+// A vector along axis 1 of a tensor of `rank` axes.
+torch::Tensor along_channels(const torch::Tensor& vector, int64_t rank) {
+  std::vector<int64_t> shape(rank, 1);
+  shape[1] = -1;
+  return vector.reshape(shape);
+}
+
+// A vector along axis 0.
+torch::Tensor along_rows(const torch::Tensor& vector, int64_t rank) {
+  if (vector.dim() == 0) return vector;
+  std::vector<int64_t> shape(rank, 1);
+  shape[0] = -1;
+  return vector.reshape(shape);
+}
+
+}  // namespace
+
+torch::Tensor quantized_codes(const torch::Tensor& x, const Quantizer& quantizer) {
+  return quantized(x, 1, quantizer);
+}
+
+torch::Tensor quantized(const torch::Tensor& x, double scale, const Quantizer& quantizer) {
+  return QuantizedValues::apply(x.contiguous(), quantizer, scale);
+}
+
+torch::Tensor quantized(const torch::Tensor& x, const torch::Tensor& scale,
+                        const Quantizer& quantizer) {
+  return quantized_codes(x / scale, quantizer) * scale;
+}
+
+torch::Tensor squared_hinge(const torch::Tensor& scores, const torch::Tensor& labels) {
+  torch::Tensor target = torch::full_like(scores, -1);
+  target.scatter_(1, labels.unsqueeze(1), 1);
+  return torch::relu(1 - scores * target).square().mean();
+}
+
+torch::Tensor cross_entropy(const torch::Tensor& scores, const torch::Tensor& labels,
+                            double temperature) {
+  return torch::nn::functional::cross_entropy(scores / temperature, labels);
+}
+
+torch::Tensor distillation(const torch::Tensor& scores, const torch::Tensor& teacher_scores,
+                           double temperature) {
+  const torch::Tensor wanted = torch::softmax(teacher_scores / temperature, 1);
+  return -(wanted * torch::log_softmax(scores / temperature, 1)).sum(1).mean() * temperature *
+         temperature;
+}
+
+void Parameter::refresh() {
+  if (!codes.defined()) return;
+  const torch::NoGradGuard no_gradient;
+  codes.copy_(quantized(value, quantizer->value, *quantizer));
+}
+
+Network::Network(const Recipe& recipe, uint64_t seed, torch::Device device)
+    : recipe_(recipe), device_(device) {
+  torch::manual_seed(seed);
+  for (const LayerSpec& layer : recipe_.layers) add_layer(layer);
+}
+
+Parameter& Network::parameter(const std::string& name) { return parameters_[index_.at(name)]; }
+const Parameter& Network::parameter(const std::string& name) const {
+  return parameters_[index_.at(name)];
+}
+
+Parameter& Network::add(const std::string& name, torch::Tensor value) {
+  Parameter parameter;
+  parameter.name = name;
+  parameter.value = value.to(device_).contiguous().requires_grad_(true);
+  parameter.first = torch::zeros_like(value, device_);
+  parameter.second = torch::zeros_like(value, device_);
+  index_.emplace(name, parameters_.size());
+  return parameters_.emplace_back(std::move(parameter));
+}
+
+void Network::add_layer(const LayerSpec& layer) {
+  const int64_t channels = layer.in.empty() ? 1 : layer.in[0];
+  switch (layer.kind) {
+    case Kind::linear:
+    case Kind::conv:
+      add_weights(layer);
+      break;
+    case Kind::quantize:
+      if (layer.quantizer->scale == Quantizer::Scale::learned) {
+        add_scale(scale_name(layer), *layer.quantizer, channels);
+      }
+      break;
+    case Kind::batch_norm:
+    case Kind::tensor_norm: {
+      const int64_t size = layer.kind == Kind::batch_norm ? channels : 1;
+      add(layer.name + ".weight", torch::ones({size}));
+      add(layer.name + ".bias", torch::zeros({size}));
+      buffers_[layer.name + ".mean"] = torch::zeros({size}, device_);
+      buffers_[layer.name + ".variance"] = torch::ones({size}, device_);
+      break;
+    }
+    default:
+      break;
+  }
+}
+
+void Network::add_weights(const LayerSpec& layer) {
+  std::vector<int64_t> shape = {layer.units, layer.in[0] / layer.groups};
+  shape.insert(shape.end(), layer.kernel.begin(), layer.kernel.end());
+  int64_t operands = 1;
+  for (size_t d = 1; d < shape.size(); ++d) operands *= shape[d];
+  const bool constant =
+      layer.quantizer && layer.quantizer->scale == Quantizer::Scale::constant;
+  // Behind a constant scale the whole range is used from the start; elsewhere the spread keeps the
+  // variance of what passes through.
+  const double spread = constant ? layer.quantizer->value * layer.quantizer->highest()
+                                 : std::sqrt(6.0 / static_cast<double>(operands));
+  Parameter& weights = add(layer.name + ".weight", (torch::rand(shape) * 2 - 1) * spread);
+  weights.weight = true;
+  if (constant) {
+    weights.quantizer = layer.quantizer;
+    weights.lowest = layer.quantizer->lowest() * layer.quantizer->value;
+    weights.highest = layer.quantizer->highest() * layer.quantizer->value;
+    weights.codes = torch::empty_like(weights.value).detach().requires_grad_(true);
+    weights.refresh();
+  } else if (layer.quantizer && layer.quantizer->scale == Quantizer::Scale::learned) {
+    const torch::Tensor start = weights.value.detach().abs().mean() * 2 /
+                                std::sqrt(layer.quantizer->highest());
+    add_scale(layer.name + ".scale", *layer.quantizer, layer.units);
+    parameter(layer.name + ".scale").value.data().fill_(start.log2());
+    buffers_[layer.name + ".scale.calibrated"].fill_(1);
+  }
+  if (layer.bias) add(layer.name + ".bias", torch::zeros({layer.units}));
+}
+
+void Network::add_scale(const std::string& name, const Quantizer& quantizer, int64_t channels) {
+  if (index_.contains(name)) return;
+  const std::vector<int64_t> shape =
+      quantizer.per_channel ? std::vector<int64_t>{channels} : std::vector<int64_t>{};
+  // The logarithm is trained: a scale stays positive.
+  add(name, torch::full(shape, std::log2(quantizer.value), torch::kFloat));
+  buffers_[name + ".calibrated"] = torch::zeros({}, device_);
+}
+
+std::string Network::scale_name(const LayerSpec& layer) const {
+  return layer.quantizer->shared ? "quantizer." + layer.quantizer->name + ".scale"
+                                 : layer.name + ".scale";
+}
+
+// Of a quantizer whose scale isn't a constant.
+torch::Tensor Network::scale_of(const LayerSpec& layer) const {
+  const Quantizer& quantizer = *layer.quantizer;
+  if (quantizer.scale == Quantizer::Scale::statistics) {
+    const torch::Tensor magnitude = parameter(layer.name + ".weight").value.detach().abs();
+    torch::Tensor most = quantizer.per_channel ? magnitude.flatten(1).amax(1) : magnitude.max();
+    torch::Tensor scale = most.clamp_min(1e-8) / quantizer.highest();
+    return quantizer.power_of_two ? scale.log2().ceil().exp2() : scale;
+  }
+  const torch::Tensor& log_scale = parameter(scale_name(layer)).value;
+  return (quantizer.power_of_two ? power_of_two(log_scale) : log_scale).exp2();
+}
+
+torch::Tensor Network::used_weights(const LayerSpec& layer) const {
+  const Parameter& weights = parameter(layer.name + ".weight");
+  if (!layer.quantizer || weights.codes.defined()) return weights.leaf();
+  return quantized(weights.value, along_rows(scale_of(layer), weights.value.dim()),
+                   *layer.quantizer);
+}
+
+torch::Tensor Network::forward(const torch::Tensor& x, bool training) {
+  std::vector<torch::Tensor> results;
+  const auto result = [&](int index) { return index < 0 ? x : results[index]; };
+  for (const LayerSpec& layer : recipe_.layers) {
+    const torch::Tensor other = layer.kind == Kind::add ? result(layer.with) : torch::Tensor();
+    results.push_back(run(layer, result(layer.from), other, training));
+  }
+  return results.back();
+}
+
+torch::Tensor Network::run(const LayerSpec& layer, const torch::Tensor& x,
+                           const torch::Tensor& other, bool training) {
+  switch (layer.kind) {
+    case Kind::affine:
+      return x * layer.mul - layer.sub;
+    case Kind::quantize: {
+      const Quantizer& quantizer = *layer.quantizer;
+      if (quantizer.scale == Quantizer::Scale::constant) {
+        return quantized(x, quantizer.value, quantizer);
+      }
+      if (training) calibrate(layer, x);
+      const torch::Tensor scale = scale_of(layer);
+      return quantized(x, scale.dim() == 0 ? scale : along_channels(scale, x.dim()), quantizer);
+    }
+    case Kind::relu:
+      return torch::relu(x);
+    case Kind::linear:
+    case Kind::conv:
+      return product(layer, x);
+    case Kind::batch_norm:
+    case Kind::tensor_norm:
+      return normalize(layer, x, training);
+    case Kind::max_pool:
+      if (layer.kernel.size() == 1) {
+        return torch::max_pool1d(x, layer.kernel, layer.stride, layer.padding);
+      }
+      return torch::max_pool2d(x, layer.kernel, layer.stride, layer.padding);
+    case Kind::average_pool:
+      return average(layer, x);
+    case Kind::dropout:
+      return torch::dropout(x, layer.rate, training);
+    case Kind::flatten:
+      return x.flatten(1);
+    case Kind::add:
+      return x + other;
+  }
+  FOLDSTREAM_CHECK(false);
+  return {};
+}
+
+torch::Tensor Network::product(const LayerSpec& layer, const torch::Tensor& x) const {
+  const torch::Tensor weights = used_weights(layer);
+  torch::Tensor y;
+  if (layer.kind == Kind::linear) {
+    y = x.mm(weights.t());
+  } else if (layer.kernel.size() == 1) {
+    y = torch::conv1d(x, weights, {}, layer.stride, layer.padding, 1, layer.groups);
+  } else {
+    y = torch::conv2d(x, weights, {}, layer.stride, layer.padding, 1, layer.groups);
+  }
+  if (!layer.bias) return y;
+  return y + along_channels(parameter(layer.name + ".bias").value, y.dim());
+}
+
+torch::Tensor Network::normalize(const LayerSpec& layer, const torch::Tensor& x, bool training) {
+  const torch::Tensor& weight = parameter(layer.name + ".weight").value;
+  const torch::Tensor& bias = parameter(layer.name + ".bias").value;
+  const torch::Tensor& mean = buffers_.at(layer.name + ".mean");
+  const torch::Tensor& variance = buffers_.at(layer.name + ".variance");
+  const bool whole = layer.kind == Kind::tensor_norm;
+  if (training) {
+    const torch::Tensor y =
+        torch::batch_norm(whole ? x.reshape({-1, 1}) : x, weight, bias, mean, variance, true,
+                          layer.momentum, layer.epsilon, false);
+    return whole ? y.view_as(x) : y;
+  }
+  const torch::Tensor deviation = (variance + layer.epsilon).sqrt();
+  if (whole) return (x - mean) / deviation * weight + bias;
+  const torch::Tensor factor = deviation.reciprocal() * weight;
+  const torch::Tensor offset = bias - mean * factor;
+  return x * along_channels(factor, x.dim()) + along_channels(offset, x.dim());
+}
+
+torch::Tensor Network::average(const LayerSpec& layer, const torch::Tensor& x) const {
+  const bool one_axis = layer.kernel.size() == 1;
+  const torch::Tensor mean = one_axis
+                                 ? torch::avg_pool1d(x, layer.kernel, layer.stride, layer.padding,
+                                                     false, true)
+                                 : torch::avg_pool2d(x, layer.kernel, layer.stride, layer.padding,
+                                                     false, true);
+  const AveragePool pool = average_pool(layer, *recipe_.layers[layer.source].quantizer);
+  const torch::Tensor scale =
+      activation_scale(layer.source).detach() / static_cast<float>(pool.elements);
+  const torch::Tensor sum = (mean.detach() / scale).round();
+  const torch::Tensor cut =
+      (sum / static_cast<float>(int64_t{1} << pool.shift)).floor().clamp(pool.lowest, pool.highest);
+  const torch::Tensor exact = cut * (scale * static_cast<float>(int64_t{1} << pool.shift));
+  return mean + (exact - mean).detach();
+}
+
+void Network::calibrate(const LayerSpec& layer, const torch::Tensor& x) {
+  const std::string name = scale_name(layer);
+  torch::Tensor& calibrated = buffers_.at(name + ".calibrated");
+  if (calibrated.item<float>() != 0) return;
+  const torch::NoGradGuard no_gradient;
+  const torch::Tensor magnitude = x.detach().abs();
+  torch::Tensor mean = magnitude.mean();
+  torch::Tensor& log_scale = parameter(name).value;
+  if (log_scale.dim() == 1) mean = magnitude.transpose(0, 1).flatten(1).mean(1);
+  const torch::Tensor scale = mean.clamp_min(1e-6) * 2 / std::sqrt(layer.quantizer->highest());
+  log_scale.data().copy_(scale.log2());
+  calibrated.fill_(1);
+}
+
+void Network::step(double rate, double decay, int64_t steps) {
+  const torch::NoGradGuard no_gradient;
+  for (Parameter& parameter : parameters_) {
+    torch::Tensor gradient = parameter.leaf().grad();
+    if (!gradient.defined()) continue;
+    gradient = gradient.contiguous();
+    const AdamStep adam_step(rate, parameter.weight ? decay : 0, steps);
+    const auto lowest = static_cast<float>(parameter.lowest);
+    const auto highest = static_cast<float>(parameter.highest);
+    if (in_memory(parameter.value)) {
+      const float* slope = gradient.data_ptr<float>();
+      float* value = parameter.value.data_ptr<float>();
+      float* first = parameter.first.data_ptr<float>();
+      float* second = parameter.second.data_ptr<float>();
+      at::parallel_for(0, parameter.value.numel(), kGrain, [&](int64_t begin, int64_t end) {
+        if (parameter.codes.defined()) {
+          const Coder coder(*parameter.quantizer, static_cast<float>(parameter.quantizer->value));
+          adam_quantized(adam_step, coder, slope + begin, value + begin, first + begin,
+                         second + begin, parameter.codes.data_ptr<float>() + begin, end - begin);
+        } else {
+          adam(adam_step, slope + begin, value + begin, first + begin, second + begin, lowest,
+               highest, end - begin);
+        }
+      });
+    } else {
+      parameter.first.mul_(adam_step.beta1).add_(gradient, 1 - adam_step.beta1);
+      parameter.second.mul_(adam_step.beta2).addcmul_(gradient, gradient, 1 - adam_step.beta2);
+      const torch::Tensor size =
+          (parameter.second / adam_step.correction2).sqrt() + adam_step.epsilon;
+      parameter.value.data()
+          .mul_(1 - adam_step.rate * adam_step.decay)
+          .sub_(parameter.first / adam_step.correction1 / size * adam_step.rate)
+          .clamp_(lowest, highest);
+      parameter.refresh();
+    }
+    parameter.leaf().grad().zero_();
+  }
+}
+
+std::vector<std::pair<std::string, torch::Tensor>> Network::state(bool optimizer) {
+  std::vector<std::pair<std::string, torch::Tensor>> all;
+  for (const Parameter& parameter : parameters_) {
+    all.emplace_back(parameter.name, parameter.value.detach());
+    if (optimizer) {
+      all.emplace_back(parameter.name + ".first", parameter.first);
+      all.emplace_back(parameter.name + ".second", parameter.second);
+    }
+  }
+  for (const auto& [name, buffer] : buffers_) all.emplace_back(name, buffer);
+  return all;
+}
+
+void Network::load(const std::vector<std::pair<std::string, torch::Tensor>>& values) {
+  const torch::NoGradGuard no_gradient;
+  std::map<std::string, torch::Tensor> mine;
+  for (auto& [name, tensor] : state(true)) mine.emplace(name, tensor);
+  for (const auto& [name, value] : values) {
+    const auto found = mine.find(name);
+    FOLDSTREAM_CHECK(found != mine.end() && found->second.sizes() == value.sizes());
+    found->second.copy_(value);
+  }
+  for (Parameter& parameter : parameters_) parameter.refresh();
+}
+
+torch::Tensor Network::weights(int index) const {
+  const torch::NoGradGuard no_gradient;
+  return used_weights(recipe_.layers[index]).detach().cpu().contiguous();
+}
+
+torch::Tensor Network::weight_scale(int index) const {
+  const LayerSpec& layer = recipe_.layers[index];
+  if (layer.quantizer->scale == Quantizer::Scale::constant) {
+    return torch::full({}, layer.quantizer->value, torch::kFloat);
+  }
+  return scale_of(layer).detach().cpu().contiguous();
+}
+
+torch::Tensor Network::activation_scale(int index) const { return weight_scale(index); }
+
+torch::Tensor Network::bias(int index) const {
+  const LayerSpec& layer = recipe_.layers[index];
+  if (!layer.bias) return {};
+  return parameter(layer.name + ".bias").value.detach().cpu().contiguous();
+}
+
+torch::Tensor Network::norm(int index, const char* what) const {
+  const std::string name = recipe_.layers[index].name + "." + what;
+  const auto buffer = buffers_.find(name);
+  return (buffer != buffers_.end() ? buffer->second : parameter(name).value).detach().cpu();
+}
+
+}  // namespace foldstream::train

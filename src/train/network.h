@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// A recipe's network with its weights: forward in training and in evaluation, and the optimizer.
+//
+// In evaluation every operation is the one that the exported model has, in the same order, each
+// rounded to float32, so that both give the same scores.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "src/train/recipe.h"
+
+namespace foldstream::train {
+
+// x / scale, clipped and rounded; the gradient is the estimator's. One float tensor of any shape.
+torch::Tensor quantized_codes(const torch::Tensor& x, const Quantizer& quantizer);
+// The same times scale. `scale` is a positive scalar, or has a shape that broadcasts to x's and may
+// have a gradient.
+torch::Tensor quantized(const torch::Tensor& x, const torch::Tensor& scale,
+                        const Quantizer& quantizer);
+// With a scale that is a constant number.
+torch::Tensor quantized(const torch::Tensor& x, double scale, const Quantizer& quantizer);
+
+// Means over a batch. `scores` [N, classes]; `labels` [N] int64.
+torch::Tensor squared_hinge(const torch::Tensor& scores, const torch::Tensor& labels);
+torch::Tensor cross_entropy(const torch::Tensor& scores, const torch::Tensor& labels,
+                            double temperature);
+// Cross entropy with the teacher's class probabilities, both softened.
+torch::Tensor distillation(const torch::Tensor& scores, const torch::Tensor& teacher_scores,
+                           double temperature);
+
+// A trained tensor.
+struct Parameter {
+  std::string name;
+  torch::Tensor value;
+  torch::Tensor first, second;  // Adam's moments
+  bool weight = false;          // weight decay applies
+  double lowest = -1e30, highest = 1e30;
+  // Of weights behind a constant scale: quantized once a step, not in the graph.
+  std::optional<Quantizer> quantizer;
+  torch::Tensor codes;
+
+  // What the graph uses and the gradient is of.
+  const torch::Tensor& leaf() const { return codes.defined() ? codes : value; }
+  void refresh();  // codes from value
+};
+
+class Network {
+ public:
+  // Weights drawn with `seed`.
+  Network(const Recipe& recipe, uint64_t seed, torch::Device device);
+
+  // x [N, input...] to scores [N, classes]. `training`: statistics of the batch, dropout.
+  torch::Tensor forward(const torch::Tensor& x, bool training);
+  // One step of Adam from the gradients, which are cleared. `steps` counts from 1.
+  void step(double rate, double decay, int64_t steps);
+
+  // Every tensor that evaluation depends on, by name; those of the optimizer too where asked for.
+  std::vector<std::pair<std::string, torch::Tensor>> state(bool optimizer);
+  // Copies into those tensors; `values` has the same names and shapes.
+  void load(const std::vector<std::pair<std::string, torch::Tensor>>& values);
+
+  const Recipe& recipe() const { return recipe_; }
+  // For export, after training: of the layer at `index`.
+  torch::Tensor weights(int index) const;       // quantized
+  torch::Tensor weight_scale(int index) const;  // scalar, or one a row
+  torch::Tensor bias(int index) const;          // undefined where there is none
+  torch::Tensor activation_scale(int index) const;
+  torch::Tensor norm(int index, const char* what) const;  // weight, bias, mean, variance
+
+ private:
+  Parameter& parameter(const std::string& name);
+  const Parameter& parameter(const std::string& name) const;
+  Parameter& add(const std::string& name, torch::Tensor value);
+  void add_layer(const LayerSpec& layer);
+  void add_weights(const LayerSpec& layer);
+  void add_scale(const std::string& name, const Quantizer& quantizer, int64_t channels);
+  std::string scale_name(const LayerSpec& layer) const;
+  torch::Tensor scale_of(const LayerSpec& layer) const;
+  torch::Tensor used_weights(const LayerSpec& layer) const;
+  torch::Tensor run(const LayerSpec& layer, const torch::Tensor& x, const torch::Tensor& other,
+                    bool training);
+  torch::Tensor product(const LayerSpec& layer, const torch::Tensor& x) const;
+  torch::Tensor normalize(const LayerSpec& layer, const torch::Tensor& x, bool training);
+  torch::Tensor average(const LayerSpec& layer, const torch::Tensor& x) const;
+  void calibrate(const LayerSpec& layer, const torch::Tensor& x);
+
+  Recipe recipe_;
+  torch::Device device_;
+  std::vector<Parameter> parameters_;
+  std::map<std::string, size_t, std::less<>> index_;
+  std::map<std::string, torch::Tensor, std::less<>> buffers_;  // running statistics
+};
+
+}  // namespace foldstream::train

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Samples in memory, and batches of them with random changes.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "src/data/data_set.h"
+#include "src/train/recipe.h"
+
+namespace foldstream::train {
+
+// Random numbers that follow from (seed, stream) alone, on every machine. SplitMix64.
+class Random {
+ public:
+  Random(uint64_t seed, uint64_t stream);
+  uint64_t next();
+  double uniform();                   // [0, 1)
+  int64_t below(int64_t count);       // 0 to count - 1
+  double between(double lo, double hi) { return lo + (hi - lo) * uniform(); }
+
+ private:
+  uint64_t state_;
+};
+
+// A permutation of 0 to count - 1.
+std::vector<int64_t> shuffled(int64_t count, Random& random);
+
+// Writes samples `indices` of `data`, divided by `divisor` in float32, one after the other into
+// `out`; with `augment`, each changed by random numbers.
+void fill_batch(const DataSet& data, std::span<const int64_t> indices, float divisor,
+                const Augmentation* augment, Random& random, float* out);
+
+}  // namespace foldstream::train

@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/train/train.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numbers>
+#include <span>
+#include <thread>
+
+#include "src/data/data_set.h"
+#include "src/ir/eval.h"
+#include "src/onnx/reader.h"
+#include "src/onnx/writer.h"
+#include "src/train/checkpoint.h"
+#include "src/train/export.h"
+#include "src/train/network.h"
+#include "src/train/recipe.h"
+#include "src/train/samples.h"
+#include "src/util/error.h"
+#include "src/util/interrupt.h"
+#include "src/util/progress.h"
+#include "src/util/sha256.h"
+
+// OpenBLAS keeps threads of its own beside libtorch's; other libraries of this interface don't have
+// the function.
+extern "C" void openblas_set_num_threads(int count) __attribute__((weak));
+
+namespace foldstream::train {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+using State = std::vector<std::pair<std::string, torch::Tensor>>;
+
+constexpr int64_t kEvaluationBatch = 500;
+constexpr int64_t kCompared = 50;
+constexpr std::chrono::seconds kBetweenCheckpoints{20};
+
+State copy_of(const State& state) {
+  State copy;
+  for (const auto& [name, tensor] : state) copy.emplace_back(name, tensor.clone());
+  return copy;
+}
+
+std::vector<SavedTensor> saved(const State& state, const std::string& prefix) {
+  std::vector<SavedTensor> tensors;
+  for (const auto& [name, tensor] : state) {
+    const torch::Tensor flat = tensor.detach().cpu().contiguous();
+    const float* data = flat.data_ptr<float>();
+    tensors.push_back({prefix + name, flat.sizes().vec(), {data, data + flat.numel()}});
+  }
+  return tensors;
+}
+
+void use_threads(int64_t wanted) {
+  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const int threads = wanted > 0 ? static_cast<int>(wanted) : cores;
+  at::set_num_threads(threads);
+  if (openblas_set_num_threads != nullptr) openblas_set_num_threads(threads);
+}
+
+torch::Device device_of(const std::string& name) {
+  if (name == "cpu") return torch::kCPU;
+  if (name != "cuda") {
+    throw Error(fmt::format("there is no device '{}'", name), "known are cpu and cuda");
+  }
+  if (!torch::cuda::is_available()) {
+    throw Error("this libtorch finds no CUDA device",
+                "train on the processor, or build against a libtorch made for CUDA");
+  }
+  return torch::kCUDA;
+}
+
+// Cosine from the first rate to the last, after a linear start.
+double rate_at(const Recipe& recipe, int64_t step, int64_t per_epoch) {
+  const int64_t warm = recipe.warmup * per_epoch, total = recipe.epochs * per_epoch;
+  if (step < warm) {
+    return recipe.learning_rate * static_cast<double>(step + 1) / static_cast<double>(warm);
+  }
+  const double done = static_cast<double>(step - warm) / static_cast<double>(total - warm);
+  return recipe.last_learning_rate + (recipe.learning_rate - recipe.last_learning_rate) *
+                                         (1 + std::cos(std::numbers::pi * done)) / 2;
+}
+
+class Trainer {
+ public:
+  explicit Trainer(const Options& options)
+      : options_(options),
+        device_(device_of(options.device)),
+        recipe_(read_recipe(options.recipe)),
+        checkpoint_(options.output.string() + ".checkpoint") {
+    if (options.epochs > 0) recipe_.epochs = options.epochs;
+    recipe_.warmup = std::min(recipe_.warmup, recipe_.epochs - 1);
+    load_data();
+    network_ = std::make_unique<Network>(recipe_, options.seed, device_);
+    best_ = copy_of(network_->state(false));
+  }
+
+  Outcome run() {
+    start_or_resume();
+    const auto began = Clock::now();
+    const int64_t first = epoch_;
+    train_epochs();
+    outcome_.seconds = std::chrono::duration<double>(Clock::now() - began).count();
+    outcome_.samples_per_second =
+        static_cast<double>((recipe_.epochs - first) * steps_per_epoch_ * recipe_.batch) /
+        outcome_.seconds;
+    network_->load(best_);
+    outcome_.epochs = recipe_.epochs;
+    outcome_.best_epoch = best_epoch_;
+    outcome_.validation_accuracy = best_accuracy_;
+    outcome_.history = history_;
+    write_model_file();
+    if (test_.count > 0) {
+      outcome_.correct = correct_of(test_, 0, test_.count);
+      outcome_.total = test_.count;
+    }
+    fs::remove(checkpoint_);
+    return outcome_;
+  }
+
+ private:
+  void load_data() {
+    data_ = load_data_set(recipe_.data_set, options_.data, options_.samples, Split::train);
+    if (has_data_set(recipe_.data_set, options_.data, Split::test)) {
+      test_ = load_data_set(recipe_.data_set, options_.data, 0, Split::test);
+    }
+    divisor_ = recipe_.divisor > 0 ? recipe_.divisor : data_.default_scale();
+    for (const DataSet* part : {&data_, &test_}) {
+      if (part->count == 0) continue;
+      if (element_count(part->shape) != element_count(recipe_.input)) {
+        throw Error(fmt::format("a sample of '{}' is {}, but {} takes {}", part->name,
+                                to_string(part->shape), recipe_.path, to_string(recipe_.input)));
+      }
+      for (const int64_t label : part->labels) {
+        if (label >= 0 && label < std::max<int64_t>(recipe_.classes, 2)) continue;
+        throw Error(fmt::format("'{}' has a label {}, but {} has {} classes", part->name, label,
+                                recipe_.path, recipe_.classes));
+      }
+    }
+    const int64_t training = data_.count - recipe_.validation;
+    if (training < recipe_.batch) {
+      throw Error(fmt::format("{} samples are too few for {} of validation and a batch of {}",
+                              data_.count, recipe_.validation, recipe_.batch),
+                  "use more samples, or lower 'validation' in the recipe");
+    }
+    steps_per_epoch_ = training / recipe_.batch;
+  }
+
+  // What must be equal for a checkpoint to go on as if it had never stopped.
+  nlohmann::ordered_json identity() const {
+    return {{"recipe", sha256(recipe_.text)},
+            {"seed", options_.seed},
+            {"epochs", recipe_.epochs},
+            {"samples", data_.count}};
+  }
+
+  void start_or_resume() {
+    if (!fs::exists(checkpoint_)) return;
+    if (!options_.resume) {
+      throw Error(fmt::format("'{}' holds an unfinished training", checkpoint_.string()),
+                  "go on with --resume, or remove it to start over");
+    }
+    const Checkpoint from = read_checkpoint(checkpoint_);
+    try {
+      if (from.info.at("identity") != identity()) {
+        throw Error(fmt::format("'{}' is of another recipe, seed, number of epochs or data: {}",
+                                checkpoint_.string(), from.info.at("identity").dump()),
+                    fmt::format("this training is {}", identity().dump()));
+      }
+      epoch_ = from.info.at("epoch");
+      best_epoch_ = from.info.at("best_epoch");
+      best_accuracy_ = from.info.at("best_accuracy");
+      history_ = from.info.at("history");
+    } catch (const nlohmann::json::exception&) {
+      throw Error(fmt::format("'{}' is not a whole checkpoint", checkpoint_.string()),
+                  "remove it and train from the start");
+    }
+    State now, best;
+    for (const SavedTensor& tensor : from.tensors) {
+      torch::Tensor value = torch::tensor(tensor.values).reshape(tensor.shape);
+      const bool is_best = tensor.name.starts_with(kBest);
+      (is_best ? best : now)
+          .emplace_back(tensor.name.substr(is_best ? kBest.size() : kNow.size()),
+                        std::move(value));
+    }
+    network_->load(now);
+    best_ = best;
+    good_ = copy_of(network_->state(true));
+  }
+
+  void train_epochs() {
+    Progress progress("steps", recipe_.epochs * steps_per_epoch_);
+    progress.advance(epoch_ * steps_per_epoch_);
+    auto written = Clock::now();
+    try {
+      while (epoch_ < recipe_.epochs) {
+        const double loss = train_epoch(progress);
+        ++epoch_;
+        const double accuracy =
+            static_cast<double>(correct_of(data_, 0, recipe_.validation)) /
+            static_cast<double>(recipe_.validation);
+        if (accuracy > best_accuracy_) {
+          best_accuracy_ = accuracy;
+          best_epoch_ = epoch_;
+          best_ = copy_of(network_->state(false));
+        }
+        history_.push_back({epoch_, std::round(loss * 1e5) / 1e5, accuracy});
+        good_ = copy_of(network_->state(true));
+        progress.note(fmt::format("epoch {}: loss {:.4f}, {:.2f} % right, best {:.2f} %", epoch_,
+                                  loss, 100 * accuracy, 100 * best_accuracy_));
+        if (Clock::now() - written > kBetweenCheckpoints && epoch_ < recipe_.epochs) {
+          write_state();
+          written = Clock::now();
+        }
+      }
+    } catch (const Interrupted&) {
+      write_state();
+      throw;
+    }
+  }
+
+  double train_epoch(Progress& progress) {
+    const auto stream = static_cast<uint64_t>(epoch_) + 1;
+    Random random(options_.seed, stream);
+    torch::manual_seed(options_.seed * 1000003 + stream);  // dropout
+    std::vector<int64_t> order = shuffled(data_.count - recipe_.validation, random);
+    for (int64_t& index : order) index += recipe_.validation;
+    double sum = 0;
+    for (int64_t step = 0; step < steps_per_epoch_; ++step) {
+      check_interrupt();
+      const std::span<const int64_t> indices(order.data() + step * recipe_.batch, recipe_.batch);
+      const torch::Tensor x = batch_of(data_, indices, &recipe_.augment, random);
+      const torch::Tensor loss = loss_of(network_->forward(x, true), labels_of(data_, indices));
+      const double value = loss.item<double>();
+      if (!std::isfinite(value)) fail_at(step, value);
+      loss.backward();
+      const int64_t steps = epoch_ * steps_per_epoch_ + step;
+      network_->step(rate_at(recipe_, steps, steps_per_epoch_), recipe_.weight_decay, steps + 1);
+      sum += value;
+      progress.advance(1);
+    }
+    return sum / static_cast<double>(steps_per_epoch_);
+  }
+
+  [[noreturn]] void fail_at(int64_t step, double value) {
+    std::string kept = "nothing was trained yet";
+    if (epoch_ > 0) {
+      write_state();
+      kept = fmt::format("the state after epoch {} is in '{}'", epoch_, checkpoint_.string());
+    }
+    throw Error(fmt::format("the loss became {} in epoch {}, step {}; {}", value, epoch_ + 1,
+                            step + 1, kept),
+                "lower learning_rate in the recipe");
+  }
+
+  void write_state() {
+    if (epoch_ == 0) return;
+    Checkpoint checkpoint;
+    checkpoint.info = {{"identity", identity()},
+                       {"epoch", epoch_},
+                       {"best_epoch", best_epoch_},
+                       {"best_accuracy", best_accuracy_},
+                       {"history", history_}};
+    checkpoint.tensors = saved(good_, std::string(kNow));
+    for (SavedTensor& tensor : saved(best_, std::string(kBest))) {
+      checkpoint.tensors.push_back(std::move(tensor));
+    }
+    write_checkpoint(checkpoint_, checkpoint);
+  }
+
+  torch::Tensor batch_of(const DataSet& data, std::span<const int64_t> indices,
+                         const Augmentation* augment, Random& random) const {
+    std::vector<int64_t> shape = {static_cast<int64_t>(indices.size())};
+    shape.insert(shape.end(), recipe_.input.begin(), recipe_.input.end());
+    torch::Tensor x = torch::empty(shape);
+    fill_batch(data, indices, static_cast<float>(divisor_), augment, random, x.data_ptr<float>());
+    return x.to(device_);
+  }
+
+  torch::Tensor labels_of(const DataSet& data, std::span<const int64_t> indices) const {
+    torch::Tensor labels = torch::empty({static_cast<int64_t>(indices.size())}, torch::kLong);
+    for (size_t i = 0; i < indices.size(); ++i) {
+      labels.data_ptr<int64_t>()[i] = data.labels[indices[i]];
+    }
+    return labels.to(device_);
+  }
+
+  torch::Tensor loss_of(const torch::Tensor& scores, const torch::Tensor& labels) const {
+    if (recipe_.loss == Loss::squared_hinge) return squared_hinge(scores, labels);
+    return cross_entropy(scores, labels, recipe_.temperature);
+  }
+
+  // Scores of samples begin to end, in evaluation, as [count, classes].
+  torch::Tensor scores_of(const DataSet& data, int64_t begin, int64_t end) {
+    const torch::NoGradGuard no_gradient;
+    std::vector<int64_t> indices;
+    for (int64_t i = begin; i < end; ++i) indices.push_back(i);
+    Random random(0, 0);
+    return network_->forward(batch_of(data, indices, nullptr, random), false).cpu().contiguous();
+  }
+
+  int64_t correct_of(const DataSet& data, int64_t begin, int64_t end) {
+    int64_t correct = 0;
+    for (int64_t at = begin; at < end; at += kEvaluationBatch) {
+      const int64_t stop = std::min(end, at + kEvaluationBatch);
+      const torch::Tensor scores = scores_of(data, at, stop);
+      const float* row = scores.data_ptr<float>();
+      for (int64_t i = at; i < stop; ++i, row += recipe_.classes) {
+        correct += class_of(row) == data.labels[i] ? 1 : 0;
+      }
+    }
+    return correct;
+  }
+
+  // As `foldstream eval` has it: the first of the largest scores, or the sign of a single one.
+  int64_t class_of(const float* scores) const {
+    if (recipe_.classes == 1) return scores[0] > 0 ? 1 : 0;
+    return std::max_element(scores, scores + recipe_.classes) - scores;
+  }
+
+  // Writes the model, and holds what it computes, read back from its bytes, against this network.
+  void write_model_file() {
+    const std::string bytes = write_model(exported(*network_));
+    write_whole(options_.output, bytes);
+    const Graph model = read_model_bytes(bytes, options_.output.string());
+    const Evaluator evaluator(model);
+    const int64_t count = std::min(kCompared, recipe_.validation);
+    const torch::Tensor scores = scores_of(data_, 0, count);
+    for (int64_t i = 0; i < count; ++i) {
+      const Tensor sample = data_.sample(i, evaluator.inputs().at(0)->out[0].shape, divisor_);
+      const std::vector<Tensor> found = evaluator.run(std::span(&sample, 1));
+      const float* expected = scores.data_ptr<float>() + i * recipe_.classes;
+      const bool equal = std::equal(
+          expected, expected + recipe_.classes, found[0].reals.begin(), found[0].reals.end(),
+          [](float a, double b) { return a == static_cast<float>(b); });
+      outcome_.mismatches += equal ? 0 : 1;
+    }
+    outcome_.compared = count;
+  }
+
+  static constexpr std::string_view kNow = "now.", kBest = "best.";
+
+  const Options options_;
+  torch::Device device_;
+  Recipe recipe_;
+  const fs::path checkpoint_;
+  DataSet data_, test_;
+  double divisor_ = 1;
+  int64_t steps_per_epoch_ = 0;
+  std::unique_ptr<Network> network_;
+  int64_t epoch_ = 0, best_epoch_ = 0;  // epochs done
+  double best_accuracy_ = -1;
+  State best_;  // of the best epoch on the validation split
+  State good_;  // after the last whole epoch, with the optimizer's
+  nlohmann::ordered_json history_ = nlohmann::ordered_json::array();
+  Outcome outcome_;
+};
+
+}  // namespace
+
+Outcome train(const Options& options) {
+  use_threads(options.threads);
+  try {
+    return Trainer(options).run();
+  } catch (const c10::Error& error) {
+    throw Error(fmt::format("libtorch: {}", error.what_without_backtrace()));
+  }
+}
+
+}  // namespace foldstream::train

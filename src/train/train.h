@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Training from a recipe to a QONNX file. The one header of this room that programs without libtorch
+// may read.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+namespace foldstream::train {
+
+struct Options {
+  std::filesystem::path recipe, data, output;
+  uint64_t seed = 1;
+  int64_t epochs = 0;    // 0: as the recipe says
+  int64_t threads = 0;   // 0: all cores
+  int64_t samples = 0;   // of the training part at most; 0: all
+  std::string device = "cpu";
+  bool resume = false;
+};
+
+// What was trained, for people and for scripts.
+struct Outcome {
+  int64_t correct = 0, total = 0;  // of the test part; total 0: it isn't there
+  double validation_accuracy = 0;
+  int64_t best_epoch = 0, epochs = 0;
+  int64_t compared = 0, mismatches = 0;  // samples shown to the exported model, and differences
+  nlohmann::ordered_json history;        // [epoch, loss, accuracy on the validation split] each
+  double seconds = 0;                    // of training, in this process
+  double samples_per_second = 0;
+};
+
+// Trains, writes `options.output`, and returns what came of it. The state of an unfinished training
+// is kept in `options.output`.checkpoint. Throws Error on wrong input, on scores that are no longer
+// numbers, and without the device asked for.
+Outcome train(const Options& options);
+
+}  // namespace foldstream::train
