@@ -25,6 +25,7 @@ int run(const Program& program, const train::Options& options) {
     }
     json.update({{"validation_accuracy", outcome.validation_accuracy},
                  {"best_epoch", outcome.best_epoch},
+                 {"finished", outcome.finished},
                  {"epochs", outcome.epochs},
                  {"compared", outcome.compared},
                  {"mismatches", outcome.mismatches},
@@ -34,6 +35,11 @@ int run(const Program& program, const train::Options& options) {
                  {"samples_per_second", outcome.samples_per_second},
                  {"history", outcome.history}});
     std::cout << json.dump() << "\n";
+  } else if (!outcome.finished) {
+    std::cout << fmt::format(
+        "stopped after epoch {}, {:.2f} % on the validation split; go on with "
+        "--resume\n",
+        outcome.epochs, 100 * outcome.validation_accuracy);
   } else {
     std::cout << fmt::format("{}: {:.2f} % on the validation split, epoch {} of {}, {:.0f} s\n",
                              options.output.string(), 100 * outcome.validation_accuracy,
@@ -68,6 +74,10 @@ void add_train(Program& program) {
       ->check(positive());
   command.add_option("--threads", options->threads, "all cores by default")->check(positive());
   command.add_option("--device", options->device, "cpu or cuda")->capture_default_str();
+  command
+      .add_option("--stop-after", options->stop_after,
+                  "stop after so many epochs and keep MODEL.checkpoint")
+      ->check(positive());
   command.add_flag("--resume", options->resume, "go on from MODEL.checkpoint where it is there");
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where `foldstream train` runs. libtorch takes longer to load than most commands take, so it is in a
-// program of its own, foldstream-train: the same commands, with trainer_here.cc in the place of
+// Where `foldstream train` runs. libtorch takes longer to load than most commands take, so it is in
+// a program of its own, foldstream-train: the same commands, with trainer_here.cc in the place of
 // trainer_beside.cc.
 #pragma once
 

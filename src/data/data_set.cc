@@ -96,12 +96,8 @@ void append_cifar10(const fs::path& path, int64_t limit, DataSet& set) {
 }
 
 DataSet load_cifar10(const fs::path& folder, int64_t limit, Split split) {
-  DataSet set{.name = "cifar10",
-              .count = 0,
-              .shape = {3, 32, 32},
-              .bytes = {},
-              .floats = {},
-              .labels = {}};
+  DataSet set{
+      .name = "cifar10", .count = 0, .shape = {3, 32, 32}, .bytes = {}, .floats = {}, .labels = {}};
   if (split == Split::test) {
     append_cifar10(folder / "test_batch.bin", limit, set);
     return set;

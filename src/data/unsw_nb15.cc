@@ -78,7 +78,8 @@ void read_table(const std::filesystem::path& path, Table& table) {
     }
     table.rows.push_back(std::move(cells));
   }
-  for (const std::string_view needed : {kTextColumns[0], kTextColumns[1], kTextColumns[2], kLabel}) {
+  for (const std::string_view needed :
+       {kTextColumns[0], kTextColumns[1], kTextColumns[2], kLabel}) {
     if (!is_one_of(needed, table.columns)) {
       throw Error(fmt::format("'{}' has no column '{}'", table.path, needed),
                   "use the CSV files of the published training and testing partition");

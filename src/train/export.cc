@@ -22,7 +22,9 @@ Tensor tensor_of(const torch::Tensor& values, Shape shape) {
   return make_floats(std::move(shape), std::vector<double>(data, data + flat.numel()));
 }
 
-Tensor scalar(double value) { return make_floats({}, {static_cast<double>(static_cast<float>(value))}); }
+Tensor scalar(double value) {
+  return make_floats({}, {static_cast<double>(static_cast<float>(value))});
+}
 
 class Exporter {
  public:

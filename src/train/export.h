@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A trained network as a source graph, with the nodes that Brevitas writes: weights in floats behind
-// Quant or BipolarQuant, activations behind the same.
+// A trained network as a source graph, with the nodes that Brevitas writes: weights in floats
+// behind Quant or BipolarQuant, activations behind the same.
 #pragma once
 
 #include "src/ir/graph.h"

@@ -12,6 +12,8 @@
 #define FOLDSTREAM_VECTORIZED
 #endif
 
+#define FOLDSTREAM_ALONE __restrict__  // no other operand overlaps it
+
 namespace foldstream::train {
 namespace {
 
@@ -58,7 +60,8 @@ Coder::Coder(const Quantizer& quantizer, float scale)
       width(static_cast<float>(quantizer.width)) {}
 
 FOLDSTREAM_VECTORIZED
-void quantize(const Coder& coder, const float* x, float* out, int64_t count) {
+void quantize(const Coder& coder, const float* FOLDSTREAM_ALONE x, float* FOLDSTREAM_ALONE out,
+              int64_t count) {
   const float scale = coder.scale, lowest = coder.lowest, highest = coder.highest;
   if (coder.bipolar) {
     for (int64_t i = 0; i < count; ++i) out[i] = x[i] >= 0 ? scale : -scale;
@@ -68,7 +71,8 @@ void quantize(const Coder& coder, const float* x, float* out, int64_t count) {
 }
 
 FOLDSTREAM_VECTORIZED
-void quantize_gradient(const Coder& coder, const float* x, const float* gradient, float* out,
+void quantize_gradient(const Coder& coder, const float* FOLDSTREAM_ALONE x,
+                       const float* FOLDSTREAM_ALONE gradient, float* FOLDSTREAM_ALONE out,
                        int64_t count) {
   const float scale = coder.scale, lowest = coder.lowest, highest = coder.highest;
   if (coder.estimator == Estimator::straight) {
@@ -98,27 +102,32 @@ AdamStep::AdamStep(double rate, double decay, int64_t steps)
       correction2(static_cast<float>(1 - std::pow(0.999, static_cast<double>(steps)))) {}
 
 FOLDSTREAM_VECTORIZED
-void adam(const AdamStep& step, const float* gradient, float* value, float* first, float* second,
-          float lowest, float highest, int64_t count) {
+void adam(const AdamStep& step, const float* FOLDSTREAM_ALONE gradient,
+          float* FOLDSTREAM_ALONE value, float* FOLDSTREAM_ALONE first,
+          float* FOLDSTREAM_ALONE second, float lowest, float highest, int64_t count) {
+  const AdamStep local = step;  // nothing that is written can be a part of it
   for (int64_t i = 0; i < count; ++i) {
-    adam_value(step, gradient[i], value[i], first[i], second[i], lowest, highest);
+    adam_value(local, gradient[i], value[i], first[i], second[i], lowest, highest);
   }
 }
 
 FOLDSTREAM_VECTORIZED
-void adam_quantized(const AdamStep& step, const Coder& coder, const float* gradient, float* value,
-                    float* first, float* second, float* codes, int64_t count) {
+void adam_quantized(const AdamStep& step, const Coder& coder,
+                    const float* FOLDSTREAM_ALONE gradient, float* FOLDSTREAM_ALONE value,
+                    float* FOLDSTREAM_ALONE first, float* FOLDSTREAM_ALONE second,
+                    float* FOLDSTREAM_ALONE codes, int64_t count) {
   const float scale = coder.scale, lowest = coder.lowest, highest = coder.highest;
   const float from = lowest * scale, to = highest * scale;
+  const AdamStep local = step;
   // The range is where values are kept, so the straight estimator never says 0.
   if (coder.bipolar) {
     for (int64_t i = 0; i < count; ++i) {
-      adam_value(step, gradient[i], value[i], first[i], second[i], from, to);
+      adam_value(local, gradient[i], value[i], first[i], second[i], from, to);
       codes[i] = sign(value[i]) * scale;
     }
   } else {
     for (int64_t i = 0; i < count; ++i) {
-      adam_value(step, gradient[i], value[i], first[i], second[i], from, to);
+      adam_value(local, gradient[i], value[i], first[i], second[i], from, to);
       codes[i] = code(value[i] / scale, lowest, highest) * scale;
     }
   }

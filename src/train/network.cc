@@ -5,7 +5,6 @@
 
 #include <cmath>
 
-#include "src/train/kernels.h"
 #include "src/util/error.h"
 
 namespace foldstream::train {
@@ -15,13 +14,18 @@ using Kind = LayerSpec::Kind;
 
 constexpr int64_t kGrain = 1 << 15;  // elements that are worth a thread
 
-bool in_memory(const torch::Tensor& x) { return x.is_cpu() && x.is_contiguous(); }
+// Whether the kernels take it; others are computed by tensor operations.
+bool in_memory(const torch::Tensor& x) {
+  return x.is_cpu() && x.is_contiguous() && x.scalar_type() == torch::kFloat;
+}
 
 // The estimator as tensor operations, for devices that the kernels don't run on.
 torch::Tensor estimate(const torch::Tensor& t, const Quantizer& quantizer) {
   const double lowest = quantizer.lowest(), highest = quantizer.highest();
   if (quantizer.estimator == Estimator::straight) {
-    return t.ge(lowest * quantizer.width).logical_and(t.le(highest * quantizer.width)).to(t.dtype());
+    return t.ge(lowest * quantizer.width)
+        .logical_and(t.le(highest * quantizer.width))
+        .to(t.dtype());
   }
   if (quantizer.bipolar()) {
     return (1 - t.abs() / quantizer.width).clamp_min(0) * (2 / quantizer.width);
@@ -193,8 +197,7 @@ void Network::add_weights(const LayerSpec& layer) {
   shape.insert(shape.end(), layer.kernel.begin(), layer.kernel.end());
   int64_t operands = 1;
   for (size_t d = 1; d < shape.size(); ++d) operands *= shape[d];
-  const bool constant =
-      layer.quantizer && layer.quantizer->scale == Quantizer::Scale::constant;
+  const bool constant = layer.quantizer && layer.quantizer->scale == Quantizer::Scale::constant;
   // Behind a constant scale the whole range is used from the start; elsewhere the spread keeps the
   // variance of what passes through.
   const double spread = constant ? layer.quantizer->value * layer.quantizer->highest()
@@ -208,8 +211,8 @@ void Network::add_weights(const LayerSpec& layer) {
     weights.codes = torch::empty_like(weights.value).detach().requires_grad_(true);
     weights.refresh();
   } else if (layer.quantizer && layer.quantizer->scale == Quantizer::Scale::learned) {
-    const torch::Tensor start = weights.value.detach().abs().mean() * 2 /
-                                std::sqrt(layer.quantizer->highest());
+    const torch::Tensor start =
+        weights.value.detach().abs().mean() * 2 / std::sqrt(layer.quantizer->highest());
     add_scale(layer.name + ".scale", *layer.quantizer, layer.units);
     parameter(layer.name + ".scale").value.data().fill_(start.log2());
     buffers_[layer.name + ".scale.calibrated"].fill_(1);
@@ -322,9 +325,8 @@ torch::Tensor Network::normalize(const LayerSpec& layer, const torch::Tensor& x,
   const torch::Tensor& variance = buffers_.at(layer.name + ".variance");
   const bool whole = layer.kind == Kind::tensor_norm;
   if (training) {
-    const torch::Tensor y =
-        torch::batch_norm(whole ? x.reshape({-1, 1}) : x, weight, bias, mean, variance, true,
-                          layer.momentum, layer.epsilon, false);
+    const torch::Tensor y = torch::batch_norm(whole ? x.reshape({-1, 1}) : x, weight, bias, mean,
+                                              variance, true, layer.momentum, layer.epsilon, false);
     return whole ? y.view_as(x) : y;
   }
   const torch::Tensor deviation = (variance + layer.epsilon).sqrt();
@@ -336,11 +338,9 @@ torch::Tensor Network::normalize(const LayerSpec& layer, const torch::Tensor& x,
 
 torch::Tensor Network::average(const LayerSpec& layer, const torch::Tensor& x) const {
   const bool one_axis = layer.kernel.size() == 1;
-  const torch::Tensor mean = one_axis
-                                 ? torch::avg_pool1d(x, layer.kernel, layer.stride, layer.padding,
-                                                     false, true)
-                                 : torch::avg_pool2d(x, layer.kernel, layer.stride, layer.padding,
-                                                     false, true);
+  const torch::Tensor mean =
+      one_axis ? torch::avg_pool1d(x, layer.kernel, layer.stride, layer.padding, false, true)
+               : torch::avg_pool2d(x, layer.kernel, layer.stride, layer.padding, false, true);
   const AveragePool pool = average_pool(layer, *recipe_.layers[layer.source].quantizer);
   const torch::Tensor scale =
       activation_scale(layer.source).detach() / static_cast<float>(pool.elements);
@@ -365,42 +365,44 @@ void Network::calibrate(const LayerSpec& layer, const torch::Tensor& x) {
   calibrated.fill_(1);
 }
 
-void Network::step(double rate, double decay, int64_t steps) {
+void update(Parameter& parameter, const torch::Tensor& gradient, const AdamStep& step) {
   const torch::NoGradGuard no_gradient;
-  for (Parameter& parameter : parameters_) {
-    torch::Tensor gradient = parameter.leaf().grad();
-    if (!gradient.defined()) continue;
-    gradient = gradient.contiguous();
-    const AdamStep adam_step(rate, parameter.weight ? decay : 0, steps);
-    const auto lowest = static_cast<float>(parameter.lowest);
-    const auto highest = static_cast<float>(parameter.highest);
-    if (in_memory(parameter.value)) {
-      const float* slope = gradient.data_ptr<float>();
-      float* value = parameter.value.data_ptr<float>();
-      float* first = parameter.first.data_ptr<float>();
-      float* second = parameter.second.data_ptr<float>();
-      at::parallel_for(0, parameter.value.numel(), kGrain, [&](int64_t begin, int64_t end) {
-        if (parameter.codes.defined()) {
-          const Coder coder(*parameter.quantizer, static_cast<float>(parameter.quantizer->value));
-          adam_quantized(adam_step, coder, slope + begin, value + begin, first + begin,
-                         second + begin, parameter.codes.data_ptr<float>() + begin, end - begin);
-        } else {
-          adam(adam_step, slope + begin, value + begin, first + begin, second + begin, lowest,
-               highest, end - begin);
-        }
-      });
+  if (!in_memory(parameter.value)) {
+    parameter.first.mul_(step.beta1).add_(gradient, 1 - step.beta1);
+    parameter.second.mul_(step.beta2).addcmul_(gradient, gradient, 1 - step.beta2);
+    const torch::Tensor size = (parameter.second / step.correction2).sqrt() + step.epsilon;
+    parameter.value.data()
+        .mul_(1 - step.rate * step.decay)
+        .sub_(parameter.first / step.correction1 / size * step.rate)
+        .clamp_(parameter.lowest, parameter.highest);
+    return parameter.refresh();
+  }
+  const torch::Tensor contiguous = gradient.contiguous();
+  const float* slope = contiguous.data_ptr<float>();
+  float* value = parameter.value.data_ptr<float>();
+  float* first = parameter.first.data_ptr<float>();
+  float* second = parameter.second.data_ptr<float>();
+  float* codes = parameter.codes.defined() ? parameter.codes.data_ptr<float>() : nullptr;
+  const auto lowest = static_cast<float>(parameter.lowest);
+  const auto highest = static_cast<float>(parameter.highest);
+  at::parallel_for(0, parameter.value.numel(), kGrain, [&](int64_t begin, int64_t end) {
+    if (codes != nullptr) {
+      const Coder coder(*parameter.quantizer, static_cast<float>(parameter.quantizer->value));
+      adam_quantized(step, coder, slope + begin, value + begin, first + begin, second + begin,
+                     codes + begin, end - begin);
     } else {
-      parameter.first.mul_(adam_step.beta1).add_(gradient, 1 - adam_step.beta1);
-      parameter.second.mul_(adam_step.beta2).addcmul_(gradient, gradient, 1 - adam_step.beta2);
-      const torch::Tensor size =
-          (parameter.second / adam_step.correction2).sqrt() + adam_step.epsilon;
-      parameter.value.data()
-          .mul_(1 - adam_step.rate * adam_step.decay)
-          .sub_(parameter.first / adam_step.correction1 / size * adam_step.rate)
-          .clamp_(lowest, highest);
-      parameter.refresh();
+      adam(step, slope + begin, value + begin, first + begin, second + begin, lowest, highest,
+           end - begin);
     }
-    parameter.leaf().grad().zero_();
+  });
+}
+
+void Network::step(double rate, double decay, int64_t steps) {
+  for (Parameter& parameter : parameters_) {
+    const torch::Tensor gradient = parameter.leaf().grad();
+    if (!gradient.defined()) continue;
+    update(parameter, gradient, AdamStep(rate, parameter.weight ? decay : 0, steps));
+    gradient.zero_();
   }
 }
 

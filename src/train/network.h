@@ -8,10 +8,12 @@
 #include <torch/torch.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "src/train/kernels.h"
 #include "src/train/recipe.h"
 
 namespace foldstream::train {
@@ -48,6 +50,9 @@ struct Parameter {
   const torch::Tensor& leaf() const { return codes.defined() ? codes : value; }
   void refresh();  // codes from value
 };
+
+// One step of Adam on `parameter`; moments and, behind a constant scale, codes follow.
+void update(Parameter& parameter, const torch::Tensor& gradient, const AdamStep& step);
 
 class Network {
  public:

@@ -170,8 +170,8 @@ class Section {
       is = "of type " + type.str();
     }
     const auto line = node.source().begin.line;
-    throw Error(fmt::format("{}:{}: '{}' of {} is {}, expected {}", path_, line, key, what_, is,
-                            expected));
+    throw Error(
+        fmt::format("{}:{}: '{}' of {} is {}, expected {}", path_, line, key, what_, is, expected));
   }
 
   int64_t integer_of(const toml::node& node, std::string_view key, int64_t least,
@@ -289,9 +289,9 @@ class Parser {
     augment.shear = section.number("shear", 0, 0.9, 0);
     section.finish();
     if (augment.any() && recipe_.input.size() != 3) {
-      section.fail(fmt::format("images can be changed, but 'input' is {}",
-                               to_string(recipe_.input)),
-                   "leave out shift, flip, rotate, zoom and shear");
+      section.fail(
+          fmt::format("images can be changed, but 'input' is {}", to_string(recipe_.input)),
+          "leave out shift, flip, rotate, zoom and shear");
     }
   }
 
@@ -365,9 +365,9 @@ class Parser {
     if (found == quantizers_.end()) {
       std::vector<std::string> known;
       for (const auto& [known_name, quantizer] : quantizers_) known.push_back(known_name);
-      section.fail(fmt::format("there is no quantizer '{}'", name),
-                   known.empty() ? "write it as [quantizer." + name + "]"
-                                 : did_you_mean(name, known));
+      section.fail(
+          fmt::format("there is no quantizer '{}'", name),
+          known.empty() ? "write it as [quantizer." + name + "]" : did_you_mean(name, known));
     }
     return found->second;
   }
@@ -401,8 +401,7 @@ class Parser {
       case Kind::quantize:
         layer.quantizer = quantizer_of(section, "quantizer");
         if (layer.quantizer->scale == Quantizer::Scale::statistics) {
-          section.fail("a scale from statistics is for weights",
-                       "use a constant or a learned one");
+          section.fail("a scale from statistics is for weights", "use a constant or a learned one");
         }
         break;
       case Kind::relu:
@@ -411,9 +410,9 @@ class Parser {
         break;
       case Kind::linear:
         if (layer.in.size() != 1) {
-          section.fail(fmt::format("a linear layer takes [features], found {}",
-                                   to_string(layer.in)),
-                       "put a layer of type flatten before it");
+          section.fail(
+              fmt::format("a linear layer takes [features], found {}", to_string(layer.in)),
+              "put a layer of type flatten before it");
         }
         layer.units = section.integer("units", 1, kMostUnits);
         weights(section, layer);
@@ -424,8 +423,8 @@ class Parser {
         layer.units = section.integer("channels", 1, kMostUnits);
         layer.groups = section.integer("groups", 1, kMostUnits, 1);
         if (layer.in[0] % layer.groups != 0 || layer.units % layer.groups != 0) {
-          section.fail(fmt::format("{} groups don't divide {} channels in and {} out",
-                                   layer.groups, layer.in[0], layer.units));
+          section.fail(fmt::format("{} groups don't divide {} channels in and {} out", layer.groups,
+                                   layer.in[0], layer.units));
         }
         weights(section, layer);
         layer.out[0] = layer.units;
@@ -445,9 +444,10 @@ class Parser {
         if (layer.from < 0 || recipe_.layers[layer.from].kind != Kind::quantize ||
             recipe_.layers[layer.from].quantizer->per_channel ||
             recipe_.layers[layer.from].quantizer->bipolar()) {
-          section.fail("average_pool must follow a quantize layer of two or more levels and one "
-                       "scale",
-                       "it adds integers and cuts bits off the sum");
+          section.fail(
+              "average_pool must follow a quantize layer of two or more levels and one "
+              "scale",
+              "it adds integers and cuts bits off the sum");
         }
         break;
       case Kind::dropout:
@@ -482,8 +482,8 @@ class Parser {
     const bool pool = layer.kind != Kind::conv;
     if (!section.has("kernel")) section.fail("[[layer]] lacks 'kernel', expected an integer");
     layer.kernel = section.integers("kernel", 1, axes, 1);
-    layer.stride = pool && !section.has("stride") ? layer.kernel
-                                                  : section.integers("stride", 1, axes, 1);
+    layer.stride =
+        pool && !section.has("stride") ? layer.kernel : section.integers("stride", 1, axes, 1);
     if (pool) section.find("stride");
     layer.padding = section.integers("padding", 0, axes, 0);
     for (size_t axis = 0; axis < axes; ++axis) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A recipe: a network, its quantizers and how it is trained, read from a TOML file. docs/training.md
-// lists the keys. Everything that can be known without data is checked here, shapes included.
+// A recipe: a network, its quantizers and how it is trained, read from a TOML file.
+// docs/training.md lists the keys. Everything that can be known without data is checked here,
+// shapes included.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@ enum class Estimator {
   triangle,  // a triangle around each threshold that integrates to the step there
 };
 
-// A uniform quantizer with zero point 0: round(clip(x / scale)) * scale. One signed bit is the sign.
+// A uniform quantizer with zero point 0: round(clip(x / scale)) * scale. One signed bit is the
+// sign.
 struct Quantizer {
   enum class Scale {
     constant,    // `value`
@@ -40,25 +42,25 @@ struct Quantizer {
   double width = 1;  // the estimator's reach, relative to the range or the step
 
   bool bipolar() const { return bits == 1 && is_signed; }
-  double lowest() const;   // codes
+  double lowest() const;  // codes
   double highest() const;
   double step() const { return bipolar() ? 2 : 1; }  // between neighbouring codes
 };
 
 struct LayerSpec {
   enum class Kind {
-    affine,        // x * mul - sub, the input's range
-    quantize,      // activation
+    affine,    // x * mul - sub, the input's range
+    quantize,  // activation
     relu,
-    linear,        // by quantized weights
-    conv,          // by quantized weights; 1-D or 2-D, groups
+    linear,  // by quantized weights
+    conv,    // by quantized weights; 1-D or 2-D, groups
     batch_norm,
-    tensor_norm,   // batch normalization with one mean and variance of all elements
+    tensor_norm,  // batch normalization with one mean and variance of all elements
     max_pool,
     average_pool,  // sum, then truncation to `bits`
     dropout,
     flatten,
-    add,           // of the layer before and `with`
+    add,  // of the layer before and `with`
   };
   Kind kind = Kind::quantize;
   std::string name;  // unique

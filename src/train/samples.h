@@ -16,8 +16,8 @@ class Random {
  public:
   Random(uint64_t seed, uint64_t stream);
   uint64_t next();
-  double uniform();                   // [0, 1)
-  int64_t below(int64_t count);       // 0 to count - 1
+  double uniform();              // [0, 1)
+  int64_t below(int64_t count);  // 0 to count - 1
   double between(double lo, double hi) { return lo + (hi - lo) * uniform(); }
 
  private:

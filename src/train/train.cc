@@ -106,13 +106,17 @@ class Trainer {
     train_epochs();
     outcome_.seconds = std::chrono::duration<double>(Clock::now() - began).count();
     outcome_.samples_per_second =
-        static_cast<double>((recipe_.epochs - first) * steps_per_epoch_ * recipe_.batch) /
-        outcome_.seconds;
-    network_->load(best_);
-    outcome_.epochs = recipe_.epochs;
+        static_cast<double>((epoch_ - first) * steps_per_epoch_ * recipe_.batch) / outcome_.seconds;
+    outcome_.epochs = epoch_;
     outcome_.best_epoch = best_epoch_;
     outcome_.validation_accuracy = best_accuracy_;
     outcome_.history = history_;
+    outcome_.finished = epoch_ == recipe_.epochs;
+    if (!outcome_.finished) {
+      write_state();
+      return outcome_;
+    }
+    network_->load(best_);
     write_model_file();
     if (test_.count > 0) {
       outcome_.correct = correct_of(test_, 0, test_.count);
@@ -184,8 +188,7 @@ class Trainer {
       torch::Tensor value = torch::tensor(tensor.values).reshape(tensor.shape);
       const bool is_best = tensor.name.starts_with(kBest);
       (is_best ? best : now)
-          .emplace_back(tensor.name.substr(is_best ? kBest.size() : kNow.size()),
-                        std::move(value));
+          .emplace_back(tensor.name.substr(is_best ? kBest.size() : kNow.size()), std::move(value));
     }
     network_->load(now);
     best_ = best;
@@ -196,13 +199,15 @@ class Trainer {
     Progress progress("steps", recipe_.epochs * steps_per_epoch_);
     progress.advance(epoch_ * steps_per_epoch_);
     auto written = Clock::now();
+    const int64_t last = options_.stop_after > 0
+                             ? std::min(recipe_.epochs, epoch_ + options_.stop_after)
+                             : recipe_.epochs;
     try {
-      while (epoch_ < recipe_.epochs) {
+      while (epoch_ < last) {
         const double loss = train_epoch(progress);
         ++epoch_;
-        const double accuracy =
-            static_cast<double>(correct_of(data_, 0, recipe_.validation)) /
-            static_cast<double>(recipe_.validation);
+        const double accuracy = static_cast<double>(correct_of(data_, 0, recipe_.validation)) /
+                                static_cast<double>(recipe_.validation);
         if (accuracy > best_accuracy_) {
           best_accuracy_ = accuracy;
           best_epoch_ = epoch_;
@@ -334,9 +339,9 @@ class Trainer {
       const Tensor sample = data_.sample(i, evaluator.inputs().at(0)->out[0].shape, divisor_);
       const std::vector<Tensor> found = evaluator.run(std::span(&sample, 1));
       const float* expected = scores.data_ptr<float>() + i * recipe_.classes;
-      const bool equal = std::equal(
-          expected, expected + recipe_.classes, found[0].reals.begin(), found[0].reals.end(),
-          [](float a, double b) { return a == static_cast<float>(b); });
+      const bool equal = std::equal(expected, expected + recipe_.classes, found[0].reals.begin(),
+                                    found[0].reals.end(),
+                                    [](float a, double b) { return a == static_cast<float>(b); });
       outcome_.mismatches += equal ? 0 : 1;
     }
     outcome_.compared = count;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Training from a recipe to a QONNX file. The one header of this room that programs without libtorch
-// may read.
+// Training from a recipe to a QONNX file. The one header of this room that programs without
+// libtorch may read.
 #pragma once
 
 #include <cstdint>
@@ -14,18 +14,20 @@ namespace foldstream::train {
 struct Options {
   std::filesystem::path recipe, data, output;
   uint64_t seed = 1;
-  int64_t epochs = 0;    // 0: as the recipe says
-  int64_t threads = 0;   // 0: all cores
-  int64_t samples = 0;   // of the training part at most; 0: all
+  int64_t epochs = 0;   // 0: as the recipe says
+  int64_t threads = 0;  // 0: all cores
+  int64_t samples = 0;  // of the training part at most; 0: all
   std::string device = "cpu";
   bool resume = false;
+  int64_t stop_after = 0;  // epochs in this process at most; the checkpoint stays. 0: no limit
 };
 
 // What was trained, for people and for scripts.
 struct Outcome {
+  bool finished = true;            // false: stopped as asked; no model was written
   int64_t correct = 0, total = 0;  // of the test part; total 0: it isn't there
   double validation_accuracy = 0;
-  int64_t best_epoch = 0, epochs = 0;
+  int64_t best_epoch = 0, epochs = 0;    // epochs done
   int64_t compared = 0, mismatches = 0;  // samples shown to the exported model, and differences
   nlohmann::ordered_json history;        // [epoch, loss, accuracy on the validation split] each
   double seconds = 0;                    // of training, in this process

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole trainings on made-up data: resuming, reproducing, and what goes wrong.
+#include "src/train/train.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "src/train/checkpoint.h"
+#include "src/train/samples.h"
+#include "src/util/error.h"
+#include "src/util/files.h"
+#include "src/util/npy.h"
+
+namespace foldstream::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kRecipe = R"(
+name = "small"
+input = [8]
+classes = 2
+[data]
+set = "npy"
+validation = 40
+[training]
+epochs = 4
+batch = 20
+learning_rate = 0.02
+[quantizer.w]
+bits = 2
+[quantizer.a]
+bits = 2
+[[layer]]
+type = "quantize"
+quantizer = "a"
+[[layer]]
+type = "linear"
+units = 12
+weights = "w"
+[[layer]]
+type = "batch_norm"
+[[layer]]
+type = "quantize"
+quantizer = "a"
+[[layer]]
+type = "dropout"
+rate = 0.1
+[[layer]]
+type = "linear"
+units = 2
+weights = "w"
+[[layer]]
+type = "tensor_norm"
+)";
+
+class TrainTest : public testing::Test {
+ protected:
+  TrainTest() {
+    write_file(path("recipe.toml"), kRecipe);
+    write_samples("_train", 240);
+    write_samples("", 50);
+  }
+
+  fs::path path(const std::string& name) const { return folder_.path() / name; }
+
+  // Label 1 where most of the first three features are 1.
+  void write_samples(const std::string& suffix, int64_t count) const {
+    Random random(7, static_cast<uint64_t>(count));
+    NpyArray x{
+        .kind = NpyArray::Kind::floats, .bytes = 4, .shape = {count, 8}, .reals = {}, .ints = {}};
+    NpyArray y{
+        .kind = NpyArray::Kind::integers, .bytes = 8, .shape = {count}, .reals = {}, .ints = {}};
+    for (int64_t i = 0; i < count; ++i) {
+      for (int64_t f = 0; f < 8; ++f) x.reals.push_back(random.below(2) == 0 ? -1 : 1);
+      const double* row = &x.reals[static_cast<size_t>(i * 8)];
+      y.ints.push_back(row[0] + row[1] + row[2] > 0 ? 1 : 0);
+    }
+    write_npy(path("X" + suffix + ".npy"), x);
+    write_npy(path("Y" + suffix + ".npy"), y);
+  }
+
+  Options options(const std::string& output) const {
+    Options options;
+    options.recipe = path("recipe.toml");
+    options.data = folder_.path();
+    options.output = path(output);
+    options.threads = 1;
+    return options;
+  }
+
+  std::string message(const Options& options) const {
+    try {
+      train(options);
+    } catch (const Error& error) {
+      return std::string(error.what()) + " | " + error.help();
+    }
+    return "";
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(TrainTest, AStoppedTrainingGoesOnToTheSameModel) {
+  const Outcome whole = train(options("whole.onnx"));
+  EXPECT_EQ(whole.mismatches, 0);
+  EXPECT_EQ(whole.total, 50);
+  EXPECT_GT(whole.correct, 40);
+  Options parts = options("parts.onnx");
+  parts.stop_after = 1;
+  EXPECT_FALSE(train(parts).finished);
+  parts.resume = true;
+  parts.stop_after = 2;
+  EXPECT_FALSE(train(parts).finished);
+  EXPECT_FALSE(fs::exists(path("parts.onnx")));
+  parts.stop_after = 0;
+  const Outcome rest = train(parts);
+  EXPECT_TRUE(rest.finished);
+  EXPECT_EQ(rest.history, whole.history);
+  EXPECT_EQ(read_file(path("parts.onnx")), read_file(path("whole.onnx")));
+  EXPECT_FALSE(fs::exists(path("parts.onnx.checkpoint")));
+}
+
+TEST_F(TrainTest, ASeedReproduces) {
+  Options first = options("first.onnx"), again = options("again.onnx"),
+          other = options("other.onnx");
+  other.seed = 2;
+  train(first);
+  train(again);
+  train(other);
+  EXPECT_EQ(read_file(path("first.onnx")), read_file(path("again.onnx")));
+  EXPECT_NE(read_file(path("first.onnx")), read_file(path("other.onnx")));
+}
+
+TEST_F(TrainTest, CheckpointsOfOtherTrainingsAndDamagedOnesAreRefused) {
+  Options start = options("m.onnx");
+  start.stop_after = 1;
+  train(start);
+  EXPECT_NE(message(start).find("holds an unfinished training | go on with --resume"),
+            std::string::npos);
+  Options other = start;
+  other.resume = true;
+  other.seed = 5;
+  EXPECT_NE(message(other).find("is of another recipe, seed, number of epochs or data"),
+            std::string::npos);
+  const fs::path checkpoint = path("m.onnx.checkpoint");
+  const std::string bytes = read_file(checkpoint);
+  Options resume = start;
+  resume.resume = true;
+  for (const size_t at : {size_t{3}, size_t{30}, bytes.size() / 2, bytes.size() - 1}) {
+    std::string damaged = bytes;
+    damaged[at] = static_cast<char>(damaged[at] ^ 1);
+    write_file(checkpoint, damaged);
+    EXPECT_NE(message(resume).find("is not a whole checkpoint"), std::string::npos) << at;
+  }
+  for (const size_t size : {size_t{0}, size_t{50}, bytes.size() - 5}) {
+    write_file(checkpoint, bytes.substr(0, size));
+    EXPECT_NE(message(resume).find("is not a whole checkpoint"), std::string::npos) << size;
+  }
+}
+
+TEST_F(TrainTest, ALossThatIsNoNumberStopsAndKeepsTheLastGoodState) {
+  Options start = options("m.onnx");
+  start.stop_after = 2;
+  train(start);
+  // A sample that isn't a number, in data that differ in nothing else.
+  NpyArray x = read_npy(path("X_train.npy"));
+  const std::vector<double> good = x.reals;
+  x.reals[200 * 8] = std::numeric_limits<double>::quiet_NaN();
+  write_npy(path("X_train.npy"), x);
+  Options resume = start;
+  resume.resume = true;
+  resume.stop_after = 0;
+  const std::string found = message(resume);
+  EXPECT_NE(found.find("the loss became nan in epoch 3"), std::string::npos) << found;
+  EXPECT_NE(found.find("the state after epoch 2 is in"), std::string::npos) << found;
+  x.reals = good;
+  write_npy(path("X_train.npy"), x);
+  EXPECT_TRUE(train(resume).finished);
+}
+
+TEST_F(TrainTest, WrongDataIsNamed) {
+  Options missing = options("m.onnx");
+  missing.data = path("nowhere");
+  EXPECT_NE(message(missing).find("X_train.npy"), std::string::npos);
+  write_samples("_train", 50);
+  EXPECT_NE(message(options("m.onnx")).find("50 samples are too few for 40 of validation"),
+            std::string::npos);
+  NpyArray y = read_npy(path("Y_train.npy"));
+  y.ints[3] = 2;
+  write_npy(path("Y_train.npy"), y);
+  EXPECT_NE(message(options("m.onnx")).find("has a label 2, but"), std::string::npos);
+}
+
+TEST_F(TrainTest, DevicesThatAreNotThereAreRefused) {
+  Options wrong = options("m.onnx");
+  wrong.device = "gpu";
+  EXPECT_EQ(message(wrong), "there is no device 'gpu' | known are cpu and cuda");
+  wrong.device = "cuda";
+  const std::string found = message(wrong);
+  EXPECT_TRUE(found.empty() || found.starts_with("this libtorch finds no CUDA device")) << found;
+}
+
+}  // namespace
+}  // namespace foldstream::train
