@@ -43,8 +43,8 @@ POINTS = [
     ("fst_width_converter", {"LaneWidth": 2, "InLanes": 4, "OutLanes": 3, "Depth": 2}, None),
 ]
 
-SITES = {"LUT6_2": 1, "RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM32X1S": 1,
-         "RAM64X1S": 1, "SRL16E": 1, "SRLC32E": 1, "SRLC16E": 1}
+SITES = {"LUT6_2": 1, "RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4,
+         "RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2, "RAM256X1S": 4, "SRL16E": 1, "SRLC32E": 1, "SRLC16E": 1}
 SITES.update({f"LUT{n}": 1 for n in range(1, 7)})
 
 

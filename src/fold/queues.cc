@@ -413,7 +413,10 @@ std::string why(const QueueDepth& depth) {
 
 double queue_price(int64_t width, int64_t beats) {
   Rhythm rhythm;
-  rhythm.queue = beats;
+  // A deep queue of a power of two is cheaper than one of a beat less. Searches count on more beats
+  // never being cheaper, so it is priced like that one.
+  const bool deep = beats > kLutQueueDepth;
+  rhythm.queue = deep && (beats & (beats - 1)) == 0 ? beats - 1 : beats;
   const Cost cost = queue_cost(rhythm, width);
   return cost.lut + kLutsOfRegister * cost.ff + kLutsOfBlock * cost.bram18 +
          kLutsOfBit * static_cast<double>(beats * width);

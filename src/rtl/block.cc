@@ -177,23 +177,59 @@ std::string widened(SvModule& module, const std::string& name, const std::string
 
 namespace {
 
+constexpr int64_t kWidestBlock = 36, kWidestDualBlock = 18;
+
+struct Blocks {
+  int64_t count = 0;
+  int64_t deep = 1;  // of them one behind the other
+};
+
 // A block of 18 Kbit is so wide at most, and half as wide each time it is twice as deep.
-double blocks_of(int64_t width, int64_t depth, int64_t widest) {
+Blocks blocks_of(int64_t width, int64_t depth, int64_t widest) {
   constexpr int64_t kBlockBits = 18 * 1024;
-  double fewest = -1;
+  Blocks fewest;
   for (int64_t lanes = widest, words = kBlockBits / widest; lanes >= 1; lanes /= 2, words *= 2) {
-    const double blocks = static_cast<double>((width + lanes - 1) / lanes) *
-                          static_cast<double>((depth + words - 1) / words);
-    if (fewest < 0 || blocks < fewest) fewest = blocks;
+    const int64_t deep = (depth + words - 1) / words, count = (width + lanes - 1) / lanes * deep;
+    if (fewest.count == 0 || count <= fewest.count) fewest = {count, deep};
   }
   return fewest;
 }
 
 }  // namespace
 
-double block_memories(int64_t width, int64_t depth) { return blocks_of(width, depth, 36); }
+double block_memories(int64_t width, int64_t depth) {
+  return static_cast<double>(blocks_of(width, depth, kWidestBlock).count);
+}
 
-double dual_block_memories(int64_t width, int64_t depth) { return blocks_of(width, depth, 18); }
+double dual_block_memories(int64_t width, int64_t depth) {
+  return static_cast<double>(blocks_of(width, depth, kWidestDualBlock).count);
+}
+
+int64_t stages_of(const Rhythm& rhythm) {
+  return rhythm.depth - 1 - (rhythm.queue > kLutQueueDepth ? 1 : 0);
+}
+
+Cost counter_cost(int64_t count) {
+  const int bits = std::bit_width(static_cast<uint64_t>(count - 1));
+  Cost cost;
+  cost.ff = bits;
+  // Each of few bits is a table of all of them and the advance; more are a carry chain and, unless
+  // they wrap by themselves, a comparison with the last.
+  cost.lut = bits <= 5 || (count & (count - 1)) == 0 ? bits : bits + 1 + (bits + 5) / 6;
+  return cost;
+}
+
+Cost chosen_constants_cost(int64_t folds, int64_t bits) {
+  Cost cost;
+  if (folds == 1) return cost;
+  // Synthesis has the word in a register, chosen by the counter's next value: of five bits and the
+  // advance in one table, of few words in fewer, since some bits are equal.
+  cost.ff = static_cast<double>(bits);
+  cost.lut = static_cast<double>(bits) * (folds <= 8    ? 0.8
+                                          : folds <= 32 ? 1.0
+                                                        : static_cast<double>((folds + 31) / 32));
+  return cost;
+}
 
 Cost memory_cost(int64_t width, int64_t depth) {
   Cost cost;
@@ -204,7 +240,13 @@ Cost memory_cost(int64_t width, int64_t depth) {
   // Synthesis keeps a deep memory of few bits in LUTs, where words are chosen among banks.
   constexpr int64_t kMostCells = 16, kMostBits = 2600;
   if (depth > kLutQueueDepth && (cells > kMostCells || width * depth > kMostBits)) {
-    cost.bram18 = block_memories(width, depth);
+    const Blocks blocks = blocks_of(width, depth, kWidestBlock);
+    cost.bram18 = static_cast<double>(blocks.count);
+    // Words are chosen among the blocks that stand one behind the other.
+    if (blocks.deep > 1) {
+      cost.lut = static_cast<double>(width * ((blocks.deep + 3) / 3) + blocks.deep);
+      cost.ff = std::bit_width(static_cast<uint64_t>(blocks.deep - 1));
+    }
   } else {
     cost.lut = 4.0 * static_cast<double>(cells);
     if (banks > 1) cost.lut += static_cast<double>((width + 1) * banks) / 2;
@@ -219,7 +261,9 @@ Cost product_cost(int64_t a_bits, int64_t b_bits, Family family) {
     const auto [narrow, wide] = std::minmax(a_bits, b_bits);
     cost.dsp = static_cast<double>(blocks(wide, 24) * blocks(narrow, 17));
   } else {
-    cost.lut = 0.9 * static_cast<double>(a_bits * b_bits);
+    // Up to six bits are a table for each bit of the product, more are rows and additions.
+    cost.lut = static_cast<double>(a_bits + b_bits <= 6 ? a_bits + b_bits + 1
+                                                        : 3 * a_bits * b_bits / 2);
   }
   return cost;
 }
@@ -231,12 +275,18 @@ Cost queue_cost(const Rhythm& rhythm, int64_t width) {
     return cost;
   }
   // Two pointers and the credits, each a counter of about a LUT a bit; those that don't wrap by
-  // themselves compare with their last slot besides. Never less for more slots: a search for the
-  // cheapest queues counts on that.
+  // themselves compare with their last slot besides.
   const int bits = std::bit_width(static_cast<uint64_t>(rhythm.queue - 1));
   const bool deep = rhythm.queue > kLutQueueDepth;
-  cost = memory_cost(width, rhythm.queue);
-  cost.lut += deep ? 5 * bits : bits == 1 ? 6 : std::max(10, 3 * bits);
+  const bool wraps_alone = (rhythm.queue & (rhythm.queue - 1)) == 0;
+  // Few bits are registers instead of tables.
+  constexpr int64_t kFewBits = 8;
+  if (const int64_t kept = width << bits; kept < kFewBits) {
+    cost.lut = static_cast<double>(width), cost.ff = static_cast<double>(kept);
+  } else {
+    cost = memory_cost(width, rhythm.queue);
+  }
+  cost.lut += deep ? (wraps_alone ? 3 : 5) * bits : bits == 1 ? 6 : std::max(10, 3 * bits);
   cost.ff += 2 + 3 * bits;
   // The word that a deep one reads is a register, which is part of a block memory.
   if (deep) cost.ff += 1 + (cost.bram18 > 0 ? 0 : static_cast<double>(width));

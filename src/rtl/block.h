@@ -61,8 +61,14 @@ void add_output_queue(SvModule& module, const Rhythm& rhythm, int64_t width,
 std::string widened(SvModule& module, const std::string& name, const std::string& signal,
                     int64_t lanes, const Type& type, int64_t bits);
 
-// What queue and credits cost, a LUT memory of so many words, and the block memories (of 18 Kbit)
-// of a deeper one; in the primitives of Xilinx 7-series, which are near those of other families.
+// Registers that a beat's bits pass between issue and queue.
+int64_t stages_of(const Rhythm& rhythm);
+
+// What a counter as add_fold_counter makes it costs; constants of which it chooses one of `folds`
+// of so many bits; queue and credits; a memory; the block memories (of 18 Kbit) of a deep one. In
+// the primitives of Xilinx 7-series, which are near those of other families.
+Cost counter_cost(int64_t count);
+Cost chosen_constants_cost(int64_t folds, int64_t bits);
 Cost queue_cost(const Rhythm& rhythm, int64_t width);
 Cost memory_cost(int64_t width, int64_t depth);
 double block_memories(int64_t width, int64_t depth);

@@ -48,7 +48,8 @@ int64_t channel_folds(const Node& node);
 // A beat in and a beat out every cycle, `stages` registers between them and the queue.
 Rhythm rhythm(const Node& node, int64_t stages);
 
-// What the block needs beside its computation, for the registers it has.
+// What the block needs beside its computation: the issue with its registers, the beat in one, the
+// fold of its channels, the queue.
 Cost frame_cost(const Node& node, const Rhythm& rhythm);
 
 // A module of the frame that is common to all: ports, issue, the beat in a register, the fold of

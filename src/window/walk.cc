@@ -489,12 +489,27 @@ Cost walk_cost(const Walk& walk) {
   };
   const Axis &rows = walk.shape.rows, &columns = walk.shape.columns;
   Cost cost = ring_cost(walk, walk.places * walk.unit);
-  const double address = bits(walk.places), used = bits(std::max(walk.need, walk.places)) + 1;
-  const double counters = 2 * bits(walk.unit) + bits(walk.units) + bits(walk.shape.groups) +
-                          bits(columns.kernel) + bits(rows.kernel) + bits(columns.windows()) +
-                          bits(rows.windows()) + address;
-  cost.ff += counters + address + used + 1;
-  cost.lut += counters + address + used + 10;
+  // The loops; the place that is written.
+  for (const int64_t count :
+       {walk.unit, walk.units, columns.kernel, walk.shape.whole_columns ? 1 : rows.kernel,
+        walk.shape.groups, columns.windows(), rows.windows(), walk.unit, walk.places,
+        walk.shape.give_stride}) {
+    cost += counter_cost(count);
+  }
+  // The place that is read: a sum, and unless it wraps by itself one less the places, and the choice.
+  const double address = bits(walk.places);
+  const bool wraps_alone = (walk.places & (walk.places - 1)) == 0;
+  cost.ff += address;
+  cost.lut += (wraps_alone ? 1 : 3) * address;
+  // The places in use beyond those needed, compared with two bounds.
+  const int64_t spare = walk.places - walk.need;
+  const double used = (walk.need > spare ? bits(walk.need) : bits(spare + 1)) + 1;
+  cost.ff += used;
+  cost.lut += 1.75 * used;
+  const bool ends_early =
+      walk.bottom_row != rows.windows() - 1 || walk.right_column != columns.windows() - 1;
+  cost.ff += ends_early ? 2 : 1;
+  cost.lut += 8;
   return cost;
 }
 

@@ -48,7 +48,10 @@ Rhythm rhythm(const Node& node, Family) { return pointwise::rhythm(node, 1); }
 
 Cost cost(const Node& node, Family family) {
   Cost cost = pointwise::frame_cost(node, rhythm(node, family));
-  cost.lut += static_cast<double>(pointwise::ports(node).out[0].width());
+  const Stream out = pointwise::ports(node).out[0];
+  cost += chosen_constants_cost(pointwise::channel_folds(node),
+                                out.lanes * constants(node).type.bits);
+  cost.lut += static_cast<double>(out.width());
   return cost;
 }
 

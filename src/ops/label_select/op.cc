@@ -71,18 +71,36 @@ Rhythm rhythm(const Node& node, Family) {
   return rhythm;
 }
 
-// A tree of comparisons and choices for one label; for several, each element is compared with each
-// of them and may move both.
+// A tree of comparisons and choices for one label, whose result is compared with the largest so far
+// unless there is no other beat; for several, each element is compared with each of them and moves
+// those behind it.
 Cost cost(const Node& node, Family family) {
   const Stream in = ports(node).in[0], out = ports(node).out[0];
+  const int64_t beats = classes(node) / in.lanes, labels = out.lanes;
   Cost cost = queue_cost(rhythm(node, family), out.width());
-  const auto lanes = static_cast<double>(in.lanes), labels = static_cast<double>(out.lanes);
-  const auto compare = static_cast<double>(in.bits) / 2;
-  const auto word = static_cast<double>(in.bits + out.bits);
-  cost.lut +=
-      out.lanes == 1 ? lanes * compare + (lanes - 1) * word : lanes * labels * (compare + 2 * word);
-  cost.lut += 6;
-  cost.ff += static_cast<double>(in.width()) + labels * word + 10;
+  const double compare = 0.75 * static_cast<double>(in.bits) + 1;
+  const int64_t word = in.bits + out.bits;
+  const bool keeps_values = beats > 1 || labels > 1;
+  if (labels == 1) {
+    int64_t chosen = (in.lanes - 1) * in.bits;
+    // A choice at level n of the tree gives n bits of a label.
+    for (int64_t left = in.lanes, level = 1; left > 1; left = (left + 1) / 2, ++level) {
+      chosen += left / 2 * level;
+    }
+    cost.lut += static_cast<double>(chosen) +
+                static_cast<double>(in.lanes - (keeps_values ? 0 : 1)) * compare;
+  } else {
+    cost.lut += static_cast<double>(in.lanes * labels) * (compare + 2) +
+                static_cast<double>(((in.lanes - 1) * labels * 2 + labels - 1) * word);
+    cost.ff += static_cast<double>(labels);  // whether there is one yet
+  }
+  cost.lut += 3;
+  cost += counter_cost(beats);
+  // The label of a beat's first element.
+  if (beats > 1) cost.lut += static_cast<double>(out.bits), cost.ff += static_cast<double>(out.bits);
+  // The beat, the largest and their labels, the bits that say when those are given.
+  cost.ff += static_cast<double>(in.width() + labels * (keeps_values ? word : out.bits) +
+                                 stages_of(rhythm(node, family)) + (beats > 1 ? 1 : 0));
   return cost;
 }
 

@@ -52,9 +52,18 @@ Rhythm rhythm(const Node& node, Family) { return pointwise::rhythm(node, 2); }
 Cost cost(const Node& node, Family family) {
   Cost cost = pointwise::frame_cost(node, rhythm(node, family));
   const Ports streams = pointwise::ports(node);
-  const auto out = static_cast<double>(streams.out[0].width());
-  cost.lut += out * static_cast<double>(streams.in[0].bits) / 2;
-  cost.ff += out;
+  const Stream &in = streams.in[0], &out = streams.out[0];
+  const int64_t folds = pointwise::channel_folds(node), bits = constants(node).type.bits;
+  const auto lanes = static_cast<double>(in.lanes);
+  cost += chosen_constants_cost(folds, in.lanes * bits);
+  const Cost product = product_cost(in.bits, bits, family);
+  cost.lut += lanes * product.lut, cost.dsp += lanes * product.dsp;
+  // A DSP block has registers of its own for beat and product.
+  if (product.dsp > 0) {
+    cost.ff -= static_cast<double>(in.width());
+  } else {
+    cost.ff += static_cast<double>(out.width());
+  }
   return cost;
 }
 

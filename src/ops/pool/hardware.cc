@@ -94,28 +94,29 @@ double choice_luts(const Type& type) {
   return kFew[type.bits - 1] * (type.is_signed && type.bits > 2 ? 1.25 : 1);
 }
 
+// The results in flight, and where they are kept from place to place.
 Cost line_cost(Function function, const Line& line, int64_t depth, int64_t lanes,
                const Type& type) {
   const int64_t held = line.in_flight * lanes;
   const auto results = static_cast<double>(held), width = static_cast<double>(type.bits);
-  Cost cost;
-  if (depth == 1) {
-    cost.ff = results * width;
+  Cost cost = counter_cost(depth);
+  if (depth <= 2) {  // registers
+    cost.ff += static_cast<double>(depth) * results * width;
+    if (depth == 2) cost.lut += results * width + 2;
   } else {
-    cost = memory_cost(held * type.bits, depth);
-    const auto address = static_cast<double>(std::bit_width(static_cast<uint64_t>(depth - 1)));
-    cost.lut += 1.5 * address;
-    cost.ff += (block_memory(depth) ? 2 : 1) * address;
+    cost += memory_cost(held * type.bits, depth);
+    cost.ff += cost.ff;  // the address once more, where the memory keeps it
   }
   cost.lut += results * (function == Function::sum ? width : choice_luts(type));
   return cost;
 }
 
-double walk_cost(const Line& line) {
-  const auto bits = [](int64_t count) {
-    return static_cast<double>(std::bit_width(static_cast<uint64_t>(count - 1)));
-  };
-  return 1.5 * bits(line.places) + (line.counts_phases() ? 1.5 * bits(line.stride) : 0);
+// Where a step is along a direction, and whether a window begins there or ends.
+Cost place_cost(const Line& line) {
+  Cost cost = counter_cost(line.places);
+  if (line.counts_phases()) cost += counter_cost(line.stride);
+  cost.lut += 2;
+  return cost;
 }
 
 }  // namespace
@@ -151,16 +152,23 @@ Cost cost(const Node& node, Family family) {
   const Plan p = plan(node);
   Cost cost = queue_cost(rhythm(node, family), p.out.width());
   const Function function = pool::function(node);
-  if (p.has(p.columns)) {
-    cost += line_cost(function, p.columns, p.folds, p.in.lanes, p.row_type);
+  const bool padded = geometry(node).padded();
+  int64_t stage = 0;
+  for (const bool is_row : {false, true}) {
+    const Line& line = is_row ? p.rows : p.columns;
+    cost += place_cost(line);
+    if (!p.has(line)) continue;
+    cost += is_row ? line_cost(function, line, p.row_depth(), p.in.lanes, node.out[0])
+                   : line_cost(function, line, p.folds, p.in.lanes, p.row_type);
+    // Whether a window begins, at the frame's first place or at another, inside of the frame or not,
+    // goes with the beat through the stages.
+    cost.ff += static_cast<double>(++stage * (padded ? 3 : 2));
   }
-  if (p.has(p.rows)) {
-    cost += line_cost(function, p.rows, p.row_depth(), p.in.lanes, node.out[0]);
-  }
-  const auto folds = static_cast<double>(std::bit_width(static_cast<uint64_t>(p.folds - 1)));
-  cost.lut += walk_cost(p.rows) + walk_cost(p.columns) + 1.5 * folds + 6;
-  cost.ff += static_cast<double>(p.in.width()) + walk_cost(p.rows) + walk_cost(p.columns) + folds;
-  if (p.stages() == 2) cost.ff += static_cast<double>(p.in.lanes * p.row_type.bits) + 8;
+  cost += counter_cost(p.folds);
+  cost.lut += 3;
+  // The beat, the bits that say what it does and when a result is given.
+  cost.ff += static_cast<double>(p.in.width() + 1 + p.stages());
+  if (p.stages() == 2) cost.ff += static_cast<double>(p.in.lanes * p.row_type.bits) + 2;
   return cost;
 }
 

@@ -149,15 +149,19 @@ Cost cost(const Node& node, Family family) {
   if (has_fixed_constants(node)) {
     const arith::Cost sum = arith::linear(sum_spec(node, family)).cost;
     cost.lut += sum.luts;
-    cost.ff += lanes * sum_bits + sum.flip_flops;
+    cost.ff += lanes * static_cast<double>(sum_bits - shift(node)) + sum.flip_flops;
   } else {
     const int multiplier_bits = node.tensor("multiplier")->type.bits;
     const Cost product = product_cost(in.bits, multiplier_bits, family);
     cost.lut += lanes * product.lut, cost.dsp += lanes * product.dsp;
-    const auto folds = static_cast<double>(pointwise::channel_folds(node));
-    // Constants are tables; a DSP block holds product and sum in registers of its own.
-    cost.lut += lanes * (multiplier_bits + sum_bits) * std::max(0.5, folds / 64);
-    if (product.dsp != 1) cost.lut += lanes * sum_bits, cost.ff += 2 * lanes * sum_bits;
+    const int64_t constant_bits = multiplier_bits + node.tensor("addend")->type.bits;
+    cost += chosen_constants_cost(pointwise::channel_folds(node), in.lanes * constant_bits);
+    // A DSP block holds beat, product and sum in registers of its own.
+    if (product.dsp == 1) {
+      cost.ff -= static_cast<double>(in.width());
+    } else {
+      cost.lut += lanes * sum_bits, cost.ff += 2 * lanes * sum_bits;
+    }
   }
   cost.lut +=
       lanes * (static_cast<double>(sum_bits - shift(node)) / 5 + static_cast<double>(out.bits));

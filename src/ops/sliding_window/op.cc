@@ -170,6 +170,7 @@ Cost cost(const Node& node, Family family) {
     cost += window::walk_cost(*folding.walk);
     if (folding.g.padded()) cost.lut += static_cast<double>(out.width());
   }
+  cost.ff += static_cast<double>(folding.latency() * (folding.g.padded() ? 2 : 1));
   return cost;
 }
 
