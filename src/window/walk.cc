@@ -466,50 +466,65 @@ Cost ring_cost(const Walk& walk, int64_t depth) {
   return cost;
 }
 
-}  // namespace
+int bits_of(int64_t count) { return std::bit_width(static_cast<uint64_t>(count - 1)); }
 
-Cost column_walk_cost(const Walk& walk, const Geometry& g) {
-  Walk controller = walk;
-  controller.shape.width = 0;
-  Cost cost = walk_cost(controller);
-  const Axis& columns = walk.shape.columns;
-  const int64_t banks = walk.places / columns.size;
-  for (int64_t bank = 0; bank < banks; ++bank) cost += ring_cost(walk, columns.size);
-  const auto column = static_cast<double>(walk.shape.rows.kernel * walk.shape.width);
-  const auto taps = static_cast<double>(g.columns.kernel);
-  cost.lut += column * static_cast<double>((banks + 2) / 4);
-  if (g.columns.padded()) cost.lut += column * taps;
-  cost.ff += (column + 1) * taps;
+// A place moved on in a ring: a sum, and unless it wraps by itself one less the places, and the
+// choice between them.
+Cost place_cost(int64_t places) {
+  const double bits = bits_of(places);
+  return {.lut = (places & (places - 1)) == 0 ? bits : 3 * bits, .ff = bits};
+}
+
+// The controller alone, without the places written and read.
+Cost controller_cost(const Walk& walk) {
+  const Axis &rows = walk.shape.rows, &columns = walk.shape.columns;
+  Cost cost;
+  for (const int64_t count :
+       {walk.unit, walk.units, columns.kernel, walk.shape.whole_columns ? 1 : rows.kernel,
+        walk.shape.groups, columns.windows(), rows.windows(), walk.shape.give_stride}) {
+    cost += counter_cost(count);
+  }
+  // The places in use beyond those needed: a sum, and whether one is free. Where windows need more
+  // at some places than at others, a comparison with that.
+  const int64_t spare = walk.places - walk.need;
+  const double used = (walk.need > spare ? bits_of(walk.need) : bits_of(spare + 1)) + 1;
+  cost.ff += used, cost.lut += 1.25 * used;
+  if (walk.row_need != walk.need || walk.bottom_need != walk.need || walk.last_need != walk.need) {
+    cost.lut += 0.5 * used + 3;
+  }
+  // Whether a window begins, and whether all of the frame is there.
+  const bool ends_early =
+      walk.bottom_row != rows.windows() - 1 || walk.right_column != columns.windows() - 1;
+  cost.ff += ends_early ? 2 : 1, cost.lut += 2;
   return cost;
 }
 
+}  // namespace
+
 Cost walk_cost(const Walk& walk) {
-  const auto bits = [](int64_t count) {
-    return static_cast<double>(std::bit_width(static_cast<uint64_t>(count - 1)));
-  };
-  const Axis &rows = walk.shape.rows, &columns = walk.shape.columns;
-  Cost cost = ring_cost(walk, walk.places * walk.unit);
-  // The loops; the place that is written.
-  for (const int64_t count :
-       {walk.unit, walk.units, columns.kernel, walk.shape.whole_columns ? 1 : rows.kernel,
-        walk.shape.groups, columns.windows(), rows.windows(), walk.unit, walk.places,
-        walk.shape.give_stride}) {
-    cost += counter_cost(count);
+  Cost cost = controller_cost(walk);
+  cost += counter_cost(walk.unit), cost += counter_cost(walk.places);  // where a beat is written
+  cost += place_cost(walk.places);
+  cost += ring_cost(walk, walk.places * walk.unit);
+  return cost;
+}
+
+Cost column_walk_cost(const Walk& walk, const Geometry& g) {
+  Cost cost = controller_cost(walk);
+  const Axis& columns = walk.shape.columns;
+  const int64_t banks = walk.places / columns.size;
+  cost += counter_cost(columns.size), cost += counter_cost(banks);  // where a beat is written
+  if (banks > 1) cost += place_cost(banks);
+  for (int64_t bank = 0; bank < banks; ++bank) cost += ring_cost(walk, columns.size);
+  const int64_t kernel = walk.shape.rows.kernel, taps = g.columns.kernel;
+  const auto column = static_cast<double>(kernel * walk.shape.width);
+  cost.lut += column * static_cast<double>((banks + 2) / 4);
+  cost.ff += column * static_cast<double>(taps);
+  if (g.columns.padded()) {
+    cost.lut += column * static_cast<double>(taps), cost.ff += static_cast<double>(taps);
   }
-  // The place that is read: a sum, and unless it wraps by itself one less the places, and the choice.
-  const double address = bits(walk.places);
-  const bool wraps_alone = (walk.places & (walk.places - 1)) == 0;
-  cost.ff += address;
-  cost.lut += (wraps_alone ? 1 : 3) * address;
-  // The places in use beyond those needed, compared with two bounds.
-  const int64_t spare = walk.places - walk.need;
-  const double used = (walk.need > spare ? bits(walk.need) : bits(spare + 1)) + 1;
-  cost.ff += used;
-  cost.lut += 1.75 * used;
-  const bool ends_early =
-      walk.bottom_row != rows.windows() - 1 || walk.right_column != columns.windows() - 1;
-  cost.ff += ends_early ? 2 : 1;
-  cost.lut += 8;
+  // What comes late with the words of block memories.
+  if (walk.block_memory()) cost.ff += static_cast<double>(3 + kernel + bits_of(banks));
   return cost;
 }
 

@@ -91,7 +91,7 @@ Cost cost(const Node& node, Family family) {
                 static_cast<double>(in.lanes - (keeps_values ? 0 : 1)) * compare;
   } else {
     cost.lut += static_cast<double>(in.lanes * labels) * (compare + 2) +
-                static_cast<double>(((in.lanes - 1) * labels * 2 + labels - 1) * word);
+                static_cast<double>(((in.lanes - 1) * labels * 3 + labels - 1) * word);
     cost.ff += static_cast<double>(labels);  // whether there is one yet
   }
   cost.lut += 3;
