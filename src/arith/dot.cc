@@ -162,10 +162,10 @@ Dot::Dot(DotSpec spec) : spec_(std::move(spec)) {
   module_.cost += shared;
 }
 
-Cost dot_row_cost(DotSpec spec) {
+DotRow dot_row(DotSpec spec) {
   static std::mutex mutex;
   using Key = std::tuple<int, Coding, int, Coding, int, Family, int>;
-  static std::map<Key, Cost> known;
+  static std::map<Key, DotRow> known;
   const Key key(spec.lanes, spec.weight.coding, spec.weight.bits, spec.activation.coding,
                 spec.activation.bits, spec.family, spec.levels_per_register);
   {
@@ -173,9 +173,9 @@ Cost dot_row_cost(DotSpec spec) {
     if (const auto found = known.find(key); found != known.end()) return found->second;
   }
   spec.rows = 1;
-  const Cost cost = Dot(std::move(spec)).module().cost;
+  const Dot dot(std::move(spec));
   const std::lock_guard lock(mutex);
-  return known.emplace(key, cost).first->second;
+  return known.emplace(key, DotRow{dot.module().cost, dot.module().latency}).first->second;
 }
 
 std::int64_t Dot::row_constant(std::span<const std::int64_t> row) const {

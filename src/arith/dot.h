@@ -56,8 +56,11 @@ class Dot {
   std::int64_t partial_maximum_ = 0;
 };
 
-// What one row of a Dot costs; remembered, since a folding search asks for the same ones many
-// times.
-Cost dot_row_cost(DotSpec spec);
+// One row of a Dot; remembered, since a folding search asks for the same ones many times.
+struct DotRow {
+  Cost cost;
+  int latency = 0;
+};
+DotRow dot_row(DotSpec spec);
 
 }  // namespace foldstream::arith

@@ -41,6 +41,7 @@ int64_t sum_registers(int64_t lanes, const Type& in, const Type& w) {
 }
 
 int64_t latency_of(const arith::Dot& dot) { return dot.module().latency; }
+int64_t latency_of(const arith::DotRow& row) { return row.latency; }
 int64_t latency_of(const arith::DotPacked& dot) { return dot.module().latency; }
 int64_t latency_of(const arith::DotEmbedded& dot) { return dot.module.latency; }
 int64_t latency_of(const arith::ConstantMatrix& matrix) { return matrix.module.latency; }
@@ -635,18 +636,24 @@ constexpr int kPricedLanes = 256;
 
 constexpr double kMostProducts = 8;  // of a DSP block; more than any that there are
 
-arith::Cost dot_cost(arith::DotSpec spec, bool registers, bool dsp) {
+// `registers`: in the sum.
+arith::Cost dot_cost(arith::DotSpec spec, int64_t registers, bool dsp) {
   double times = 1;
   if (spec.lanes > kPricedLanes) {
     times *= static_cast<double>(spec.lanes) / kPricedLanes;
     spec.lanes = kPricedLanes;
   }
-  spec.levels_per_register = registers ? 2 : 0;
-  if (!dsp) return times * spec.rows * arith::dot_row_cost(spec);
+  if (!dsp) {
+    return times * spec.rows * within(0, registers, [&](int levels) {
+                                 spec.levels_per_register = levels;
+                                 return arith::dot_row(spec);
+                               }).cost;
+  }
   // DSP blocks depend on all rows.
+  spec.levels_per_register = registers > 0 ? 2 : 0;
   return times * remembered(std::tuple(spec.rows, spec.lanes, spec.weight.coding, spec.weight.bits,
                                        spec.activation.coding, spec.activation.bits, spec.family,
-                                       spec.multiplier_bits, registers),
+                                       spec.multiplier_bits, registers > 0),
                             [&] { return arith::DotPacked(spec).module().cost; });
 }
 
@@ -667,6 +674,7 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
   Folding sampled = folding;
   sampled.pe = std::clamp<int64_t>(limit / (folding.simd * bits * words), 1, folding.pe);
   sampled.simd = std::clamp<int64_t>(limit / (bits * words), 1, folding.simd);
+  const int64_t registers = sum_registers(folding.simd, node.in_type(0), node.tensor("w")->type);
   Node sample;
   sample.op = node.op, sample.in = node.in, sample.attr = node.attr, sample.name = node.name;
   std::vector<int64_t> key{sampled.pe,
@@ -674,6 +682,7 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
                            words,
                            bits,
                            node.in_type(0).is_signed,
+                           registers,
                            static_cast<int64_t>(family)};
   for (const auto& [name, tensor] : node.data) {
     Tensor& part = sample.data[name] = {tensor.type, {}, {}};
@@ -712,14 +721,44 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
   const arith::Cost cost = remembered(key, [&] {
     if (unfolded) {
       arith::ConstantMatrixSpec spec = matrix_spec(sample, family);
-      spec.levels_per_register = 3;
-      return arith::constant_matrix(spec).module.cost;
+      return within(0, registers + (spec.register_sums ? 1 : 0), [&](int levels) {
+               spec.levels_per_register = levels;
+               return arith::constant_matrix(spec);
+             }).module.cost;
     }
     arith::DotEmbeddedSpec spec = embedded_spec(sample, sampled, family);
-    spec.levels_per_register = 2;
-    return arith::dot_embedded(spec).module.cost;
+    return within(0, registers, [&](int levels) {
+             spec.levels_per_register = levels;
+             return arith::dot_embedded(spec);
+           }).module.cost;
   });
   return scale * cost;
+}
+
+// The controller, the vector's beat, and what follows a step to its sum.
+Cost control_cost(const Folding& folding, Form form, const Rhythm& rhythm, int64_t vector_width) {
+  const int64_t columns = folding.column_folds, rows = folding.row_folds;
+  const bool column_is_low = (columns & (columns - 1)) == 0;
+  Cost cost = counter_cost(columns);
+  // The word is the column where there is one row, and row and column side by side where they are
+  // a power of two.
+  const int64_t counted = rows == 1 ? 1 : column_is_low ? rows : rows * columns;
+  cost += counter_cost(counted);
+  if (folding.groups > 1) cost += counter_cost(folding.group_row_folds);
+  cost.lut += 4;
+  // Issue, and with several columns also the first and the last of them.
+  const int64_t to_sum = vector_stages(folding);
+  const auto follow = static_cast<double>(columns > 1 ? 3 : 1);
+  cost.ff += follow * static_cast<double>(to_sum) + static_cast<double>(stages_of(rhythm) - to_sum);
+  // The vector's beat; the address of the word that comes with it.
+  cost.ff += static_cast<double>(vector_width * (1 + to_sum - (replays_from_memory(folding) ? 2 : 1)));
+  const int64_t address_stages = form == Form::embedded ? to_sum : to_sum - folding.word_latency;
+  cost.ff += static_cast<double>(address_stages) * unsigned_width(rows * columns - 1);
+  if (replays_from_memory(folding)) {
+    cost += memory_cost(vector_width, columns);
+    cost.ff += counter_cost(columns).ff;  // its address
+  }
+  return cost;
 }
 
 }  // namespace
@@ -732,7 +771,6 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
   const int64_t vector_width = folding.simd * in.bits;
   const int64_t words = folding.row_folds * folding.column_folds;
   Cost cost = queue_cost(rhythm, folding.pe * out.bits);
-  cost.ff += static_cast<double>(vector_width);
   const auto add = [&](const arith::Cost& part) {
     cost.lut += part.luts, cost.ff += part.flip_flops, cost.bram18 += part.block_memories;
     cost.dsp += part.multipliers;
@@ -740,13 +778,10 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
   const Form where = form(node, folding, family);
   if (where == Form::unfolded) {
     add(sampled_cost(node, folding, family, least));
-    cost.lut += 1, cost.ff += static_cast<double>(rhythm.depth);
+    cost.lut += 1, cost.ff += static_cast<double>(vector_width + stages_of(rhythm));
     return cost;
   }
-  // Controller: two counters, and what follows the steps through the pipeline.
-  const int counters = unsigned_width(folding.column_folds - 1) + unsigned_width(words - 1);
-  cost.lut += 4 + 1.5 * counters, cost.ff += counters + 3.0 * static_cast<double>(rhythm.depth);
-  if (replays_from_memory(folding)) cost += memory_cost(vector_width, folding.column_folds);
+  cost += control_cost(folding, where, rhythm, vector_width);
   if (where == Form::embedded) {
     add(sampled_cost(node, folding, family, least));
   } else {
@@ -754,7 +789,7 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
     const size_t stride = 1 + static_cast<size_t>(node.tensor("w")->count()) / kSampledWeights;
     const arith::DotSpec spec = dot_spec(node, folding, family, stride | 1);
     if (!least || !folding.dsp) {
-      add(dot_cost(spec, dot_registers(node, folding, family).sum > 0, folding.dsp));
+      add(dot_cost(spec, dot_registers(node, folding, family).sum, folding.dsp));
     } else if (family != Family::generic) {
       cost.dsp += pe * static_cast<double>(folding.simd) / kMostProducts;
     }
@@ -775,8 +810,10 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
     }
   } else if (folding.row_folds > 1 && !same && (t == nullptr || sign_decides(node, folding))) {
     // Where sums begin.
+    cost += counter_cost(folding.row_folds);
     cost += plan_rom(folding.pe * sum_width, folding.row_folds).cost;
   } else if (t != nullptr) {
+    cost += counter_cost(folding.row_folds);
     add(pe * arith::thresholding_cost(t->type.shape[1], folding.row_folds, sum_width, family));
   }
   return cost;

@@ -283,7 +283,7 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   cost.ff += pe * layer.g.element.bits;
   if (layer.g.padded()) cost.lut += pe * layer.g.element.bits;
   arith::DotSpec spec = dot_spec(layer, folding, family);
-  const arith::Cost product = arith::dot_row_cost(spec);
+  const arith::Cost product = arith::dot_row(spec).cost;
   cost.lut += pe * product.luts;
   const int64_t depth = words(layer, folding);
   if (depth > 1) {
