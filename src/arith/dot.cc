@@ -162,6 +162,12 @@ Dot::Dot(DotSpec spec) : spec_(std::move(spec)) {
   module_.cost += shared;
 }
 
+bool constant_depends_on_weights(const DotSpec& spec) {
+  // Planes of products with 0 are 0 for weights in two's complement and without sign.
+  return spec.weight.coding == Coding::kBipolar || spec.weight.coding == Coding::kTernary ||
+         spec.activation.coding == Coding::kBipolar;
+}
+
 DotRow dot_row(DotSpec spec) {
   static std::mutex mutex;
   using Key = std::tuple<int, Coding, int, Coding, int, Family, int>;

@@ -56,6 +56,9 @@ class Dot {
   std::int64_t partial_maximum_ = 0;
 };
 
+// Whether row_constant depends on the weights: else it is the same for all rows.
+bool constant_depends_on_weights(const DotSpec& spec);
+
 // One row of a Dot; remembered, since a folding search asks for the same ones many times.
 struct DotRow {
   Cost cost;

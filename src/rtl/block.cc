@@ -247,6 +247,8 @@ Cost memory_cost(int64_t width, int64_t depth) {
       cost.lut = static_cast<double>(width * ((blocks.deep + 3) / 3) + blocks.deep);
       cost.ff = std::bit_width(static_cast<uint64_t>(blocks.deep - 1));
     }
+  } else if (banks == 2 && width == 1) {
+    cost.lut = 4;  // a cell of its own
   } else {
     cost.lut = 4.0 * static_cast<double>(cells);
     if (banks > 1) cost.lut += static_cast<double>((width + 1) * banks) / 2;

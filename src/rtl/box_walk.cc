@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <bit>
 
 #include "src/ir/steps.h"
+#include "src/rtl/block.h"
 #include "src/rtl/walk.h"
 
 namespace foldstream {
@@ -42,10 +42,13 @@ std::string add_box_walk(SvModule& module, const Box& box, const std::string& ad
 Cost box_walk_cost(const Box& box) {
   Cost cost;
   for (const int64_t size : box.frame) {
-    const auto bits = static_cast<double>(std::bit_width(static_cast<uint64_t>(size - 1)));
-    cost.lut += 0.75 * bits, cost.ff += bits;
+    const Cost counter = counter_cost(size);
+    // Neighbouring bits of a counter and of its comparisons share tables; with a last place of its
+    // own it has one comparison more.
+    cost.lut += (size & (size - 1)) == 0 ? 0.7 * counter.lut : 1.35 * counter.lut;
+    cost.ff += counter.ff;
   }
-  cost.lut += 3;
+  cost.lut += 1.5;
   return cost;
 }
 

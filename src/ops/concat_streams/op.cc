@@ -104,11 +104,8 @@ Cost cost(const Node& node, Family family) {
   const Ports streams = ports(node);
   Cost cost = queue_cost(rhythm(node, family), streams.out[0].width());
   const auto count = static_cast<double>(streams.in.size());
-  const auto bits = static_cast<double>(
-      std::bit_width(static_cast<uint64_t>(streams.out[0].beats / outer(node) - 1)));
-  cost.lut += static_cast<double>(streams.out[0].width()) * (count - 1) / 2;
-  cost.lut += 1.5 * bits + 2 * count;
-  cost.ff += bits;
+  cost += counter_cost(streams.out[0].beats / outer(node));
+  cost.lut += static_cast<double>(streams.out[0].width()) * (count - 1) + 1.5 * count;
   return cost;
 }
 

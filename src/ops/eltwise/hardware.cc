@@ -244,20 +244,29 @@ Cost cost(const Node& node, Family family) {
   Cost cost = queue_cost(steps, out.width());
   for (const Stream& stream : streams.in) cost += hold_cost(stream.width());
   cost.lut += 2;
-  cost.ff += width + 2;
+  cost.ff += width + static_cast<double>(stages_of(steps));
   const auto add = [&](double times, const Cost& part) {
     for (double i = 0; i < times; ++i) cost += part;
   };
   const Function what = function(node);
   const auto widest = static_cast<double>(std::max(a.bits, b.bits));
   if (what == Function::mul) {
-    add(lanes, product_cost(a.bits, b.bits, family));
-    cost.ff += width;
+    const Cost product = product_cost(a.bits, b.bits, family);
+    add(lanes, product);
+    if (product.dsp > 0) {
+      // A DSP block has registers of its own for the product and for what comes in.
+      cost.ff -= width + static_cast<double>(a.width() + b.width());
+    } else {
+      cost.ff += width;
+    }
   } else if (node.tensor("factors") == nullptr) {
     if (what == Function::add || what == Function::sub) {
-      cost.lut += width;
+      // Above an operand without a sign only the carry goes on.
+      const bool ends = !node.in_type(a.bits < b.bits ? 0 : 1).is_signed && a.bits != b.bits;
+      cost.lut += ends ? lanes * static_cast<double>(std::min(a.bits, b.bits) + 1) : width;
     } else {
-      cost.lut += lanes * widest / 2 + (compares(what) ? 0 : width);
+      const double compare = a.bits + b.bits <= 6 ? 1 : widest / 2;
+      cost.lut += lanes * compare + (compares(what) ? 0 : width);
     }
   } else if (channel_folds(node) == 1) {
     const arith::Cost sum = arith::linear(sum_spec(node, family)).cost;

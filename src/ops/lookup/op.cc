@@ -99,7 +99,7 @@ Cost cost(const Node& node, Family family) {
   const double address = address_bits(node);
   const auto runs =
       static_cast<double>(std::bit_width(static_cast<uint64_t>(width(node) / out.lanes - 1)));
-  cost.lut += (runs > 0 ? 1.5 * address : 0) + 1.5 * runs;
+  if (runs > 0) cost.lut += address + 1;
   // The last row instead of what is behind it: a comparison; the address is then set and cleared by
   // its register, unless it is multiplied or counts on.
   if (node.in_type(0).max() >= entries(node)) {

@@ -50,11 +50,13 @@ int64_t latency_of(const arith::ConstantMatrix& matrix) { return matrix.module.l
 // `registers`, besides `fixed` ones before them.
 template <class Make>
 auto within(int64_t fixed, int64_t registers, const Make& make) {
-  if (registers > 0) {
-    for (int levels = 2; levels <= 6; ++levels) {
-      auto made = make(levels);
-      if (latency_of(made) <= fixed + registers) return made;
-    }
+  constexpr int64_t kMostLevels = 6;
+  for (int64_t levels = 2; registers > 0 && levels <= kMostLevels;) {
+    auto made = make(static_cast<int>(levels));
+    const int64_t more = latency_of(made) - fixed;
+    if (more <= registers) return made;
+    // A sum has at least so many levels, and a register behind every so many.
+    levels = std::max(levels + 1, levels * more / (registers + 1) + 1);
   }
   return make(0);
 }
@@ -632,7 +634,7 @@ arith::Cost remembered(const Key& key, const Make& make) {
 }
 
 // A long sum costs what a shorter one does for each of its lanes.
-constexpr int kPricedLanes = 256;
+constexpr int kPricedLanes = 128;
 
 constexpr double kMostProducts = 8;  // of a DSP block; more than any that there are
 
@@ -776,6 +778,7 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
     cost.dsp += part.multipliers;
   };
   const Form where = form(node, folding, family);
+  bool same_begin = false;  // of all rows' sums
   if (where == Form::unfolded) {
     add(sampled_cost(node, folding, family, least));
     cost.lut += 1, cost.ff += static_cast<double>(vector_width + stages_of(rhythm));
@@ -796,19 +799,19 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
     if (folding.memory == MemoryPlace::inside) {
       cost += plan_rom(folding.pe * folding.simd * spec.weight.bits, words).cost;
     }
+    same_begin = folding.dsp ? !in.is_signed : !arith::constant_depends_on_weights(spec);
   }
   const int64_t largest = (in.max() - in.min()) * folding.simd * folding.column_folds *
                           std::max<int64_t>(1, node.tensor("w")->type.max());
   const int sum_width = unsigned_width(largest);
   cost.lut += pe * sum_width, cost.ff += pe * sum_width;
   const Tensor* t = node.tensor("t");
-  // What DSP blocks' sums of unsigned activations begin with is the same for all rows.
-  const bool same = t == nullptr && folding.dsp && !in.is_signed;
   if (folding.memory == MemoryPlace::writable) {
     if (t != nullptr) {
       add(arith::threshold_memory_cost(folding.pe, t->type.shape[1], sum_width));
     }
-  } else if (folding.row_folds > 1 && !same && (t == nullptr || sign_decides(node, folding))) {
+  } else if (folding.row_folds > 1 &&
+             (t == nullptr ? !same_begin : sign_decides(node, folding))) {
     // Where sums begin.
     cost += counter_cost(folding.row_folds);
     cost += plan_rom(folding.pe * sum_width, folding.row_folds).cost;

@@ -100,14 +100,17 @@ Cost line_cost(Function function, const Line& line, int64_t depth, int64_t lanes
   const int64_t held = line.in_flight * lanes;
   const auto results = static_cast<double>(held), width = static_cast<double>(type.bits);
   Cost cost = counter_cost(depth);
-  if (depth <= 2) {  // registers
+  constexpr double kFewBits = 16;  // are registers, not a memory
+  if (depth == 1 || 2 * results * width <= kFewBits / static_cast<double>(depth - 1)) {
     cost.ff += static_cast<double>(depth) * results * width;
-    if (depth == 2) cost.lut += results * width + 2;
+    if (depth > 1) cost.lut += results * width + 2;
   } else {
     cost += memory_cost(held * type.bits, depth);
     cost.ff += cost.ff;  // the address once more, where the memory keeps it
   }
-  cost.lut += results * (function == Function::sum ? width : choice_luts(type));
+  // Windows that overlap choose once more, between going on and moving up.
+  const bool apart = line.kernel <= line.stride;
+  cost.lut += results * (function == Function::sum ? apart ? width : 2 * width : choice_luts(type));
   return cost;
 }
 

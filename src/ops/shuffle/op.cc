@@ -199,12 +199,16 @@ Cost cost(const Node& node, Family family) {
   const Plan p = plan(node);
   Cost cost = queue_cost(rhythm(node, family), p.out.width());
   cost += memory_cost(p.in.width(), p.room);
-  const double address = bits_of(p.room - 1), ahead = bits_of(std::max(p.beats, p.room)) + 1;
+  for (const Loop& loop : p.loops) cost += counter_cost(loop.count);
+  cost += counter_cost(p.room);  // where a beat is written
+  // Where one is read, how many are ahead of it and how many places are in use: a sum each.
+  const double address = bits_of(p.room - 1), ahead = bits_of(std::max(p.beats, p.room)) + 1,
+               used = bits_of(p.room);
   const bool wraps = (p.room & (p.room - 1)) == 0;
-  double loops = 0;
-  for (const Loop& loop : p.loops) loops += bits_of(loop.count - 1);
-  cost.ff += 2 * address + ahead + loops + bits_of(p.room) + static_cast<double>(p.stages());
-  cost.lut += (wraps ? 1.2 : 3) * address + 1.5 * ahead + 1.5 * loops + 2.0 * bits_of(p.room) + 6;
+  cost.ff += address + ahead + used;
+  // A block memory's word comes a cycle later; tables take the address from a register of its own.
+  cost.ff += p.block_memory() ? 1 : address;
+  cost.lut += (wraps ? 1 : 3) * address + ahead + used + 6;
   return cost;
 }
 

@@ -115,12 +115,9 @@ Rhythm rhythm(const Node& node, Family) {
 Cost cost(const Node& node, Family family) {
   const Ports streams = ports(node);
   const Rhythm steps = rhythm(node, family);
-  const auto bits = static_cast<double>(
-      std::bit_width(static_cast<uint64_t>(streams.in[0].beats / outer(node) - 1)));
-  Cost cost;
+  Cost cost = counter_cost(streams.in[0].beats / outer(node));
   for (const Stream& stream : streams.out) cost += queue_cost(steps, stream.width());
-  cost.lut += 0.75 * bits + 2 * static_cast<double>(streams.out.size());
-  cost.ff += bits;
+  cost.lut += 2 * static_cast<double>(streams.out.size());
   return cost;
 }
 

@@ -280,7 +280,8 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   const auto pe = static_cast<double>(folding.pe);
   Cost cost = queue_cost(rhythm, folding.pe * layer.out.bits);
   cost += window::walk_cost(*folding.walk);
-  cost.ff += pe * layer.g.element.bits;
+  // The beat; issue, the first of a sum and the last with it; the last on its way.
+  cost.ff += pe * layer.g.element.bits + static_cast<double>(2 * folding.word_latency + stages_of(rhythm));
   if (layer.g.padded()) cost.lut += pe * layer.g.element.bits;
   arith::DotSpec spec = dot_spec(layer, folding, family);
   const arith::Cost product = arith::dot_row(spec).cost;
@@ -289,10 +290,10 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   if (depth > 1) {
     if (folding.memory == MemoryPlace::inside)
       cost += plan_rom(folding.pe * spec.weight.bits, depth).cost;
-    cost.lut += 1.5 * unsigned_width(depth - 1), cost.ff += unsigned_width(depth - 1);
+    cost += counter_cost(depth);
   }
   const int sum_width = layer.acc.bits;
-  cost.lut += pe * sum_width, cost.ff += pe * sum_width + 3;
+  cost.lut += pe * sum_width, cost.ff += pe * sum_width;
   if (const Tensor* t = node.tensor("t")) {
     const bool writable = folding.memory == MemoryPlace::writable;
     const arith::Cost compare =
@@ -300,7 +301,10 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
             ? arith::threshold_memory_cost(1, t->type.shape[1], sum_width)
             : arith::thresholding_cost(t->type.shape[1], folding.channel_folds, sum_width, family);
     cost.lut += pe * compare.luts, cost.ff += pe * compare.flip_flops;
-  } else if (folding.channel_folds > 1 && folding.memory != MemoryPlace::writable) {
+    cost += counter_cost(folding.channel_folds);
+  } else if (folding.channel_folds > 1 && folding.memory != MemoryPlace::writable &&
+             arith::constant_depends_on_weights(spec)) {
+    cost += counter_cost(folding.channel_folds);
     cost += plan_rom(folding.pe * sum_width, folding.channel_folds).cost;
   }
   return cost;
