@@ -213,9 +213,12 @@ Cost counter_cost(int64_t count) {
   const int bits = std::bit_width(static_cast<uint64_t>(count - 1));
   Cost cost;
   cost.ff = bits;
-  // Each of few bits is a table of all of them and the advance; more are a carry chain and, unless
-  // they wrap by themselves, a comparison with the last.
-  cost.lut = bits <= 5 || (count & (count - 1)) == 0 ? bits : bits + 1 + (bits + 5) / 6;
+  // Each of few bits is a table of all of them and the advance; more are a carry chain, which the
+  // lowest and, where it wraps by itself, the highest enter without a table, else with a comparison
+  // with the last.
+  cost.lut = (count & (count - 1)) == 0 ? 0.75 * bits
+             : bits <= 5                ? bits
+                                        : bits + 1 + (bits + 5) / 6;
   return cost;
 }
 

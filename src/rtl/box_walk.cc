@@ -42,11 +42,11 @@ std::string add_box_walk(SvModule& module, const Box& box, const std::string& ad
 Cost box_walk_cost(const Box& box) {
   Cost cost;
   for (const int64_t size : box.frame) {
-    const Cost counter = counter_cost(size);
-    // Neighbouring bits of a counter and of its comparisons share tables; with a last place of its
-    // own it has one comparison more.
-    cost.lut += (size & (size - 1)) == 0 ? 0.7 * counter.lut : 1.35 * counter.lut;
-    cost.ff += counter.ff;
+    // Neighbouring bits of a counter and of its comparisons share tables; unless it wraps by itself
+    // there is one comparison more.
+    const double bits = counter_cost(size).ff;
+    cost.lut += (size & (size - 1)) == 0 ? 0.7 * bits : 1.35 * bits;
+    cost.ff += bits;
   }
   cost.lut += 1.5;
   return cost;

@@ -108,9 +108,15 @@ Cost line_cost(Function function, const Line& line, int64_t depth, int64_t lanes
     cost += memory_cost(held * type.bits, depth);
     cost.ff += cost.ff;  // the address once more, where the memory keeps it
   }
-  // Windows that overlap choose once more, between going on and moving up.
-  const bool apart = line.kernel <= line.stride;
-  cost.lut += results * (function == Function::sum ? apart ? width : 2 * width : choice_luts(type));
+  if (function == Function::sum) {
+    // Windows that overlap choose once more, between going on and moving up; where one begins with
+    // every place, only at the first.
+    const double luts = line.kernel <= line.stride ? 1 : line.stride == 1 ? 1.5 : 2;
+    cost.lut += results * width * luts;
+  } else {
+    // A register need not choose to stay as it is.
+    cost.lut += results * choice_luts(type) * (depth > 1 && type.bits > 2 ? 1.25 : 1);
+  }
   return cost;
 }
 

@@ -280,8 +280,11 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   const auto pe = static_cast<double>(folding.pe);
   Cost cost = queue_cost(rhythm, folding.pe * layer.out.bits);
   cost += window::walk_cost(*folding.walk);
-  // The beat; issue, the first of a sum and the last with it; the last on its way.
-  cost.ff += pe * layer.g.element.bits + static_cast<double>(2 * folding.word_latency + stages_of(rhythm));
+  // The beat, where no block memory has it in its register; issue and the first of a sum as far as
+  // that, the last to the end.
+  const int64_t beat_registers = folding.word_latency - window::memory_latency(*folding.walk);
+  cost.ff += pe * static_cast<double>(beat_registers * layer.g.element.bits) +
+             static_cast<double>(2 * folding.word_latency + stages_of(rhythm));
   if (layer.g.padded()) cost.lut += pe * layer.g.element.bits;
   arith::DotSpec spec = dot_spec(layer, folding, family);
   const arith::Cost product = arith::dot_row(spec).cost;
