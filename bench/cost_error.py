@@ -9,9 +9,10 @@ synth_xilinx -family xc7 -flatten -abc9; LUT and FF are counted as in cells_area
 what is smaller than 50 is held to the same absolute error as 50. BRAM (blocks of 18 Kbit) and DSP must be equal. What was synthesized is kept in
 build/cost_error under a hash of the SystemVerilog, so that only changed hardware is synthesized again.
 
-The formulas were adjusted on the sample of seed 1; another seed shows how well they foretell. --short takes one configuration in fourteen. --kept synthesizes nothing and leaves out what has no result yet: costs alone are asked again, which
-takes seconds. --seconds gives up a synthesis that takes longer; the smallest go first. --limit makes the exit status 1 when the median or the worst error of LUT, in percent, is above, or a
-block memory or a DSP block differs.
+The formulas were adjusted on the sample of seed 1; another seed shows how well they foretell. --short takes one configuration in fourteen. --kept
+synthesizes nothing and leaves out what has no result yet: costs alone are asked again, which takes seconds. --seconds gives up a synthesis that
+takes longer; the smallest go first. --limit makes the exit status 1 when the median or the worst error of LUT, in percent, is above, or a block
+memory or a DSP block differs.
 """
 
 import argparse

@@ -267,8 +267,8 @@ Cost product_cost(int64_t a_bits, int64_t b_bits, Family family) {
     cost.dsp = static_cast<double>(blocks(wide, 24) * blocks(narrow, 17));
   } else {
     // Up to six bits are a table for each bit of the product, more are rows and additions.
-    cost.lut = static_cast<double>(a_bits + b_bits <= 6 ? a_bits + b_bits + 1
-                                                        : 3 * a_bits * b_bits / 2);
+    cost.lut =
+        static_cast<double>(a_bits + b_bits <= 6 ? a_bits + b_bits + 1 : 3 * a_bits * b_bits / 2);
   }
   return cost;
 }

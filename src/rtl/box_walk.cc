@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-
 #include "src/ir/steps.h"
 #include "src/rtl/block.h"
 #include "src/rtl/walk.h"

@@ -49,8 +49,8 @@ Rhythm rhythm(const Node& node, Family) { return pointwise::rhythm(node, 1); }
 Cost cost(const Node& node, Family family) {
   Cost cost = pointwise::frame_cost(node, rhythm(node, family));
   const Stream out = pointwise::ports(node).out[0];
-  cost += chosen_constants_cost(pointwise::channel_folds(node),
-                                out.lanes * constants(node).type.bits);
+  cost +=
+      chosen_constants_cost(pointwise::channel_folds(node), out.lanes * constants(node).type.bits);
   cost.lut += static_cast<double>(out.width());
   return cost;
 }

@@ -97,7 +97,8 @@ Cost cost(const Node& node, Family family) {
   cost.lut += 3;
   cost += counter_cost(beats);
   // The label of a beat's first element.
-  if (beats > 1) cost.lut += static_cast<double>(out.bits), cost.ff += static_cast<double>(out.bits);
+  if (beats > 1)
+    cost.lut += static_cast<double>(out.bits), cost.ff += static_cast<double>(out.bits);
   // The beat, the largest and their labels, the bits that say when those are given.
   cost.ff += static_cast<double>(in.width() + labels * (keeps_values ? word : out.bits) +
                                  stages_of(rhythm(node, family)) + (beats > 1 ? 1 : 0));

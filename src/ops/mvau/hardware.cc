@@ -723,16 +723,20 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
   const arith::Cost cost = remembered(key, [&] {
     if (unfolded) {
       arith::ConstantMatrixSpec spec = matrix_spec(sample, family);
-      return within(0, registers + (spec.register_sums ? 1 : 0), [&](int levels) {
-               spec.levels_per_register = levels;
-               return arith::constant_matrix(spec);
-             }).module.cost;
+      return within(0, registers + (spec.register_sums ? 1 : 0),
+                    [&](int levels) {
+                      spec.levels_per_register = levels;
+                      return arith::constant_matrix(spec);
+                    })
+          .module.cost;
     }
     arith::DotEmbeddedSpec spec = embedded_spec(sample, sampled, family);
-    return within(0, registers, [&](int levels) {
-             spec.levels_per_register = levels;
-             return arith::dot_embedded(spec);
-           }).module.cost;
+    return within(0, registers,
+                  [&](int levels) {
+                    spec.levels_per_register = levels;
+                    return arith::dot_embedded(spec);
+                  })
+        .module.cost;
   });
   return scale * cost;
 }
@@ -753,7 +757,8 @@ Cost control_cost(const Folding& folding, Form form, const Rhythm& rhythm, int64
   const auto follow = static_cast<double>(columns > 1 ? 3 : 1);
   cost.ff += follow * static_cast<double>(to_sum) + static_cast<double>(stages_of(rhythm) - to_sum);
   // The vector's beat; the address of the word that comes with it.
-  cost.ff += static_cast<double>(vector_width * (1 + to_sum - (replays_from_memory(folding) ? 2 : 1)));
+  cost.ff +=
+      static_cast<double>(vector_width * (1 + to_sum - (replays_from_memory(folding) ? 2 : 1)));
   const int64_t address_stages = form == Form::embedded ? to_sum : to_sum - folding.word_latency;
   cost.ff += static_cast<double>(address_stages) * unsigned_width(rows * columns - 1);
   if (replays_from_memory(folding)) {
@@ -810,8 +815,7 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
     if (t != nullptr) {
       add(arith::threshold_memory_cost(folding.pe, t->type.shape[1], sum_width));
     }
-  } else if (folding.row_folds > 1 &&
-             (t == nullptr ? !same_begin : sign_decides(node, folding))) {
+  } else if (folding.row_folds > 1 && (t == nullptr ? !same_begin : sign_decides(node, folding))) {
     // Where sums begin.
     cost += counter_cost(folding.row_folds);
     cost += plan_rom(folding.pe * sum_width, folding.row_folds).cost;

@@ -169,8 +169,8 @@ Cost cost(const Node& node, Family family) {
     if (!p.has(line)) continue;
     cost += is_row ? line_cost(function, line, p.row_depth(), p.in.lanes, node.out[0])
                    : line_cost(function, line, p.folds, p.in.lanes, p.row_type);
-    // Whether a window begins, at the frame's first place or at another, inside of the frame or not,
-    // goes with the beat through the stages.
+    // Whether a window begins, at the frame's first place or at another, inside of the frame or
+    // not, goes with the beat through the stages.
     cost.ff += static_cast<double>(++stage * (padded ? 3 : 2));
   }
   cost += counter_cost(p.folds);
