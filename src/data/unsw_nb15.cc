@@ -134,6 +134,12 @@ DataSet load_unsw_nb15(const std::filesystem::path& folder, int64_t limit, Split
       set.shape[0] += kNumberBits;
     }
   }
+  if (set.shape[0] > kUnswNb15Features) {
+    throw Error(fmt::format("'{}' makes {} features, expected at most {}", training.path,
+                            set.shape[0], kUnswNb15Features));
+  }
+  const int64_t rest = kUnswNb15Features - set.shape[0];
+  set.shape[0] = kUnswNb15Features;
   if (limit > 0) set.count = std::min(set.count, limit);
 
   // The files are sorted by kind; a stride that shares no factor with their length mixes them.
@@ -158,6 +164,7 @@ DataSet load_unsw_nb15(const std::filesystem::path& folder, int64_t limit, Split
         }
       }
     }
+    set.floats.insert(set.floats.end(), rest, 0.0F);
   }
   return set;
 }

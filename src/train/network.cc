@@ -98,6 +98,9 @@ torch::Tensor along_channels(const torch::Tensor& vector, int64_t rank) {
   return vector.reshape(shape);
 }
 
+// -1 and 1 for labels 0 and 1, [N, 1].
+torch::Tensor signs(const torch::Tensor& labels) { return (labels * 2 - 1).unsqueeze(1); }
+
 // A vector along axis 0.
 torch::Tensor along_rows(const torch::Tensor& vector, int64_t rank) {
   if (vector.dim() == 0) return vector;
@@ -122,6 +125,7 @@ torch::Tensor quantized(const torch::Tensor& x, const torch::Tensor& scale,
 }
 
 torch::Tensor squared_hinge(const torch::Tensor& scores, const torch::Tensor& labels) {
+  if (scores.size(1) == 1) return torch::relu(1 - scores * signs(labels)).square().mean();
   torch::Tensor target = torch::full_like(scores, -1);
   target.scatter_(1, labels.unsqueeze(1), 1);
   return torch::relu(1 - scores * target).square().mean();
@@ -129,11 +133,17 @@ torch::Tensor squared_hinge(const torch::Tensor& scores, const torch::Tensor& la
 
 torch::Tensor cross_entropy(const torch::Tensor& scores, const torch::Tensor& labels,
                             double temperature) {
+  if (scores.size(1) == 1) return torch::softplus(-scores * signs(labels) / temperature).mean();
   return torch::nn::functional::cross_entropy(scores / temperature, labels);
 }
 
 torch::Tensor distillation(const torch::Tensor& scores, const torch::Tensor& teacher_scores,
                            double temperature) {
+  if (scores.size(1) == 1) {
+    const torch::Tensor wanted = torch::sigmoid(teacher_scores / temperature);
+    return torch::binary_cross_entropy_with_logits(scores / temperature, wanted) * temperature *
+           temperature;
+  }
   const torch::Tensor wanted = torch::softmax(teacher_scores / temperature, 1);
   return -(wanted * torch::log_softmax(scores / temperature, 1)).sum(1).mean() * temperature *
          temperature;
@@ -402,7 +412,7 @@ void Network::step(double rate, double decay, int64_t steps) {
     const torch::Tensor gradient = parameter.leaf().grad();
     if (!gradient.defined()) continue;
     update(parameter, gradient, AdamStep(rate, parameter.weight ? decay : 0, steps));
-    gradient.zero_();
+    parameter.leaf().mutable_grad().reset();  // the next one is taken over, not added
   }
 }
 

@@ -27,7 +27,8 @@ torch::Tensor quantized(const torch::Tensor& x, const torch::Tensor& scale,
 // With a scale that is a constant number.
 torch::Tensor quantized(const torch::Tensor& x, double scale, const Quantizer& quantizer);
 
-// Means over a batch. `scores` [N, classes]; `labels` [N] int64.
+// Means over a batch. `scores` [N, classes], or [N, 1], whose sign tells label 1 from 0; `labels`
+// [N] int64.
 torch::Tensor squared_hinge(const torch::Tensor& scores, const torch::Tensor& labels);
 torch::Tensor cross_entropy(const torch::Tensor& scores, const torch::Tensor& labels,
                             double temperature);

@@ -39,13 +39,17 @@ constexpr int64_t kMostUnits = int64_t{1} << 20;
 constexpr size_t kMostLayers = 4096;
 
 // Values of a block's parameters, put where its layers say "$name".
-using Bindings = std::map<std::string, const toml::node*>;
+struct Binding {
+  const toml::node* value = nullptr;
+  bool used = false;
+};
+using Bindings = std::map<std::string, Binding>;
 
 // One table of the recipe: every key is asked for by name, and what was never asked for is an
 // error.
 class Section {
  public:
-  Section(const toml::table& table, std::string path, std::string what, const Bindings* bindings)
+  Section(const toml::table& table, std::string path, std::string what, Bindings* bindings)
       : table_(table), path_(std::move(path)), what_(std::move(what)), bindings_(bindings) {}
 
   int line() const { return static_cast<int>(table_.source().begin.line); }
@@ -56,6 +60,12 @@ class Section {
 
   bool has(std::string_view key) const { return table_.contains(key); }
 
+  // Whether the value is one that the block is given.
+  bool is_given(std::string_view key) const {
+    const toml::value<std::string>* text = table_[key].as_string();
+    return text != nullptr && text->get().starts_with('$');
+  }
+
   const toml::node* find(std::string_view key) {
     asked_.emplace_back(key);
     const toml::node* node = table_.get(key);
@@ -64,7 +74,8 @@ class Section {
     if (text.empty() || text[0] != '$') return node;
     if (bindings_ != nullptr) {
       if (const auto found = bindings_->find(text.substr(1)); found != bindings_->end()) {
-        return found->second;
+        found->second.used = true;
+        return found->second.value;
       }
     }
     wrong(*node, key, "a value", fmt::format("'{}', which the block is not given", text));
@@ -194,7 +205,7 @@ class Section {
 
   const toml::table& table_;
   std::string path_, what_;
-  const Bindings* bindings_;
+  Bindings* bindings_;
   std::vector<std::string> asked_;
 };
 
@@ -316,7 +327,7 @@ class Parser {
     section.finish();
   }
 
-  void add_layers(const toml::array& layers, const Bindings* bindings, const std::string& prefix) {
+  void add_layers(const toml::array& layers, Bindings* bindings, const std::string& prefix) {
     for (const toml::node& node : layers) {
       if (!node.is_table()) root_.fail("every layer must be a table");
       Section section(*node.as_table(), recipe_.path, "[[layer]]", bindings);
@@ -343,9 +354,12 @@ class Parser {
     }
     Bindings bindings;
     for (const auto& [key, node] : section.table()) {
-      if (key.str() != "block") bindings.emplace(std::string(key.str()), &node);
+      if (key.str() != "block") bindings[std::string(key.str())].value = &node;
     }
     add_layers(*block->as_array(), &bindings, fmt::format("block{}.", ++block_count_));
+    for (const auto& [name, binding] : bindings) {
+      if (!binding.used) section.fail(fmt::format("block '{}' has no '${}'", wanted, name));
+    }
   }
 
   int layer_of(Section& section, std::string_view key, const std::string& prefix) {
@@ -379,7 +393,9 @@ class Parser {
     layer.line = section.line();
     layer.kind = section.choice<Kind>("type", kKinds);
     layer.from = section.has("from") ? layer_of(section, "from", prefix) : index - 1;
-    layer.name = prefix + section.text("name", fmt::format("{}{}", kind_name(layer.kind), index));
+    layer.name = section.text("name", fmt::format("{}{}", kind_name(layer.kind), index));
+    // Names that a block is given are known outside of it.
+    if (!section.is_given("name")) layer.name = prefix + layer.name;
     layer.in = shapes_.at(layer.from);
     read_keys(section, layer, prefix);
     section.finish();

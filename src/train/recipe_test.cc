@@ -142,6 +142,18 @@ TEST(RecipeTest, ErrorsNameTheLine) {
       "and shear");
 }
 
+TEST(RecipeTest, WhatABlockIsGivenMustBeUsedAndNeeded) {
+  const std::string block = "[[block.b]]\ntype = \"linear\"\nunits = \"$units\"\n";
+  EXPECT_EQ(layers(block + "[[layer]]\ntype = \"flatten\"\n[[layer]]\nblock = \"b\"\n"),
+            "r.toml:16: 'units' of [[layer]] is '$units', which the block is not given, expected a "
+            "value");
+  EXPECT_EQ(layers(block + "[[layer]]\ntype = \"flatten\"\n[[layer]]\nblock = \"b\"\nunits = 3\n"
+                           "unit = 4\n"),
+            "r.toml:19: block 'b' has no '$unit'");
+  EXPECT_EQ(layers(block + "[[layer]]\nblock = \"c\"\nunits = 3\n"),
+            "r.toml:17: there is no block 'c' | known are b");
+}
+
 TEST(RecipeTest, QuantizersThatMakeNoSenseAreRefused) {
   const auto with = [](const std::string& text) {
     return message(with_layers("[quantizer.q]\n" + text));

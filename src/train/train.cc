@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <memory>
 #include <numbers>
 #include <span>
 #include <thread>
@@ -93,6 +94,7 @@ class Trainer {
         recipe_(read_recipe(options.recipe)),
         checkpoint_(options.output.string() + ".checkpoint") {
     if (options.epochs > 0) recipe_.epochs = options.epochs;
+    if (recipe_.distillation) make_teacher();
     recipe_.warmup = std::min(recipe_.warmup, recipe_.epochs - 1);
     load_data();
     network_ = std::make_unique<Network>(recipe_, options.seed, device_);
@@ -101,6 +103,7 @@ class Trainer {
 
   Outcome run() {
     start_or_resume();
+    if (teacher_) train_teacher();
     const auto began = Clock::now();
     const int64_t first = epoch_;
     train_epochs();
@@ -123,10 +126,39 @@ class Trainer {
       outcome_.total = test_.count;
     }
     fs::remove(checkpoint_);
+    if (teacher_) fs::remove(teacher_->checkpoint_);
     return outcome_;
   }
 
  private:
+  // The teacher is trained to its own recipe's end first, or read from its checkpoint, which stays
+  // until the student is done. Its file is named after the model.
+  void make_teacher() {
+    Options options = options_;
+    options.recipe = options_.recipe.parent_path() / recipe_.distillation->teacher;
+    options.output = options_.output.string() + ".teacher";
+    options.epochs = 0;
+    options.stop_after = 0;
+    options.resume = true;
+    teacher_ = std::make_unique<Trainer>(options);
+    const Recipe& taught = teacher_->recipe_;
+    if (taught.distillation) {
+      throw Error(fmt::format("{} has a teacher of its own", taught.path));
+    }
+    if (taught.input != recipe_.input || taught.classes != recipe_.classes ||
+        taught.data_set != recipe_.data_set || taught.divisor != recipe_.divisor) {
+      throw Error(fmt::format("{} and its teacher {} take other data", recipe_.path, taught.path),
+                  "input, classes, set and divisor must be the same");
+    }
+  }
+
+  void train_teacher() {
+    teacher_->start_or_resume();
+    if (teacher_->epoch_ < teacher_->recipe_.epochs) teacher_->train_epochs();
+    teacher_->write_state();
+    teacher_->network_->load(teacher_->best_);
+  }
+
   void load_data() {
     data_ = load_data_set(recipe_.data_set, options_.data, options_.samples, Split::train);
     if (has_data_set(recipe_.data_set, options_.data, Split::test)) {
@@ -156,7 +188,7 @@ class Trainer {
 
   // What must be equal for a checkpoint to go on as if it had never stopped.
   nlohmann::ordered_json identity() const {
-    return {{"recipe", sha256(recipe_.text)},
+    return {{"recipe", sha256(recipe_.text + (teacher_ ? teacher_->recipe_.text : ""))},
             {"seed", options_.seed},
             {"epochs", recipe_.epochs},
             {"samples", data_.count}};
@@ -239,7 +271,7 @@ class Trainer {
       check_interrupt();
       const std::span<const int64_t> indices(order.data() + step * recipe_.batch, recipe_.batch);
       const torch::Tensor x = batch_of(data_, indices, &recipe_.augment, random);
-      const torch::Tensor loss = loss_of(network_->forward(x, true), labels_of(data_, indices));
+      const torch::Tensor loss = loss_of(x, labels_of(data_, indices));
       const double value = loss.item<double>();
       if (!std::isfinite(value)) fail_at(step, value);
       loss.backward();
@@ -294,9 +326,19 @@ class Trainer {
     return labels.to(device_);
   }
 
-  torch::Tensor loss_of(const torch::Tensor& scores, const torch::Tensor& labels) const {
-    if (recipe_.loss == Loss::squared_hinge) return squared_hinge(scores, labels);
-    return cross_entropy(scores, labels, recipe_.temperature);
+  torch::Tensor loss_of(const torch::Tensor& x, const torch::Tensor& labels) {
+    const torch::Tensor scores = network_->forward(x, true);
+    const torch::Tensor loss = recipe_.loss == Loss::squared_hinge
+                                   ? squared_hinge(scores, labels)
+                                   : cross_entropy(scores, labels, recipe_.temperature);
+    if (!teacher_) return loss;
+    torch::Tensor wanted;
+    {
+      const torch::NoGradGuard no_gradient;
+      wanted = teacher_->network_->forward(x, false);
+    }
+    const Distillation& how = *recipe_.distillation;
+    return loss * (1 - how.weight) + distillation(scores, wanted, how.temperature) * how.weight;
   }
 
   // Scores of samples begin to end, in evaluation, as [count, classes].
@@ -357,6 +399,7 @@ class Trainer {
   double divisor_ = 1;
   int64_t steps_per_epoch_ = 0;
   std::unique_ptr<Network> network_;
+  std::unique_ptr<Trainer> teacher_;
   int64_t epoch_ = 0, best_epoch_ = 0;  // epochs done
   double best_accuracy_ = -1;
   State best_;  // of the best epoch on the validation split

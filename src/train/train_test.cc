@@ -124,6 +124,45 @@ TEST_F(TrainTest, AStoppedTrainingGoesOnToTheSameModel) {
   EXPECT_FALSE(fs::exists(path("parts.onnx.checkpoint")));
 }
 
+TEST_F(TrainTest, AStudentLearnsFromItsTeacherAndResumes) {
+  write_file(path("teacher.toml"), kRecipe);
+  std::string text(kRecipe);
+  text.replace(text.find("learning_rate"), 0,
+               "teacher = \"teacher.toml\"\nteacher_weight = 0.7\nteacher_temperature = 2\n");
+  write_file(path("recipe.toml"), text);
+  const Outcome whole = train(options("whole.onnx"));
+  EXPECT_GT(whole.correct, 40);
+  Options parts = options("parts.onnx");
+  parts.stop_after = 2;
+  train(parts);
+  EXPECT_TRUE(fs::exists(path("parts.onnx.teacher.checkpoint")));
+  parts.stop_after = 0;
+  parts.resume = true;
+  train(parts);
+  EXPECT_EQ(read_file(path("parts.onnx")), read_file(path("whole.onnx")));
+  EXPECT_FALSE(fs::exists(path("parts.onnx.teacher.checkpoint")));
+  text.replace(text.find("input = [8]"), 11, "input = [2, 4]");
+  text.replace(text.find("[[layer]]"), 0, "[[layer]]\ntype = \"flatten\"\n");
+  write_file(path("recipe.toml"), text);
+  EXPECT_NE(message(options("other.onnx")).find("take other data"), std::string::npos);
+}
+
+TEST_F(TrainTest, ASingleScoreTellsTwoLabelsApart) {
+  std::string text(kRecipe);
+  text.replace(text.find("classes = 2"), 11, "classes = 1");
+  text.replace(text.find("units = 2"), 9, "units = 1");
+  for (const std::string loss : {"cross_entropy", "squared_hinge"}) {
+    std::string with_loss = text;
+    with_loss.replace(with_loss.find("learning_rate"), 0, "loss = \"" + loss + "\"\n");
+    write_file(path("recipe.toml"), with_loss);
+    Options longer = options("single.onnx");
+    longer.epochs = 20;
+    const Outcome outcome = train(longer);
+    EXPECT_GT(outcome.correct, 40) << loss;
+    EXPECT_EQ(outcome.mismatches, 0);
+  }
+}
+
 TEST_F(TrainTest, ASeedReproduces) {
   Options first = options("first.onnx"), again = options("again.onnx"),
           other = options("other.onnx");
