@@ -9,12 +9,18 @@ namespace foldstream::arith {
 Type weight_type(const Tensor& w, size_t stride) {
   // Bitwise only, so that it vectorises.
   int64_t not_bipolar = 0, not_ternary = 0, magnitude = 0, sign = 0;
-  for (size_t i = 0; i < w.ints.size(); i += stride) {
-    const int64_t value = w.ints[i];
-    not_bipolar |= (value + 1) & ~int64_t{2};
-    not_ternary |= (value + 1) & ~int64_t{3};
-    magnitude |= value ^ (value >> 63);
-    sign |= value;
+  constexpr size_t kPiece = 4096;
+  for (size_t begin = 0; begin < w.ints.size(); begin += kPiece * stride) {
+    for (size_t i = begin; i < std::min(begin + kPiece * stride, w.ints.size()); i += stride) {
+      const int64_t value = w.ints[i];
+      not_bipolar |= (value + 1) & ~int64_t{2};
+      not_ternary |= (value + 1) & ~int64_t{3};
+      magnitude |= value ^ (value >> 63);
+      sign |= value;
+    }
+    // Numbers that need all bits of the tensor's type: no others could need more.
+    const int bits = std::bit_width(static_cast<uint64_t>(magnitude));
+    if (not_ternary != 0 && sign < 0 && bits + 1 == w.type.bits) break;
   }
   if (not_bipolar == 0 && sign < 0) return {Coding::kBipolar, 1};
   const int bits = std::bit_width(static_cast<uint64_t>(magnitude));

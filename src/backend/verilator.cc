@@ -31,9 +31,9 @@ constexpr const char* kBus = "src/backend/embedded/simulation_bus.h";
 constexpr const char* kProgram = "simulation";
 
 std::string streams_header(const Design& design, const BuildOptions& options) {
-  const auto list = [](const std::vector<DesignPort>& ports) {
+  const auto list = [](const auto& ports) {
     std::string text;
-    for (const DesignPort& port : ports) {
+    for (const auto& port : ports) {
       text += fmt::format(" X({}, {}, {})", port.prefix, port.stream.width(), port.stream.beats);
     }
     return text;
@@ -46,8 +46,8 @@ std::string streams_header(const Design& design, const BuildOptions& options) {
   std::string text = fmt::format(
       "#pragma once\n#define FST_INPUTS(X){}\n#define FST_OUTPUTS(X){}\n#define FST_EDGES(X){}\n"
       "#define FST_EDGE_COUNT {}\n#define FST_MEMORY_CLOCK_RATIO {}\n",
-      list(design.inputs), list(design.outputs), edges, options.axi ? 0 : design.edges.size(),
-      design.memory_clock_ratio);
+      list(design.inputs) + list(design.weights), list(design.outputs), edges,
+      options.axi ? 0 : design.edges.size(), design.memory_clock_ratio);
   if (options.axi) text += "#define FST_AXIS\n";
   if (design.bus_address_bits > 0) text += fmt::format("#define FST_BUS_LATENCY {}\n", kBusLatency);
   return text;
@@ -293,10 +293,15 @@ Simulation::Result Simulation::run(const std::vector<std::vector<Tensor>>& frame
                                    const Options& options) const {
   const TemporaryFolder work;
   std::string bytes;
-  for (const BusWord& write : options.writes) {
+  std::vector<BusWord> writes = design_.first_writes();
+  writes.insert(writes.end(), options.writes.begin(), options.writes.end());
+  for (const BusWord& write : writes) {
     const uint32_t words[] = {static_cast<uint32_t>(write.address), write.data};
     bytes.append(reinterpret_cast<const char*>(words), sizeof words);
   }
+  const auto add = [&](const std::vector<uint32_t>& words) {
+    bytes.append(reinterpret_cast<const char*>(words.data()), words.size() * sizeof words[0]);
+  };
   std::vector<std::string> beats;
   for (size_t input = 0; input < design_.inputs.size(); ++input) {
     const Stream& stream = design_.inputs[input].stream;
@@ -305,8 +310,14 @@ Simulation::Result Simulation::run(const std::vector<std::vector<Tensor>>& frame
       FOLDSTREAM_CHECK(operands.size() == design_.inputs.size());
       pack_beats(operands[input], stream, words);
     }
-    bytes.append(reinterpret_cast<const char*>(words.data()), words.size() * sizeof words[0]);
+    add(words);
     beats.push_back(std::to_string(stream.beats * static_cast<int64_t>(frames.size())));
+    beats.push_back(beats.back());
+  }
+  for (const DesignWeights& weights : design_.weights) {
+    add(pack_words(weights.words));
+    beats.push_back(std::to_string(weights.stream.beats * static_cast<int64_t>(frames.size())));
+    beats.push_back(std::to_string(weights.shape.depth));
   }
   for (const DesignPort& output : design_.outputs) {
     beats.push_back(std::to_string(output.stream.beats * static_cast<int64_t>(frames.size())));
@@ -317,7 +328,7 @@ Simulation::Result Simulation::run(const std::vector<std::vector<Tensor>>& frame
       (work.path() / "out").string(),         std::to_string(options.seed),
       fmt::format("{}", options.input_stall), fmt::format("{}", options.output_stall),
       std::to_string(options.idle_limit),     options.watch_edges ? "1" : "0",
-      std::to_string(options.writes.size())};
+      std::to_string(writes.size())};
   argv.insert(argv.end(), beats.begin(), beats.end());
   const ProcessResult process = run_process(argv, {.folder = folder_});
   if (process.status == 3) {
@@ -330,6 +341,7 @@ Simulation::Result Simulation::run(const std::vector<std::vector<Tensor>>& frame
   Reader reader(read_file(work.path() / "out"));
   Result result;
   for (size_t i = 0; i < design_.inputs.size(); ++i) result.inputs.push_back(reader.trace());
+  for (size_t i = 0; i < design_.weights.size(); ++i) result.weights.push_back(reader.trace());
   for (size_t i = 0; i < design_.outputs.size(); ++i) result.outputs.push_back(reader.trace());
   for (size_t i = 0; options.watch_edges && i < design_.edges.size(); ++i) {
     result.edges.push_back(reader.trace());

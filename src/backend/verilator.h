@@ -26,11 +26,13 @@ class Simulation {
 
   struct Options {
     uint64_t seed = 1;
-    double input_stall = 0;    // chance, in each cycle, that an input pauses before its next beat
-    double output_stall = 0;   // chance, in each cycle, that an output isn't taken
-    bool watch_edges = false;  // record the streams between nodes, too
+    // Chance, in each cycle, that an input or a stream of weights pauses before its next beat.
+    double input_stall = 0;
+    double output_stall = 0;         // chance, in each cycle, that an output isn't taken
+    bool watch_edges = false;        // record the streams between nodes, too
     int64_t idle_limit = 1'000'000;  // cycles without any beat after which the design is stuck
-    // Written over the bus, and read back, before the first frame; read again beside the frames.
+    // Written over the bus, after what loaded memories begin with, and read back, before the first
+    // frame; read again beside the frames.
     std::vector<BusWord> writes = {};
   };
 
@@ -41,6 +43,7 @@ class Simulation {
 
   struct Result {
     std::vector<Trace> inputs, outputs;  // in the design's order
+    std::vector<Trace> weights;          // in the order of Design::weights; no words
     std::vector<Trace> edges;            // where watched, in the order of Design::edges
     int64_t cycles = 0;                  // from the first cycle to the last beat out
   };

@@ -114,14 +114,18 @@ struct Flow {
 // Without look-up tables that serve as memory, shallow memories become flip-flops.
 constexpr const char* kNoTableMemory = "setattr -unset ram_style a:ram_style";
 
+// A memory that is to be UltraRAM is block memory where there is none.
+constexpr const char* kNoUltraRam = "setattr -unset ram_style a:ram_style=ultra";
+
 const Flow kFlows[] = {
-    {"7series", "", "synth_xilinx -family xc7 -flatten -abc9 -noiopad", "", kXilinxCells, false},
+    {"7series", kNoUltraRam, "synth_xilinx -family xc7 -flatten -abc9 -noiopad", "", kXilinxCells,
+     false},
     {"ultrascale_plus", "", "synth_xilinx -family xcup -flatten -abc9 -noiopad", "", kXilinxCells,
      false},
-    {"ecp5", "", "synth_ecp5", "", kEcp5Cells},
+    {"ecp5", kNoUltraRam, "synth_ecp5", "", kEcp5Cells},
     {"ice40", kNoTableMemory, "synth_ice40", "", kIce40Cells},
-    {"gowin", "", "synth_gowin -noiopads", "iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O",
-     kGowinCells},
+    {"gowin", kNoUltraRam, "synth_gowin -noiopads",
+     "iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O", kGowinCells},
     {"gatemate", kNoTableMemory, "synth_gatemate -luttree -nomx8 -noiopad -noclkbuf",
      "iopadmap -bits -inpad CC_IBUF Y:I -outpad CC_OBUF A:O; clkbufmap -buf CC_BUFG O:I",
      kGatemateCells},
@@ -166,11 +170,13 @@ std::string harness(const Design& design) {
     next += static_cast<int>(width);
     return width == 1 ? fmt::format("[{}]", low) : fmt::format("[{}:{}]", next - 1, low);
   };
-  for (const DesignPort& port : design.inputs) {
-    connections.emplace_back(port.prefix + "_valid_i", "feed_q" + take(inputs, 1));
-    connections.emplace_back(port.prefix + "_ready_o", "result" + take(outputs, 1));
-    connections.emplace_back(port.prefix + "_data_i", "feed_q" + take(inputs, port.stream.width()));
-  }
+  const auto feed = [&](const std::string& prefix, const Stream& stream) {
+    connections.emplace_back(prefix + "_valid_i", "feed_q" + take(inputs, 1));
+    connections.emplace_back(prefix + "_ready_o", "result" + take(outputs, 1));
+    connections.emplace_back(prefix + "_data_i", "feed_q" + take(inputs, stream.width()));
+  };
+  for (const DesignPort& port : design.inputs) feed(port.prefix, port.stream);
+  for (const DesignWeights& weights : design.weights) feed(weights.prefix, weights.stream);
   for (const DesignPort& port : design.outputs) {
     connections.emplace_back(port.prefix + "_valid_o", "result" + take(outputs, 1));
     connections.emplace_back(port.prefix + "_ready_i", "feed_q" + take(inputs, 1));
@@ -338,7 +344,9 @@ SynthesisResult synthesize(const Design& design, const Part& part, const Synthes
   };
   for (const DesignNode& node : design.nodes) {
     measure(node.module, node.parameters, node.instance);
-    for (const DesignMemory& memory : node.memories) measure(memory.module, {}, memory.instance);
+    for (const DesignMemory& memory : node.memories) {
+      measure(memory.module, memory.parameters, memory.instance);
+    }
   }
   for (const DesignBank& bank : design.banks) measure(bank.module, {}, bank.instance);
   fs::create_directories(folder);
@@ -379,7 +387,7 @@ SynthesisResult synthesize(const Design& design, const Part& part, const Synthes
   for (const DesignNode& node : design.nodes) {
     Resources used = count(cells.at(ids.at({node.module, node.parameters})), flow);
     for (const DesignMemory& memory : node.memories) {
-      used += count(cells.at(ids.at({memory.module, {}})), flow);
+      used += count(cells.at(ids.at({memory.module, memory.parameters})), flow);
     }
     result.nodes.emplace_back(node.name, used);
     result.total += used;

@@ -52,23 +52,26 @@ constexpr Part kParts[] = {
     {"CCGM1A1", "gatemate", kGeneric, 4, 40960, 40960, 71, 0, 0},
 };
 
+// Ports beside that for frames: three of a Zynq's four high-performance ports, one for each bank of
+// DDR memory, 512 bits for two channels of HBM. Rates from the boards' data sheets: bits of the
+// data bus times transfers a second.
 constexpr Board kBoards[] = {
-    {"Pynq-Z1", "xc7z020clg400-1", Shell::zynq, 64},
-    {"Pynq-Z2", "xc7z020clg400-1", Shell::zynq, 64},
+    {"Pynq-Z1", "xc7z020clg400-1", Shell::zynq, 64, 3, 16.8},
+    {"Pynq-Z2", "xc7z020clg400-1", Shell::zynq, 64, 3, 16.8},
     {"Ultra96", "xczu3eg-sbva484-1-e", Shell::zynq, 128},
     {"Ultra96-V2", "xczu3eg-sbva484-1-e", Shell::zynq, 128},
-    {"ZCU102", "xczu9eg-ffvb1156-2-e", Shell::zynq, 128},
-    {"ZCU104", "xczu7ev-ffvc1156-2-e", Shell::zynq, 128},
+    {"ZCU102", "xczu9eg-ffvb1156-2-e", Shell::zynq, 128, 3, 136.5},
+    {"ZCU104", "xczu7ev-ffvc1156-2-e", Shell::zynq, 128, 3, 153.6},
     {"ZCU111", "xczu28dr-ffvg1517-2-e", Shell::zynq, 128},
     {"RFSoC2x2", "xczu28dr-ffvg1517-2-e", Shell::zynq, 128},
     {"RFSoC4x2", "xczu48dr-ffvg1517-2-e", Shell::zynq, 128},
-    {"KV260_SOM", "xck26-sfvc784-2LV-c", Shell::zynq, 128},
+    {"KV260_SOM", "xck26-sfvc784-2LV-c", Shell::zynq, 128, 3, 153.6},
     {"AUP-ZU3_8GB", "xczu3eg-sfvc784-2-e", Shell::zynq, 128},
-    {"U50", "xcu50-fsvh2104-2L-e", Shell::alveo, 512},
-    {"U55C", "xcu55c-fsvh2892-2L-e", Shell::alveo, 512},
-    {"U200", "xcu200-fsgd2104-2-e", Shell::alveo, 512},
-    {"U250", "xcu250-figd2104-2L-e", Shell::alveo, 512},
-    {"U280", "xcu280-fsvh2892-2L-e", Shell::alveo, 512},
+    {"U50", "xcu50-fsvh2104-2L-e", Shell::alveo, 512, 16, 2528},
+    {"U55C", "xcu55c-fsvh2892-2L-e", Shell::alveo, 512, 16, 3680},
+    {"U200", "xcu200-fsgd2104-2-e", Shell::alveo, 512, 4, 614.4},
+    {"U250", "xcu250-figd2104-2L-e", Shell::alveo, 512, 4, 614.4},
+    {"U280", "xcu280-fsvh2892-2L-e", Shell::alveo, 512, 16, 3680},
     {"VEK280", "xcve2802-vsvh1760-2MP-e-S", Shell::none, 0},
     {"VCK190", "xcvc1902-vsva2197-2MP-e-S", Shell::none, 0},
     {"V80", "xcv80-lsva4737-2MHP-e-S", Shell::none, 0},
@@ -114,6 +117,11 @@ const Entry& find(std::span<const Entry> table, std::string_view wanted, std::st
 
 std::span<const Part> parts() { return kParts; }
 std::span<const Board> boards() { return kBoards; }
+
+double weight_bandwidth(const Board& board, double clock_mhz) {
+  const double ports = board.weight_ports * board.stream_bits * clock_mhz * 1e6;
+  return std::min(ports, kUsableMemory * board.memory_gbits * 1e9);
+}
 
 const Part& find_part(std::string_view name) { return find(parts(), name, "part", "--part"); }
 const Board& find_board(std::string_view name) { return find(boards(), name, "board", "--board"); }

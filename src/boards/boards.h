@@ -28,7 +28,17 @@ struct Board {
   std::string_view part;
   Shell shell = Shell::none;
   int stream_bits = 0;  // width of the memory port a shell moves frames over; 0 without a shell
+  // What streams of weights may have: so many of these ports, and of its memory's peak rate, in
+  // Gbit/s, the share kUsableMemory. 0: not known.
+  int weight_ports = 0;
+  double memory_gbits = 0;
 };
+
+// Refreshes, and turns between rows and between reading and writing, take the rest.
+inline constexpr double kUsableMemory = 0.75;
+
+// Bits a second that streams of weights may bring in at this clock; 0 where it is not known.
+double weight_bandwidth(const Board& board, double clock_mhz);
 
 std::span<const Part> parts();
 std::span<const Board> boards();

@@ -33,6 +33,12 @@ TEST(Boards, NamesAreFoundWithoutCaseAndByTheirBeginning) {
   EXPECT_EQ(find_board("Ultra96").name, "Ultra96");  // exact before beginning
 }
 
+TEST(Boards, StreamsOfWeightsHaveTheLesserOfPortsAndMemory) {
+  EXPECT_DOUBLE_EQ(weight_bandwidth(find_board("ZCU104"), 100), 3 * 128 * 100e6);
+  EXPECT_DOUBLE_EQ(weight_bandwidth(find_board("Pynq-Z1"), 100), kUsableMemory * 16.8e9);
+  EXPECT_EQ(weight_bandwidth(find_board("ecp5-85k"), 100), 0);
+}
+
 TEST(Boards, UnknownNamesSuggestTheNearest) {
   const auto help = [](auto find, std::string_view name) {
     try {

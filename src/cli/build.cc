@@ -51,7 +51,9 @@ Json recorded(const std::string& name, const DesignOptions& options, const Desig
           {"input_type", options.input_type},
           {"input_scale", options.input_scale},
           {"standalone_thresholds", options.standalone_thresholds},
-          {"writable_weights", options.writable_weights}};
+          {"writable_weights", options.writable_weights},
+          {"weights", options.weights},
+          {"weight_gbits", designed.weights.limit / 1e9}};
 }
 
 // Compares the engines, and results to expect if there are any. Gives what is written to
@@ -153,6 +155,7 @@ int run(const Program& program, const Options& options) {
     report.remarks.insert(report.remarks.end(), remarks->begin(), remarks->end());
   }
   for (auto& [path, text] : report_files(report)) files["report/" + path] = std::move(text);
+  files["report/weights.json"] = weights_json(designed.weights).dump(2) + "\n";
   if (designed.shared) {
     files["report/memory_packing.json"] = memories_json(*designed.shared).dump(2) + "\n";
   }
@@ -184,6 +187,7 @@ int run(const Program& program, const Options& options) {
                  {"part", std::string(designed.part->name)}};
     if (designed.shared) json["memories"] = memories_json(*designed.shared);
     if (designed.folded) json["folding"] = designed.folded->proof();
+    if (!designed.weights.absent.empty()) json["weights"] = weights_json(designed.weights);
     if (!options.verify.empty()) json["verification"] = verification;
     std::cout << json.dump(2) << "\n";
     return status;

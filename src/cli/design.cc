@@ -25,8 +25,44 @@ constexpr int64_t kMostMemoryClockRatio = 8;
 
 // What is left of a budget when so much is kept for queues, which come after the folding.
 Cost less(const Cost& budget, const Cost& kept) {
-  return {budget.lut - kept.lut, budget.ff - kept.ff, budget.bram18 - kept.bram18,
-          budget.uram - kept.uram, budget.dsp - kept.dsp};
+  return {budget.lut - kept.lut,   budget.ff - kept.ff,   budget.bram18 - kept.bram18,
+          budget.uram - kept.uram, budget.dsp - kept.dsp, budget.stream};
+}
+
+// Bits a cycle that streams of weights may bring.
+double streamed_bits(const DesignOptions& options, double share) {
+  double bandwidth = 0;
+  if (options.weight_gbits) {
+    bandwidth = *options.weight_gbits * 1e9;
+  } else if (!options.board.empty()) {
+    bandwidth = share * weight_bandwidth(find_board(options.board), options.clock_mhz);
+  }
+  return std::floor(bandwidth / (options.clock_mhz * 1e6));
+}
+
+// In the bitstream if they fit, else loaded before the first frame, else streamed; or what was
+// asked.
+WeightLevels weight_levels(const DesignOptions& options, const Part& part, double share) {
+  const bool ultra = part.uram > 0;
+  const double streamed = streamed_bits(options, share);
+  const WeightPlaces bitstream{.ultra = ultra}, load{.ultra = ultra, .loads = ultra},
+      stream{.ultra = ultra, .loads = ultra, .streamed = streamed};
+  if (options.weights == "bitstream") return {bitstream};
+  if (options.weights == "load") {
+    if (!ultra) throw Error(fmt::format("--weights load: {} has no UltraRAM", part.name));
+    return {load};
+  }
+  if (options.weights == "stream") {
+    if (streamed < 8) {
+      throw Error("--weights stream: how fast streams of weights may be is not known",
+                  "name a board with memory, or give --weight-bandwidth GBIT");
+    }
+    return {stream};
+  }
+  WeightLevels levels{bitstream};
+  if (ultra) levels.push_back(load);
+  if (streamed >= 8) levels.push_back(stream);
+  return levels;
 }
 
 // Chooses the folding of every node of `core`.
@@ -34,11 +70,14 @@ void fold(Graph& core, const DesignOptions& options, const Cost& kept, Designed&
   const Part& part = *result.part;
   if (options.fps > 0) {
     const int64_t cycles = cycles_for_rate(options.fps, options.clock_mhz);
-    result.folded = has_budget(options)
-                        ? fold_within(core, cycles, part, less(budget_on(part, 1, options), kept))
-                        : fold_for_cycles(core, cycles, part);
+    const WeightLevels levels = weight_levels(options, part, 1);
+    result.folded =
+        has_budget(options)
+            ? fold_within(core, cycles, part, less(budget_on(part, 1, options), kept), levels)
+            : fold_for_cycles(core, cycles, part, levels);
   } else if (options.max) {
-    result.folded = fold_max(core, part, less(budget_on(part, options.share, options), kept));
+    result.folded = fold_max(core, part, less(budget_on(part, options.share, options), kept),
+                             weight_levels(options, part, options.share));
   } else {
     // An empty file names no node, which leaves every one its smallest hardware.
     if (options.folding.empty()) {
@@ -46,7 +85,7 @@ void fold(Graph& core, const DesignOptions& options, const Cost& kept, Designed&
       return;
     }
     FoldingRemarks remarks =
-        apply_folding(core, parse_json(read_file(options.folding), options.folding));
+        apply_folding(core, parse_json(read_file(options.folding), options.folding), part.uram > 0);
     result.warnings = std::move(remarks.warnings);
     result.notes.insert(result.notes.end(), remarks.notes.begin(), remarks.notes.end());
   }
@@ -109,6 +148,18 @@ void add_design_options(CLI::App& command, DesignOptions& options) {
   command.add_option("--writable-weights", options.writable_weights,
                      "a node, or all: its weights and thresholds can be written over AXI4-Lite; "
                      "NODE:s4 for weights of a wider type; repeatable");
+  command
+      .add_option("--weights", options.weights,
+                  "with --fps or --max, where weights may be that would be in block memory: "
+                  "bitstream; load, in UltraRAM that a driver fills before the first frame, too; "
+                  "stream, or read from memory outside again and again; auto: the first of these "
+                  "with which a folding fits")
+      ->check(CLI::IsMember({"auto", "bitstream", "load", "stream"}))
+      ->capture_default_str();
+  command
+      .add_option("--weight-bandwidth", options.weight_gbits,
+                  "Gbit/s that streams of weights may bring, instead of what the board has")
+      ->check(CLI::NonNegativeNumber);
   add_input_options(command, options);
 }
 
@@ -174,6 +225,7 @@ Cost budget_on(const Part& part, double share, const DesignOptions& options) {
   set(budget.bram18, whole.bram18, options.bram18);
   set(budget.uram, whole.uram, options.uram);
   set(budget.dsp, whole.dsp, options.dsp);
+  budget.stream = streamed_bits(options, share);
   return budget;
 }
 
@@ -213,6 +265,11 @@ Designed design_once(const Graph& model, const std::string& name, const DesignOp
   result.queues = set_queues(core, result.part->family);
   verify(core);
   done("set_queues");
+  const double share = options.max ? options.share : 1;
+  result.weights =
+      weights_report(core, result.part->family, result.queues.interval_cycles, options.clock_mhz,
+                     streamed_bits(options, share) * options.clock_mhz * 1e6);
+  for (const std::string& note : weights_notes(result.weights)) result.notes.push_back(note);
   return result;
 }
 

@@ -14,6 +14,7 @@
 #include "src/fold/fold.h"
 #include "src/fold/queues.h"
 #include "src/fold/share_memories.h"
+#include "src/report/weights.h"
 
 namespace foldstream {
 
@@ -32,6 +33,8 @@ struct DesignOptions {
   bool pack_memories = false;                 // memories of weights share block memories ...
   int64_t memory_clock_ratio = 1;             // ... read by a clock so many times as fast
   std::vector<std::string> writable_weights;  // nodes, as make_writable takes them
+  std::string weights = "auto";               // where they may be: kWeights
+  std::optional<double> weight_gbits;         // that streams of weights may bring in a second
 };
 
 void add_design_options(CLI::App& command, DesignOptions& options);
@@ -43,7 +46,8 @@ void add_input_options(CLI::App& command, DesignOptions& options);
 CompileOptions compile_options(const DesignOptions& options);
 const Part& chosen_part(const DesignOptions& options);
 bool has_budget(const DesignOptions& options);
-// `share` of the part, or as much of a resource as its budget says.
+// `share` of the part and of what streams of weights may bring, or as much of a resource as its
+// budget says.
 Cost budget_on(const Part& part, double share, const DesignOptions& options);
 
 // What sharing saves, for scripts: blocks alone, shared and at least, bits used, banks.
@@ -54,8 +58,9 @@ struct Designed {
   Compiled compiled;
   const Part* part = nullptr;
   QueueResult queues;
-  std::optional<SharedMemories> shared;                 // with pack_memories
-  std::optional<FoldResult> folded;                     // of a search
+  std::optional<SharedMemories> shared;  // with pack_memories
+  std::optional<FoldResult> folded;      // of a search
+  WeightsReport weights;
   std::vector<std::string> warnings, notes;             // of the report
   std::vector<std::pair<std::string, double>> seconds;  // by step
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// foldstream image: other constants for a built design, as words for its AXI4-Lite bus.
+// foldstream image: constants for a built design, as words for its AXI4-Lite bus and as the bytes
+// that its streams of weights read.
 #include <fmt/format.h>
 
 #include <iostream>
@@ -16,22 +17,45 @@ namespace foldstream {
 namespace {
 
 struct Options {
-  std::string network, output;
+  std::string network, output, memory;
   std::vector<std::string> writes;
 };
 
 int run(const Program& program, const Options& options) {
+  if (options.output.empty() && options.memory.empty()) {
+    throw Error("image: nothing to write", "give --output for the bus, --memory for streams");
+  }
   Built built = load_hardware(options.network);
   const Design design = stitch(built.parts.core, built.part->family);
-  const std::vector<std::string> nodes =
-      apply_writes(built.parts.core, options.writes, built.part->family);
-  const std::vector<BusWord> image = bus_image(built.parts.core, design, nodes);
-  write_file(options.output, image_text(image));
-  if (program.json) {
-    std::cout << Json{{"output", options.output}, {"words", image.size()}}.dump(2) << "\n";
-  } else {
-    std::cout << fmt::format("{} words of 32 bits written to '{}'\n", image.size(), options.output);
+  Json json = Json::object();
+  std::string text;
+  const auto wrote = [&](const char* key, const std::string& path, size_t count, const char* unit) {
+    json[key] = path;
+    json[unit] = count;
+    text += fmt::format("{} {} written to '{}'\n", count, unit, path);
+  };
+  if (!options.output.empty()) {
+    std::vector<BusWord> image = design.first_writes();
+    if (!options.writes.empty()) {
+      const std::vector<std::string> nodes =
+          apply_writes(built.parts.core, options.writes, built.part->family);
+      image = bus_image(built.parts.core, design, nodes);
+    } else if (image.empty()) {
+      throw Error(fmt::format("'{}' has no memories that must be loaded", options.network),
+                  "--write NODE.w=W.npy makes an image of other constants");
+    }
+    write_file(options.output, image_text(image));
+    wrote("output", options.output, image.size(), "words");
   }
+  if (!options.memory.empty()) {
+    if (design.weights.empty()) {
+      throw Error(fmt::format("'{}' has no streams of weights", options.network));
+    }
+    const std::string image = memory_image(design);
+    write_file(options.memory, image);
+    wrote("memory", options.memory, image.size(), "bytes");
+  }
+  std::cout << (program.json ? json.dump(2) + "\n" : text);
   return kDone;
 }
 
@@ -40,16 +64,17 @@ int run(const Program& program, const Options& options) {
 void add_image(Program& program) {
   const auto options = std::make_shared<Options>();
   CLI::App& command = add_command(
-      program, "image", "Makes an image of other constants for a design with writable weights.",
+      program, "image", "Makes images of constants that a design does not have in its bitstream.",
       "foldstream image out --write MatMul_0.w=w.npy --output new.image",
       [&program, options] { return run(program, *options); });
   command.add_option("network", options->network, "a folder that build wrote")->required();
-  command
-      .add_option("--output", options->output,
-                  "where the image goes: a byte address and a word a line")
-      ->required();
+  command.add_option("--output", options->output,
+                     "for the bus, a byte address and a word a line: what must be loaded before "
+                     "the first frame or, with --write, other constants");
+  command.add_option("--memory", options->memory,
+                     "for memory outside: the words of all streams of weights");
   add_write_option(command, options->writes);
-  command.get_option("--write")->required();
+  command.get_option("--write")->needs(command.get_option("--output"));
 }
 
 }  // namespace foldstream

@@ -49,6 +49,10 @@ std::vector<std::string> disagreements(const StreamGraph& graph, const SimResult
         if (design.inputs[i].name != from.name) continue;
         compare(from.name, to.name, model.taken[link], rtl.inputs[i].cycles);
       }
+      for (size_t i = 0; i < design.weights.size(); ++i) {
+        if (design.weights[i].name != from.name) continue;
+        compare(from.name, to.name, model.taken[link], rtl.weights[i].cycles);
+      }
     } else if (to.kind == StreamBlock::Kind::sink) {
       for (size_t i = 0; i < graph.sinks.size(); ++i) {
         if (graph.sinks[i] != graph.links[link].to) continue;
@@ -100,7 +104,8 @@ int run(const Program& program, const Options& options) {
                 did_you_mean(options.engine, {"cycle", "rtl"}));
   }
   const Built built = load_hardware(options.folder);
-  const StreamGraph graph = stream_graph(built.parts.core, built.part->family);
+  const StreamGraph graph = stream_graph(built.parts.core, built.part->family,
+                                         rtl ? WeightStreams::shown : WeightStreams::left_out);
   SimOptions how;
   how.frames = options.frames;
   how.record = rtl;

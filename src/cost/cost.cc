@@ -14,19 +14,45 @@
 
 namespace foldstream {
 
-Cost node_cost(const Node& node, Family family) {
-  if (node.op->kind != Op::Kind::hardware || node.op->cost == nullptr) return {};
-  Cost cost = node.op->cost(node, family);
+namespace {
+
+// Of the memories that the node has outside its module.
+Cost outside_cost(const Node& node, Family family) {
+  Cost cost;
   const MemoryPlace place = memory_place(node);
-  if (node.op->memories != nullptr && place != MemoryPlace::inside) {
-    const std::vector<SharedPart> parts = shared_parts(node);
-    for (const MemoryShape& memory : node.op->memories(node, family)) {
-      cost += place == MemoryPlace::writable ? writable_memory_cost(memory)
-              : parts.empty()
+  if (node.op->memories == nullptr || place == MemoryPlace::inside) return cost;
+  const std::vector<SharedPart> parts = shared_parts(node);
+  for (const MemoryShape& memory : node.op->memories(node, family)) {
+    if (place == MemoryPlace::streamed) {
+      cost.stream += static_cast<double>(8 * stream_bytes(memory));
+    } else if (place == MemoryPlace::outside) {
+      cost += parts.empty()
                   ? plan_rom(memory.width, memory.depth).cost
                   : shared_memory_cost(memory, parts, node.integer("memory_clock_ratio", 1));
+    } else {
+      cost += writable_memory_cost(memory, in_ultra_ram(node, memory));
     }
   }
+  return cost;
+}
+
+bool has_cost(const Node& node) {
+  return node.op->kind == Op::Kind::hardware && node.op->cost != nullptr;
+}
+
+}  // namespace
+
+Cost node_cost(const Node& node, Family family) {
+  if (!has_cost(node)) return {};
+  Cost cost = node.op->cost(node, family);
+  cost += outside_cost(node, family);
+  return cost;
+}
+
+Cost least_node_cost(const Node& node, Family family) {
+  if (!has_cost(node) || node.op->least_cost == nullptr) return node_cost(node, family);
+  Cost cost = node.op->least_cost(node, family);
+  cost += outside_cost(node, family);
   return cost;
 }
 
@@ -60,6 +86,10 @@ std::string exceeded(const Cost& cost, const Cost& available) {
     if (use.fits()) continue;
     text += fmt::format("{}{} {:.0f} of {:.0f}", text.empty() ? "" : ", ", use.resource,
                         std::ceil(use.used), use.available);
+  }
+  if (cost.stream > available.stream) {
+    text += fmt::format("{}streamed weights {:.0f} bits a cycle of {:.0f}",
+                        text.empty() ? "" : ", ", cost.stream, available.stream);
   }
   return text;
 }

@@ -13,6 +13,8 @@ namespace foldstream {
 
 // Zero for nodes that are no hardware.
 Cost node_cost(const Node& node, Family family);
+// Not above it, and quick.
+Cost least_node_cost(const Node& node, Family family);
 Cost total_cost(const Graph& graph, Family family);
 
 // One resource of a design on a part.

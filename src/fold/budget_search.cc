@@ -10,7 +10,6 @@
 namespace foldstream {
 namespace {
 
-constexpr size_t kResources = 5;
 constexpr size_t kRows = kResources + 1;  // one a resource, and that the shares sum to one
 constexpr double kTolerance = 1e-11;      // of reduced costs and of budgets, both near one
 // Two foldings whose worth differs by less, of the worth, count as equally good.
@@ -152,10 +151,20 @@ bool BudgetSearch::keeps(const FoldSpace::Solution& solution) const {
   return true;
 }
 
-void BudgetSearch::remember(const FoldSpace::Solution& solution) {
-  if (std::none_of(met_.begin(), met_.end(),
-                   [&](const auto& other) { return other.choice == solution.choice; }))
-    met_.push_back(solution);
+bool BudgetSearch::remember(const FoldSpace::Solution& solution) {
+  if (std::any_of(met_.begin(), met_.end(),
+                  [&](const auto& other) { return other.choice == solution.choice; })) {
+    return false;
+  }
+  met_.push_back(solution);
+  return true;
+}
+
+// What goes over a budget may not if other foldings take the place of some.
+void BudgetSearch::repair(const FoldSpace::Solution& solution, const FoldSpace::Allowed& allowed,
+                          const Worth& worth) {
+  if (keeps(solution)) return;
+  if (const auto repaired = space_.repaired(solution, allowed, worth, most_)) remember(*repaired);
 }
 
 BudgetSearch::Relaxed BudgetSearch::relax(const FoldSpace::Allowed& allowed, const Worth& worth,
@@ -171,7 +180,8 @@ BudgetSearch::Relaxed BudgetSearch::relax(const FoldSpace::Allowed& allowed, con
   const auto column_of = [&](const FoldSpace::Solution& solution) {
     Mixture::Column column{worth.of(solution.used, solution.parallel), {}};
     for (size_t r = 0; r < kResources; ++r) {
-      if (most_[r] > 0 && most_[r] < kInfinite) column.use[r] = solution.used[r] / most_[r];
+      if (most_[r] > 0 && most_[r] < kInfinite)
+        column.use[r] = solution.used[r] / (aim_ * most_[r]);
     }
     column.use[kResources] = 1;
     return column;
@@ -197,7 +207,7 @@ BudgetSearch::Relaxed BudgetSearch::relax(const FoldSpace::Allowed& allowed, con
     Worth now = worth;
     double budgets = 0;
     for (size_t r = 0; r < kResources; ++r) {
-      if (price[r] > 0) now.price[r] += price[r] / most_[r], budgets += price[r];
+      if (price[r] > 0) now.price[r] += price[r] / (aim_ * most_[r]), budgets += price[r];
     }
     const FoldSpace::Solution solution = space_.solve(allowed, now, most_);
     if (!solution.exact) {
@@ -212,9 +222,9 @@ BudgetSearch::Relaxed BudgetSearch::relax(const FoldSpace::Allowed& allowed, con
     const double bound = solution.worth - budgets;
     if (bound > result.bound) result.bound = bound, result.price = price;
     const size_t before = met_.size();
-    remember(solution);
-    const bool is_new = met_.size() > before;
+    const bool is_new = remember(solution);
     if (is_new) {
+      repair(solution, allowed, worth);
       if (!mixture)
         mixture.emplace(column_of(solution), overflow_price);
       else
@@ -240,7 +250,22 @@ BudgetAnswer BudgetSearch::cheapest(const FoldSpace::Allowed& allowed, const Wor
 BudgetAnswer BudgetSearch::any(const FoldSpace::Allowed& allowed, const Worth& worth) {
   const FoldSpace::Solution first = space_.solve(allowed, worth, most_);
   if (!first.choice.empty()) remember(first);
-  return branch(allowed, {}, true);
+  const int64_t all = work_limit_, start = space_.work();
+  work_limit_ = start + (all - start) / 2;
+  BudgetAnswer answer = branch(allowed, {}, true);
+  // Mixtures that keep the budgets are easily found, foldings are not. Those near mixtures that
+  // leave something are more often within; that there are none proves nothing.
+  constexpr double kAims[] = {0.97, 0.92, 0.85};
+  for (const double aim : kAims) {
+    if (answer.best || answer.bound == kInfinite) break;
+    work_limit_ += (all - start) / 6;
+    aim_ = aim;
+    answer.best = branch(allowed, {}, true).best;
+    if (answer.best) answer.bound = 0;
+  }
+  work_limit_ = all;
+  aim_ = 1;
+  return answer;
 }
 
 BudgetAnswer BudgetSearch::branch(const FoldSpace::Allowed& whole, const Worth& worth, bool any) {

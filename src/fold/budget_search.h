@@ -27,6 +27,9 @@ class BudgetSearch {
   BudgetSearch(FoldSpace& space, const Amounts& most, int64_t work_limit)
       : space_(space), most_(most), work_limit_(work_limit) {}
 
+  // A folding that the search may begin with.
+  void know(const FoldSpace::Solution& solution) { remember(solution); }
+
   BudgetAnswer cheapest(const FoldSpace::Allowed& allowed, const Worth& worth);
   // Any folding that keeps the budgets, cheap ones first, or the proof that there is none (an
   // infinite bound).
@@ -40,11 +43,14 @@ class BudgetSearch {
                 double cutoff);
   double overflow(const FoldSpace::Solution& solution) const;
   bool keeps(const FoldSpace::Solution& solution) const;
-  void remember(const FoldSpace::Solution& solution);
+  bool remember(const FoldSpace::Solution& solution);  // false: it is known
+  void repair(const FoldSpace::Solution& solution, const FoldSpace::Allowed& allowed,
+              const Worth& worth);
 
   FoldSpace& space_;
   const Amounts most_;
-  const int64_t work_limit_;
+  int64_t work_limit_;
+  double aim_ = 1;  // share of the budgets that mixtures keep to
   std::vector<FoldSpace::Solution> met_;
 };
 

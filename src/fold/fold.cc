@@ -22,16 +22,30 @@ constexpr double kTieBreak = 1e-15;
 constexpr int64_t kProofWork = 300'000'000;
 constexpr int64_t kIntervalWork = 60'000'000;
 
-constexpr const char* kResourceNames[] = {"LUT", "FF", "BRAM_18K", "URAM", "DSP"};
+constexpr const char* kResourceNames[] = {"LUT",  "FF",  "BRAM_18K",
+                                          "URAM", "DSP", "bits a cycle of streamed weights"};
 
-Worth worth_on(const Part& part) {
+// Streams weigh by the share of what they may bring that they do.
+Worth worth_on(const Part& part, const WeightPlaces& places) {
   const Price price = price_on(part);
-  return {{price.lut, price.ff, price.bram18, price.uram, price.dsp}, kTieBreak};
+  const double streamed = places.streamed > 0 ? 1 / places.streamed : 0;
+  return {{price.lut, price.ff, price.bram18, price.uram, price.dsp, streamed}, kTieBreak};
 }
 
-Cost cost_of(const Amounts& used) { return {used[0], used[1], used[2], used[3], used[4]}; }
+Cost cost_of(const Amounts& used) { return {used[0], used[1], used[2], used[3], used[4], used[5]}; }
 
-constexpr Amounts kNoBudget{kInfinite, kInfinite, kInfinite, kInfinite, kInfinite};
+// Of the part, and of streams.
+Amounts budget_of(const Cost& budget, const WeightPlaces& places) {
+  Cost most = budget;
+  most.stream = places.streamed;
+  return amounts(most);
+}
+
+bool keeps(const FoldSpace::Solution& solution, const Amounts& most) {
+  return std::equal(most.begin(), most.end(), solution.used.begin(), std::greater_equal<>());
+}
+
+constexpr Amounts kNoBudget{kInfinite, kInfinite, kInfinite, kInfinite, kInfinite, kInfinite};
 
 FoldResult result_of(FoldSpace& space, const FoldSpace::Solution& solution, double price,
                      double bound) {
@@ -85,6 +99,7 @@ double least_of(FoldSpace& space, int64_t cycles, const Worth& worth, Amounts mo
 // first of which it isn't proved that there is none. Index out of range: not even the slowest.
 struct Fastest {
   size_t found, not_excluded;
+  FoldSpace::Solution solution = {};  // that was found
 };
 Fastest fastest(FoldSpace& space, const std::vector<int64_t>& intervals, const Worth& worth,
                 const Amounts& most) {
@@ -97,6 +112,7 @@ Fastest fastest(FoldSpace& space, const std::vector<int64_t>& intervals, const W
     const BudgetAnswer answer = search.any(space.within(intervals[middle]), worth);
     if (answer.best) {
       high = middle, result.found = middle;
+      result.solution = *answer.best;
     } else {
       if (answer.bound == kInfinite)
         result.not_excluded = std::max(result.not_excluded, middle + 1);
@@ -198,34 +214,42 @@ int64_t cycles_for_rate(double frames_per_second, double clock_mhz) {
   return static_cast<int64_t>(std::floor(std::min(cycles * (1 + 1e-12), kMost)));
 }
 
-FoldResult fold_for_cycles(Graph& core, int64_t cycles, const Part& part) {
-  FoldSpace space(core, part.family, cycles);
-  check_reachable(space, cycles);
-  const Worth worth = worth_on(part);
-  const auto [solution, bound] = unbounded(space, cycles, worth);
-  const Cost whole = whole_of(part);
-  if (fits(cost_of(solution.used), whole)) return result_of(space, solution, solution.worth, bound);
-  BudgetSearch search(space, amounts(whole), space.work() + kProofWork);
-  const BudgetAnswer answer = search.cheapest(space.within(cycles), worth);
-  if (answer.best) return result_of(space, *answer.best, answer.best->worth, answer.bound);
+FoldResult fold_for_cycles(Graph& core, int64_t cycles, const Part& part,
+                           const WeightLevels& levels) {
+  for (const WeightPlaces& places : levels) {
+    FoldSpace space(core, part.family, cycles, places);
+    check_reachable(space, cycles);
+    const Worth worth = worth_on(part, places);
+    const Amounts most = budget_of(whole_of(part), places);
+    const auto [solution, bound] = unbounded(space, cycles, worth);
+    if (keeps(solution, most)) return result_of(space, solution, solution.worth, bound);
+    BudgetSearch search(space, most, space.work() + kProofWork);
+    const BudgetAnswer answer = search.cheapest(space.within(cycles), worth);
+    if (answer.best) return result_of(space, *answer.best, answer.best->worth, answer.bound);
+  }
+  FoldSpace space(core, part.family, cycles, levels.front());
+  const auto [solution, bound] = unbounded(space, cycles, worth_on(part, levels.front()));
   FoldResult result = result_of(space, solution, solution.worth, bound);
   result.fits = false;
   return result;
 }
 
-FoldResult fold_within(Graph& core, int64_t cycles, const Part& part, const Cost& budget) {
-  FoldSpace space(core, part.family, cycles);
-  check_reachable(space, cycles);
-  const Worth worth = worth_on(part);
-  const Amounts most = amounts(budget);
-  const auto [solution, bound] = unbounded(space, cycles, worth);
-  if (fits(cost_of(solution.used), budget))
-    return result_of(space, solution, solution.worth, bound);
-  BudgetSearch search(space, most, space.work() + kProofWork);
-  const BudgetAnswer answer = search.cheapest(space.within(cycles), worth);
-  if (!answer.best) {
+FoldResult fold_within(Graph& core, int64_t cycles, const Part& part, const Cost& budget,
+                       const WeightLevels& levels) {
+  for (size_t level = 0;; ++level) {
+    const WeightPlaces& places = levels.at(level);
+    FoldSpace space(core, part.family, cycles, places);
+    check_reachable(space, cycles);
+    const Worth worth = worth_on(part, places);
+    const Amounts most = budget_of(budget, places);
+    const auto [solution, bound] = unbounded(space, cycles, worth);
+    if (keeps(solution, most)) return result_of(space, solution, solution.worth, bound);
+    BudgetSearch search(space, most, space.work() + kProofWork);
+    const BudgetAnswer answer = search.cheapest(space.within(cycles), worth);
+    if (answer.best) return result_of(space, *answer.best, answer.best->worth, answer.bound);
+    if (level + 1 < levels.size()) continue;
     // The nearest rate is looked for among slower foldings, which this space has left out.
-    FoldSpace all(core, part.family);
+    FoldSpace all(core, part.family, INT64_MAX, places);
     const std::vector<int64_t> intervals = all.intervals();
     const Fastest slower = fastest(all, intervals, worth, most);
     try {
@@ -237,32 +261,37 @@ FoldResult fold_within(Graph& core, int64_t cycles, const Part& part, const Cost
                               error.help(), intervals[slower.found]));
     }
   }
-  return result_of(space, *answer.best, answer.best->worth, answer.bound);
 }
 
-FoldResult fold_max(Graph& core, const Part& part, const Cost& budget) {
-  FoldSpace space(core, part.family);
-  const std::vector<int64_t> intervals = space.intervals();
-  const Worth worth = worth_on(part);
-  const Amounts most = amounts(budget);
-  const Fastest fast = fastest(space, intervals, worth, most);
-  if (fast.found >= intervals.size()) {
-    too_large(space, core.name, part, intervals.back(), worth, most);
+FoldResult fold_max(Graph& core, const Part& part, const Cost& budget, const WeightLevels& levels) {
+  for (size_t level = 0;; ++level) {
+    const WeightPlaces& places = levels.at(level);
+    FoldSpace space(core, part.family, INT64_MAX, places);
+    const std::vector<int64_t> intervals = space.intervals();
+    const Worth worth = worth_on(part, places);
+    const Amounts most = budget_of(budget, places);
+    const Fastest fast = fastest(space, intervals, worth, most);
+    if (fast.found >= intervals.size()) {
+      if (level + 1 < levels.size()) continue;
+      too_large(space, core.name, part, intervals.back(), worth, most);
+    }
+    BudgetSearch search(space, most, space.work() + kProofWork);
+    search.know(fast.solution);
+    const BudgetAnswer answer = search.cheapest(space.within(intervals[fast.found]), worth);
+    FOLDSTREAM_CHECK(answer.best.has_value());
+    FoldResult result = result_of(space, *answer.best, answer.best->worth, answer.bound);
+    result.cycles_bound =
+        std::min(result.cycles, intervals[std::min(fast.not_excluded, fast.found)]);
+    return result;
   }
-  BudgetSearch search(space, most, space.work() + kProofWork);
-  const BudgetAnswer answer = search.cheapest(space.within(intervals[fast.found]), worth);
-  FOLDSTREAM_CHECK(answer.best.has_value());
-  FoldResult result = result_of(space, *answer.best, answer.best->worth, answer.bound);
-  result.cycles_bound = std::min(result.cycles, intervals[std::min(fast.not_excluded, fast.found)]);
-  return result;
 }
 
 std::vector<FrontPoint> fold_front(Graph& core, const Part& part, const Cost& budget,
                                    size_t most_points) {
   FoldSpace space(core, part.family);
   const std::vector<int64_t> intervals = space.intervals();
-  const Worth worth = worth_on(part);
-  const Amounts most = amounts(budget);
+  const Worth worth = worth_on(part, {});
+  const Amounts most = budget_of(budget, {});
   const Fastest fast = fastest(space, intervals, worth, most);
   if (fast.found >= intervals.size()) {
     too_large(space, core.name, part, intervals.back(), worth, most);
@@ -295,7 +324,7 @@ std::vector<FrontPoint> fold_front(Graph& core, const Part& part, const Cost& bu
     const auto allowed = space.within(cycles);
     for (const Worth& aim : aims) {
       FoldSpace::Solution solution = space.solve(allowed, aim, most);
-      if (solution.choice.empty() || !fits(cost_of(solution.used), budget)) {
+      if (solution.choice.empty() || !keeps(solution, most)) {
         BudgetSearch search(space, most, space.work() + kIntervalWork / 10);
         BudgetAnswer answer = search.cheapest(allowed, aim);
         if (!answer.best) continue;

@@ -10,6 +10,7 @@
 
 #include "src/boards/boards.h"
 #include "src/cost/cost.h"
+#include "src/fold/fold_space.h"
 #include "src/ir/graph.h"
 
 namespace foldstream {
@@ -33,16 +34,22 @@ struct FoldResult {
 int64_t cycles_for_rate(double frames_per_second, double clock_mhz);
 
 // Each works on a core graph without stream nodes and sets every folding attribute of its nodes.
+// Weights are where the first of `levels` allows with which a folding is found, so that none has to
+// be loaded or streamed where that can be avoided.
 //
 // The cheapest folding in which no node needs more than `cycles`, within the part if one is.
 // Throws Error with the nearest that can be reached.
-FoldResult fold_for_cycles(Graph& core, int64_t cycles, const Part& part);
+using WeightLevels = std::vector<WeightPlaces>;
+FoldResult fold_for_cycles(Graph& core, int64_t cycles, const Part& part,
+                           const WeightLevels& levels = {{}});
 // The same within a budget. Throws Error, with what exceeds it and the nearest rate and amount that
 // don't, when no folding keeps it.
-FoldResult fold_within(Graph& core, int64_t cycles, const Part& part, const Cost& budget);
+FoldResult fold_within(Graph& core, int64_t cycles, const Part& part, const Cost& budget,
+                       const WeightLevels& levels = {{}});
 // The fewest cycles that any folding within the budget has, and the cheapest of those. Throws
 // Error, naming the resource, when even the smallest hardware does not fit.
-FoldResult fold_max(Graph& core, const Part& part, const Cost& budget);
+FoldResult fold_max(Graph& core, const Part& part, const Cost& budget,
+                    const WeightLevels& levels = {{}});
 
 // A folding that no other beats: none of as few cycles takes as little of every resource.
 struct FrontPoint {

@@ -11,6 +11,7 @@
 #include "src/cost/cost.h"
 #include "src/ir/op.h"
 #include "src/passes/insert_stream_nodes.h"
+#include "src/rtl/rom.h"
 #include "src/sim/stream_graph.h"
 #include "src/util/error.h"
 #include "src/util/parallel.h"
@@ -30,6 +31,19 @@ bool exceeds(const Amounts& used, const Amounts& most) {
   return false;
 }
 
+double overflow(const Amounts& used, const Amounts& most) {
+  double sum = 0;
+  for (size_t r = 0; r < used.size(); ++r) {
+    if (used[r] > most[r]) sum += most[r] > 0 ? used[r] / most[r] - 1 : used[r];
+  }
+  return sum;
+}
+
+void set(const FoldSpace::Choice& choice, Node& node) {
+  for (const auto& [name, value] : choice.attrs) node.attr[name] = value;
+  for (const auto& [name, value] : choice.place) node.attr[name] = value;
+}
+
 FoldSpace::Solution nothing(bool exact) {
   FoldSpace::Solution solution;
   solution.exact = exact;
@@ -38,7 +52,9 @@ FoldSpace::Solution nothing(bool exact) {
 
 }  // namespace
 
-Amounts amounts(const Cost& cost) { return {cost.lut, cost.ff, cost.bram18, cost.uram, cost.dsp}; }
+Amounts amounts(const Cost& cost) {
+  return {cost.lut, cost.ff, cost.bram18, cost.uram, cost.dsp, cost.stream};
+}
 
 double Worth::of(const Amounts& used, double parallel) const {
   double sum = of_parallel * parallel;
@@ -48,7 +64,8 @@ double Worth::of(const Amounts& used, double parallel) const {
   return std::min(sum, kDearest);
 }
 
-FoldSpace::FoldSpace(Graph& core, Family family, int64_t limit) : family_(family), limit_(limit) {
+FoldSpace::FoldSpace(Graph& core, Family family, int64_t limit, const WeightPlaces& places)
+    : family_(family), limit_(limit), places_(places) {
   for (Node& node : core.nodes) {
     if (node.op->kind == Op::Kind::hardware) nodes_.push_back(&node);
   }
@@ -121,6 +138,37 @@ void FoldSpace::enumerate(size_t i) {
   if (least_[i] == INT64_MAX) throw Error(fmt::format("{} has no legal folding", describe(node)));
 }
 
+// What to set for each place that its weights may have as it is folded; nothing for the first.
+std::vector<std::vector<std::pair<std::string, Attr>>> FoldSpace::places_of(
+    const Node& node) const {
+  std::vector<std::vector<std::pair<std::string, Attr>>> places{{}};
+  if (node.op->memories == nullptr) return places;
+  const MemoryPlace place = memory_place(node);
+  const bool may_be_ultra = place == MemoryPlace::writable && places_.ultra;
+  const bool may_move = place == MemoryPlace::inside && (places_.loads || places_.streamed > 0);
+  if (!may_be_ultra && !may_move) return places;
+  const std::vector<MemoryShape> memories = node.op->memories(node, family_);
+  if (may_be_ultra) {
+    Node ultra;
+    ultra.op = node.op, ultra.attr = node.attr;
+    ultra.attr["ultra"] = int64_t{1};
+    if (std::any_of(memories.begin(), memories.end(),
+                    [&](const MemoryShape& memory) { return in_ultra_ram(ultra, memory); })) {
+      places.push_back({{"ultra", int64_t{1}}});
+    }
+    return places;
+  }
+  if (memories.size() != 1 || plan_rom(memories[0].width, memories[0].depth).block_bits == 0) {
+    return places;
+  }
+  if (places_.loads) places.push_back({{"memory", std::string("loaded")}});
+  if (memories[0].reads > 0 &&
+      static_cast<double>(8 * stream_bytes(memories[0])) <= places_.streamed) {
+    places.push_back({{"memory", std::string("streamed")}});
+  }
+  return places;
+}
+
 // Attribute by attribute, because the legal values of one may depend on those before it.
 void FoldSpace::enumerate(size_t i, size_t depth,
                           std::vector<std::pair<std::string, int64_t>> attrs) {
@@ -144,18 +192,23 @@ void FoldSpace::enumerate(size_t i, size_t depth,
   for (const Stream& stream : ports.in) choice.lanes.push_back(stream.lanes);
   for (const Stream& stream : ports.out) choice.lanes.push_back(stream.lanes);
   choice.priced = node.op->least_cost == nullptr;
-  choice.used =
-      amounts(choice.priced ? node_cost(node, family_) : node.op->least_cost(node, family_));
   for (const auto& attr : attrs) choice.parallel *= static_cast<double>(attr.second);
   choice.attrs = std::move(attrs);
-  choices_[i].push_back(std::move(choice));
+  const auto attr = node.attr;
+  for (auto& place : places_of(node)) {
+    for (const auto& [name, value] : place) node.attr[name] = value;
+    choice.used = amounts(least_node_cost(node, family_));
+    choice.place = std::move(place);
+    choices_[i].push_back(choice);
+    node.attr = attr;
+  }
 }
 
 void FoldSpace::price(size_t i, size_t c) {
   Node& node = *nodes_[i];
   Choice& choice = choices_[i][c];
   const auto attr = node.attr;
-  for (const auto& [name, value] : choice.attrs) node.attr[name] = value;
+  set(choice, node);
   const Amounts used = amounts(node_cost(node, family_));
   for (size_t r = 0; r < used.size(); ++r) {
     // Sums in another order may differ in their last bits.
@@ -250,11 +303,47 @@ FoldSpace::Solution FoldSpace::solve(const Allowed& allowed, const Worth& worth,
   }
 }
 
-void FoldSpace::apply(const Solution& solution) {
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    for (const auto& [attr, value] : choices_[i][solution.choice[i]].attrs)
-      nodes_[i]->attr[attr] = value;
+std::optional<FoldSpace::Solution> FoldSpace::repaired(Solution solution, const Allowed& allowed,
+                                                       const Worth& worth, const Amounts& most) {
+  while (true) {
+    const double now = overflow(solution.used, most);
+    if (now <= 0) break;
+    double least = now, cheapest = kInfinite;
+    size_t at = SIZE_MAX, with = 0;
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      const std::vector<Choice>& choices = choices_[i];
+      const size_t old = solution.choice[i];
+      const std::vector<size_t>& alike = sides_[i].alike.at(sides_[i].entry[old]);
+      work_ += static_cast<int64_t>(alike.size());
+      for (const size_t c : alike) {
+        if (allowed[i][c] == 0 || c == old) continue;
+        Amounts used = solution.used;
+        for (size_t r = 0; r < used.size(); ++r)
+          used[r] += choices[c].used[r] - choices[old].used[r];
+        const double left = overflow(used, most), value = worth.of(used, 0);
+        if (left < least || (left == least && at != SIZE_MAX && value < cheapest)) {
+          least = left, cheapest = value, at = i, with = c;
+        }
+      }
+    }
+    if (at == SIZE_MAX) return std::nullopt;
+    if (!choices_[at][with].priced) {
+      price(at, with);
+      continue;
+    }
+    const Choice &before = choices_[at][solution.choice[at]], &after = choices_[at][with];
+    for (size_t r = 0; r < solution.used.size(); ++r)
+      solution.used[r] += after.used[r] - before.used[r];
+    solution.parallel += after.parallel - before.parallel;
+    solution.choice[at] = with;
   }
+  solution.worth = worth.of(solution.used, solution.parallel);
+  solution.excess.clear();
+  return solution;
+}
+
+void FoldSpace::apply(const Solution& solution) {
+  for (size_t i = 0; i < nodes_.size(); ++i) set(choices_[i][solution.choice[i]], *nodes_[i]);
 }
 
 // Gives every port of every node a variable. Ports that always have the same lanes share one; so
@@ -312,6 +401,7 @@ bool FoldSpace::try_groups(size_t i, const std::vector<std::vector<size_t>>& gro
       for (const auto& [lanes, value] : values) port.lanes.push_back(lanes[g]);
     }
   }
+  for (size_t c = 0; c < choices_[i].size(); ++c) side.alike[side.entry[c]].push_back(c);
   sizes_.insert(sizes_.end(), sizes.begin(), sizes.end());
   sides_[i] = std::move(side);
   return true;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -17,8 +18,9 @@
 
 namespace foldstream {
 
-// LUT, FF, BRAM18, URAM, DSP: amounts, or what one of each is worth.
-using Amounts = std::array<double, 5>;
+// LUT, FF, BRAM18, URAM, DSP, streamed bits a cycle: amounts, or what one of each is worth.
+inline constexpr size_t kResources = 6;
+using Amounts = std::array<double, kResources>;
 Amounts amounts(const Cost& cost);
 
 inline constexpr double kInfinite = std::numeric_limits<double>::infinity();
@@ -31,12 +33,20 @@ struct Worth {
   double of(const Amounts& used, double parallel) const;
 };
 
+// Where weights may be that would take block memory inside their modules.
+struct WeightPlaces {
+  bool ultra = false;   // writable ones in UltraRAM
+  bool loads = false;   // constant ones, too: loaded before the first frame
+  double streamed = 0;  // bits that streams of weights may bring in a cycle; 0: there are none
+};
+
 class FoldSpace {
  public:
   // One legal folding of one node.
   struct Choice {
     std::vector<std::pair<std::string, int64_t>> attrs;
-    std::vector<int64_t> lanes;  // by port, inputs first
+    std::vector<std::pair<std::string, Attr>> place;  // of its weights, where not as the node says
+    std::vector<int64_t> lanes;                       // by port, inputs first
     int64_t steps = 0;
     double parallel = 1;
     Amounts used{};
@@ -56,7 +66,7 @@ class FoldSpace {
   };
 
   // Foldings of more than `limit` cycles are left out.
-  FoldSpace(Graph& core, Family family, int64_t limit = INT64_MAX);
+  FoldSpace(Graph& core, Family family, int64_t limit = INT64_MAX, const WeightPlaces& places = {});
 
   // The fewest cycles any folding can reach, and the node that can't do better.
   std::pair<int64_t, const Node*> floor() const;
@@ -69,6 +79,11 @@ class FoldSpace {
   // Foldings are priced when they might be the best, never otherwise.
   Solution solve(const Allowed& allowed, const Worth& worth, const Amounts& most,
                  bool with_excess = false);
+
+  // Takes other foldings with the same lanes for those of a solution, one after the other, as long
+  // as less goes over `most`, cheap ones first. None where some still does in the end.
+  std::optional<Solution> repaired(Solution solution, const Allowed& allowed, const Worth& worth,
+                                   const Amounts& most);
 
   const std::vector<std::vector<Choice>>& choices() const { return choices_; }
   const Node& node(size_t i) const { return *nodes_[i]; }
@@ -104,8 +119,9 @@ class FoldSpace {
   // combinations of their values.
   struct Side {
     std::vector<size_t> variables;
-    std::vector<PortLanes> ports;  // inputs first
-    std::vector<size_t> entry;     // by choice
+    std::vector<PortLanes> ports;                 // inputs first
+    std::vector<size_t> entry;                    // by choice
+    std::map<size_t, std::vector<size_t>> alike;  // choices by entry
   };
   // What stands between nodes, for every combination of values of one or two variables.
   struct PricedTerm {
@@ -116,6 +132,7 @@ class FoldSpace {
   void connect(Graph& core);
   void enumerate(size_t i);
   void enumerate(size_t i, size_t depth, std::vector<std::pair<std::string, int64_t>> attrs);
+  std::vector<std::vector<std::pair<std::string, Attr>>> places_of(const Node& node) const;
   void price(size_t i, size_t choice);
   void make_variables();
   bool try_groups(size_t i, const std::vector<std::vector<size_t>>& groups);
@@ -124,6 +141,7 @@ class FoldSpace {
 
   Family family_;
   int64_t limit_;
+  WeightPlaces places_;
   std::vector<Node*> nodes_;
   std::vector<std::vector<Choice>> choices_;  // by node
   std::vector<int64_t> least_;                // cycles of its fastest folding, by node

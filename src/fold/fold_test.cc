@@ -10,6 +10,7 @@
 
 #include "src/ir/op.h"
 #include "src/passes/insert_stream_nodes.h"
+#include "src/rtl/rom.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -232,6 +233,105 @@ TEST(Fold, BudgetsEqualBruteForce) {
   }
   EXPECT_GT(possible, 100);
   EXPECT_GT(impossible, 10);
+}
+
+// A layer with a memory of weights, deep enough to be block memory.
+std::vector<MemoryShape> memories_stored(const Node& node, Family) {
+  const int64_t lanes = node.integer("pe", 1) * node.integer("simd", 1);
+  return {{.name = "weights",
+           .width = 25 * lanes,
+           .depth = 600 * rows(node) * columns(node) / lanes,
+           .reads = 2}};
+}
+Cost cost_stored(const Node& node, Family family) {
+  Cost cost = cost_layer(node, family);
+  const MemoryShape memory = memories_stored(node, family)[0];
+  if (memory_place(node) == MemoryPlace::inside) {
+    cost += plan_rom(memory.width, memory.depth).cost;
+  }
+  return cost;
+}
+const Op kStored{.name = "fake_stored",
+                 .doc = "the same with a memory",
+                 .kind = Op::Kind::hardware,
+                 .infer = infer_layer,
+                 .folds = folds_layer,
+                 .ports = ports_layer,
+                 .rhythm = rhythm_layer,
+                 .cost = cost_stored,
+                 .memories = memories_stored,
+                 .finn_name = "MVAU"};
+
+// Where weights are is part of the optimum: the first level with a folding, and in it the best of
+// all foldings and places.
+TEST(Fold, PlacesOfWeightsEqualBruteForce) {
+  const Part& part = find_part("xczu7ev");
+  const WeightLevels levels{{.ultra = true},
+                            {.ultra = true, .loads = true},
+                            {.ultra = true, .loads = true, .streamed = 260}};
+  struct Placed {
+    Folded folded;
+    size_t level;
+  };
+  std::mt19937 random(3);
+  std::vector<int> chosen(levels.size() + 1, 0);
+  for (int64_t seed = 0; seed < 4; ++seed) {
+    Graph graph;
+    Node& x = input_of(graph, 4);
+    const auto stored = [&](Node& in, const char* name, int64_t noise) -> Node& {
+      return graph.add(kStored, {{&in, 0}}, name, {{"rows", int64_t{4}}, {"seed", noise}});
+    };
+    Node& a = stored(x, "a", seed);
+    Node& b = stored(a, "b", seed + 7);
+    graph.outputs.push_back({"y", {&b, 0}});
+    std::vector<Placed> all;
+    const char* places[] = {"inside", "loaded", "streamed"};
+    for (size_t first = 0; first < 3; ++first) {
+      for (size_t second = 0; second < 3; ++second) {
+        a.attr["memory"] = std::string(places[first]);
+        b.attr["memory"] = std::string(places[second]);
+        for (const Folded& folded : all_foldings(graph, part))
+          all.push_back({folded, std::max(first, second)});
+      }
+    }
+    for (int trial = 0; trial < 12; ++trial) {
+      SCOPED_TRACE(testing::Message() << seed << ' ' << trial);
+      Cost budget = kNoBudget;
+      budget.bram18 = static_cast<double>(random() % 60);
+      budget.uram = static_cast<double>(random() % 8);
+      const int64_t cycles = trial % 2 == 0 ? 16 : 4;
+      const auto best_of = [&](size_t level) {
+        double best = kInfinity;
+        for (const Placed& one : all) {
+          Cost most = budget;
+          most.stream = levels[level].streamed;
+          if (one.level > level || one.folded.interval > cycles ||
+              one.folded.cost.stream > most.stream || !fits(one.folded.cost, most)) {
+            continue;
+          }
+          double price = price_on(part).of(one.folded.cost);
+          if (most.stream > 0) price += one.folded.cost.stream / most.stream;
+          best = std::min(best, price);
+        }
+        return best;
+      };
+      size_t level = 0;
+      while (level < levels.size() && best_of(level) == kInfinity) ++level;
+      ++chosen[level];
+      a.attr.erase("memory"), b.attr.erase("memory");
+      if (level == levels.size()) {
+        EXPECT_THROW(fold_within(graph, cycles, part, budget, levels), Error);
+        continue;
+      }
+      const FoldResult result = fold_within(graph, cycles, part, budget, levels);
+      EXPECT_EQ(result.proof(), "proved optimal");
+      EXPECT_NEAR(result.price, best_of(level), 1e-9);
+      const Cost found = judge(graph, part).cost;
+      EXPECT_TRUE(fits(found, budget));
+      EXPECT_LE(found.stream, levels[level].streamed);
+    }
+  }
+  for (const int count : chosen) EXPECT_GT(count, 0);
 }
 
 TEST(Fold, BudgetsThatCannotBeKeptNameTheNearest) {

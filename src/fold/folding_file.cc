@@ -146,7 +146,8 @@ std::optional<FinnName> split_name(const std::string& name) {
 
 class Applier {
  public:
-  Applier(Graph& core, const Json& file) : core_(core), file_(file) {
+  Applier(Graph& core, const Json& file, bool has_ultra_ram)
+      : core_(core), file_(file), has_ultra_ram_(has_ultra_ram) {
     for (Node& node : core.nodes) {
       if (node.op->kind != Op::Kind::hardware) continue;
       nodes_.push_back(&node);
@@ -172,6 +173,7 @@ class Applier {
         throw Error(fmt::format("folding file: '{}' names {} a second time", key, describe(*node)));
       for (const auto& [name, value] : attributes.items()) apply(*node, key, name, value, false);
     }
+    settle_ultra_ram();
     for (const auto& [name, node] : finn_names(core_)) {
       if (!named.contains(node) && !folds_of(*node).empty())
         remarks_.warnings.push_back(fmt::format("no entry for '{}', {}: it keeps {}", name,
@@ -318,7 +320,15 @@ class Applier {
     }
     if (name == "runtime_writeable_weights" && node.op->memories != nullptr &&
         (value == 0 || value == 1)) {
-      if (value == 1) node.attr["memory"] = std::string("writable");
+      if (value == 1) set_place(node, where(), "writable");
+      return;
+    }
+    if (name == "mem_mode" && value == "external" && can_be_streamed(node)) {
+      set_place(node, where(), "streamed");
+      return;
+    }
+    if (name == "ram_style" && value == "ultra" && has_ultra_ram_ && node.op->memories != nullptr) {
+      node.attr["ultra"] = int64_t{1};
       return;
     }
     if (name == "outFIFODepths" || name == "inFIFODepths") {
@@ -341,6 +351,31 @@ class Applier {
                   fmt::format("legal values are '{}'", fmt::join(attribute->values, "', '")));
     }
     ignored_[name].insert(key);
+  }
+
+  static bool can_be_streamed(const Node& node) {
+    if (node.op->memories == nullptr) return false;
+    const std::vector<MemoryShape> memories = node.op->memories(node, Family::generic);
+    return std::all_of(memories.begin(), memories.end(),
+                       [](const MemoryShape& memory) { return memory.reads > 0; });
+  }
+
+  static void set_place(Node& node, const std::string& where, const std::string& place) {
+    const std::string now = node.text("memory", place);
+    if (now != place) {
+      throw Error(fmt::format("{}: its weights can't be {} and {}", where, now, place),
+                  "leave out runtime_writeable_weights, or mem_mode = external");
+    }
+    node.attr["memory"] = place;
+  }
+
+  // Weights of which the file says only that they are in UltraRAM are loaded there.
+  void settle_ultra_ram() {
+    for (Node* node : nodes_) {
+      if (node->integer("ultra", 0) == 0 || memory_place(*node) == MemoryPlace::writable) continue;
+      node->attr.erase("ultra");
+      if (memory_place(*node) == MemoryPlace::inside) node->attr["memory"] = std::string("loaded");
+    }
   }
 
   // A stream has one queue, behind its producer. FINN's depth of it is the larger of what both ends
@@ -370,6 +405,7 @@ class Applier {
 
   Graph& core_;
   const Json& file_;
+  const bool has_ultra_ram_;
   std::vector<Node*> nodes_;
   std::map<std::string, std::vector<Node*>> by_type_;
   std::map<std::string, Node*> mixed_;
@@ -380,7 +416,9 @@ class Applier {
 
 }  // namespace
 
-FoldingRemarks apply_folding(Graph& core, const Json& file) { return Applier(core, file).run(); }
+FoldingRemarks apply_folding(Graph& core, const Json& file, bool has_ultra_ram) {
+  return Applier(core, file, has_ultra_ram).run();
+}
 
 Json parse_json(const std::string& text, const std::string& name) {
   try {
@@ -403,7 +441,12 @@ Json final_hw_config(const Graph& core) {
       const auto it = node->attr.find(fold.attr);
       if (it != node->attr.end()) entry[upper(fold.attr)] = std::get<int64_t>(it->second);
     }
-    if (memory_place(*node) == MemoryPlace::writable) entry["runtime_writeable_weights"] = 1;
+    const MemoryPlace place = memory_place(*node);
+    if (place == MemoryPlace::writable) entry["runtime_writeable_weights"] = 1;
+    if (place == MemoryPlace::loaded || node->integer("ultra", 0) == 1) {
+      entry["ram_style"] = "ultra";
+    }
+    if (place == MemoryPlace::streamed) entry["mem_mode"] = "external";
     if (node->attr.contains("queue"))
       entry["outFIFODepths"] = std::vector<int64_t>(node->out.size(), node->integer("queue"));
   }

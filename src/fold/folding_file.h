@@ -20,8 +20,10 @@ struct FoldingRemarks {
 // Applies a file to a core graph without stream nodes. Nodes are called as FINN does ("MVAU_hls_0",
 // "MVAU_rtl_0", "MVAU_0") or by their own name. Nodes the file doesn't name get the values under
 // Defaults, else their smallest hardware. Throws Error on a node or an attribute that doesn't exist
-// and on a folding that isn't legal, with what is.
-FoldingRemarks apply_folding(Graph& core, const nlohmann::ordered_json& file);
+// and on a folding that isn't legal, with what is. Without UltraRAM in the part, memories that the
+// file wants there are where they would be.
+FoldingRemarks apply_folding(Graph& core, const nlohmann::ordered_json& file,
+                             bool has_ultra_ram = false);
 
 // The text of a file parsed; throws Error with the place where it isn't JSON. `name` is for errors.
 nlohmann::ordered_json parse_json(const std::string& text, const std::string& name);

@@ -147,6 +147,40 @@ TEST(FoldingFile, WhatHasNoEffectIsSaid) {
             "no entry for 'MVAU_rtl_2', node 'fc2' (mvau): it keeps PE = 1, SIMD = 1");
 }
 
+TEST(FoldingFile, PlacesOfWeightsComeBack) {
+  const char* text = R"({"MVAU_0": {"ram_style": "ultra"}, "MVAU_1": {"mem_mode": "external"},
+      "MVAU_2": {"ram_style": "ultra", "runtime_writeable_weights": 1}, "MVAU_3": {}})";
+  Graph graph = tfc();
+  apply_folding(graph, json(text), true);
+  const auto place = [](const Graph& of, const char* name) {
+    for (const Node& node : of.nodes) {
+      if (node.name == name)
+        return node.text("memory", "-") + std::to_string(node.integer("ultra", 0));
+    }
+    return std::string();
+  };
+  const auto check = [&](const Graph& of) {
+    EXPECT_EQ(place(of, "fc0"), "loaded0");
+    EXPECT_EQ(place(of, "fc1"), "streamed0");
+    EXPECT_EQ(place(of, "fc2"), "writable1");
+    EXPECT_EQ(place(of, "fc3"), "-0");
+  };
+  check(graph);
+  Graph again = tfc();
+  apply_folding(again, parse_json(final_hw_config(graph).dump(2), "final_hw_config.json"), true);
+  check(again);
+  // A part without UltraRAM.
+  Graph plain = tfc();
+  const FoldingRemarks remarks = apply_folding(plain, json(text));
+  EXPECT_EQ(place(plain, "fc0"), "-0");
+  EXPECT_EQ(place(plain, "fc2"), "writable0");
+  EXPECT_EQ(remarks.notes.size(), 1u);
+  EXPECT_EQ(
+      failure(graph, R"({"MVAU_1": {"mem_mode": "external", "runtime_writeable_weights": 1}})"),
+      "folding file: 'MVAU_1', node 'fc1' (mvau): its weights can't be streamed and writable / "
+      "leave out runtime_writeable_weights, or mem_mode = external");
+}
+
 TEST(FoldingFile, WhatIsWrongIsAnError) {
   Graph graph = tfc();
   EXPECT_EQ(failure(graph, R"({"MVAU_0": {"PE": 7}})"),

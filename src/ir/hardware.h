@@ -29,6 +29,16 @@ struct Ports {
   std::vector<Stream> in, out;
 };
 
+// The words of a streamed memory as they arrive. It is no operand: in a rhythm it is the input
+// after the last of them.
+inline Stream weight_stream(const MemoryShape& shape) {
+  return {1, shape.width, shape.depth * shape.reads};
+}
+// The stream's name, beside those of nodes.
+std::string weights_name(const Node& node, const MemoryShape& shape);
+// Of one of its words on AXI4-Stream and in the memory that it is read from.
+inline int64_t stream_bytes(const MemoryShape& shape) { return (shape.width + 7) / 8; }
+
 // `steps` equal steps in a row. In each of them one beat is taken from every input whose bit is set
 // in `take`, and one beat is given to every output whose bit is set in `give`. In a block with a
 // store each step further needs `acquire` beats of the store more than the step before it, and
@@ -90,8 +100,10 @@ struct Fold {
 // Resources by the counting rules of docs/results.md; ff and lut as mapped for `Device`.
 struct Cost {
   double lut = 0, ff = 0, bram18 = 0, uram = 0, dsp = 0;
+  double stream = 0;  // bits of streamed weights that it takes from outside in a cycle, at most
   Cost& operator+=(const Cost& other) {
     lut += other.lut, ff += other.ff, bram18 += other.bram18, uram += other.uram, dsp += other.dsp;
+    stream += other.stream;
     return *this;
   }
 };

@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "src/ir/graph.h"
+#include "src/ir/hardware.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -16,9 +17,22 @@ MemoryPlace memory_place(const Node& node) {
   const std::string place = node.text("memory", "inside");
   if (place == "inside") return MemoryPlace::inside;
   if (place == "outside") return MemoryPlace::outside;
+  if (place == "loaded") return MemoryPlace::loaded;
   if (place == "writable") return MemoryPlace::writable;
+  if (place == "streamed") return MemoryPlace::streamed;
   throw Error(fmt::format("{}: memory = {}", describe(node), place),
-              "legal values are inside, outside, writable");
+              "legal values are inside, outside, loaded, writable, streamed");
+}
+
+bool in_ultra_ram(const Node& node, const MemoryShape& shape) {
+  constexpr int64_t kFewWords = 512;  // of a block of 4,096
+  const MemoryPlace place = memory_place(node);
+  return place == MemoryPlace::loaded || (place == MemoryPlace::writable &&
+                                          node.integer("ultra", 0) == 1 && shape.depth > kFewWords);
+}
+
+std::string weights_name(const Node& node, const MemoryShape& shape) {
+  return fmt::format("{}.{}", node.name, shape.name);
 }
 
 int64_t MemoryShape::address_bits() const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memories of constant words that a node reads, and where they stand: inside the node's module, or
-// outside of it, where whoever builds the top decides what stands behind the ports.
+// outside of it, where whoever builds the top decides what stands behind the ports; or nowhere,
+// where the words arrive as a stream.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +14,16 @@ namespace foldstream {
 
 struct Node;
 
-// Where a node's memories stand: its attribute `memory`. A writable one is outside as well, takes
-// other words while the design runs, and holds everything that depends on the constants it is for.
+// Where a node's memories stand: its attribute `memory`.
+enum class MemoryPlace {
+  inside,    // in the node's module
+  outside,   // beside it
+  loaded,    // beside it, empty until its words are written over the bus, before the first frame
+  writable,  // beside it; takes other words while the design runs, and holds everything that
+             // depends on the constants it is for
+  streamed,  // nowhere: the words arrive as a stream, as often as they are read
+};
 // Throws Error on any other value.
-enum class MemoryPlace { inside, outside, writable };
 MemoryPlace memory_place(const Node& node);
 
 // How the elements of a constant tensor lie in the words of a memory: element by element, with the
@@ -40,6 +47,7 @@ struct MemoryShape {
   std::string name;  // "weights"
   int64_t width = 1, depth = 1;
   std::vector<MemoryField> fields = {};  // of a writable memory
+  int64_t reads = 0;  // of all words in their order, in a frame; 0: they are read in another order
   bool operator==(const MemoryShape&) const = default;
   int64_t address_bits() const;  // of the ports: 1 for a single word
 };
@@ -50,13 +58,21 @@ using MemoryWords = std::vector<std::vector<bool>>;  // bit 0 first
 // refused.
 MemoryWords memory_words(const Node& node, const MemoryShape& shape);
 
-// A memory outside its node's module, with its first content. The module has the ports
-// <name>_address_o and <name>_word_i; in every cycle the word is that of the address in the cycle
-// before. Addresses change freely, whether or not a word is used.
+// Whether a memory is in UltraRAM, which no bitstream fills: a loaded one always, a writable one of
+// many words where the node's attribute `ultra` is 1.
+bool in_ultra_ram(const Node& node, const MemoryShape& shape);
+
+// A memory outside its node's module, with its content. The module has the ports <name>_address_o
+// and <name>_word_i; in every cycle the word is that of the address in the cycle before. Addresses
+// change freely, whether or not a word is used. The module of a streamed one has <name>_valid_i,
+// <name>_ready_o and <name>_data_i instead.
 struct OutsideMemory {
   MemoryShape shape;
   MemoryWords words;  // shape.depth of shape.width bits
-  bool writable = false;
+  MemoryPlace place = MemoryPlace::outside;
+  bool ultra = false;
+
+  bool on_bus() const { return place == MemoryPlace::loaded || place == MemoryPlace::writable; }
 };
 
 }  // namespace foldstream

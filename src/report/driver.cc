@@ -44,7 +44,9 @@ std::vector<BusWord> bus_image(const Node& node, const DesignNode& entry) {
   std::vector<BusWord> image;
   for (const DesignMemory& memory : entry.memories) {
     if (!memory.bus_address) continue;
-    for (BusWord word : bus_words(memory.shape, memory_words(node, memory.shape))) {
+    const MemoryWords words =
+        memory.first_words.empty() ? memory_words(node, memory.shape) : memory.first_words;
+    for (BusWord word : bus_words(memory.shape, words)) {
       word.address += *memory.bus_address;
       image.push_back(word);
     }
@@ -60,12 +62,63 @@ std::string image_text(const std::vector<BusWord>& image) {
   return text;
 }
 
+namespace {
+
+constexpr int64_t kStreamAlignment = 4096;  // a page, and where bursts may not go across
+
+// The first byte of each stream's words in the memory image, and that behind all.
+std::vector<int64_t> stream_offsets(const Design& design) {
+  std::vector<int64_t> offsets{0};
+  for (const DesignWeights& weights : design.weights) {
+    const int64_t end = offsets.back() + weights.shape.depth * stream_bytes(weights.shape);
+    offsets.push_back((end + kStreamAlignment - 1) / kStreamAlignment * kStreamAlignment);
+  }
+  return offsets;
+}
+
+Json streams_json(const Design& design) {
+  const std::vector<int64_t> offsets = stream_offsets(design);
+  Json streams = Json::array();
+  for (size_t i = 0; i < design.weights.size(); ++i) {
+    const DesignWeights& weights = design.weights[i];
+    const int64_t bytes = stream_bytes(weights.shape);
+    streams.push_back({{"node", weights.node},
+                       {"port", weights.prefix + "_axis"},
+                       {"offset", offsets[i]},
+                       {"bytes", weights.shape.depth * bytes},
+                       {"words", weights.shape.depth},
+                       {"width", weights.shape.width},
+                       {"word_bytes", bytes},
+                       {"reads_per_frame", weights.shape.reads}});
+  }
+  return streams;
+}
+
+}  // namespace
+
+std::string memory_image(const Design& design) {
+  const std::vector<int64_t> offsets = stream_offsets(design);
+  std::string image(static_cast<size_t>(offsets.back()), '\0');
+  for (size_t i = 0; i < design.weights.size(); ++i) {
+    const DesignWeights& weights = design.weights[i];
+    auto at = static_cast<size_t>(offsets[i]);
+    for (const std::vector<bool>& word : weights.words) {
+      for (size_t b = 0; b < word.size(); ++b) {
+        if (word[b]) image[at + b / 8] = static_cast<char>(image[at + b / 8] | 1 << b % 8);
+      }
+      at += static_cast<size_t>(stream_bytes(weights.shape));
+    }
+  }
+  return image;
+}
+
 std::map<std::string, std::string> driver_files(const Design& design, const Graph& core) {
   std::map<std::string, std::string> files;
-  if (design.bus_address_bits == 0) return files;
-  Json memories = Json::array();
+  if (design.bus_address_bits == 0 && design.weights.empty()) return files;
+  Json memories = Json::array(), first = Json::array();
   for (const DesignNode& entry : design.nodes) {
     const Node& node = node_called(core, entry.name);
+    bool load = false;
     for (const DesignMemory& memory : entry.memories) {
       if (!memory.bus_address) continue;
       const BusRegion region(memory.shape);
@@ -73,8 +126,11 @@ std::map<std::string, std::string> driver_files(const Design& design, const Grap
       for (const MemoryField& field : memory.shape.fields) {
         fields.push_back(field_entry(field, node));
       }
+      const bool is_empty = in_ultra_ram(node, memory.shape);
+      load = load || is_empty;
       memories.push_back({{"node", entry.name},
                           {"memory", memory.shape.name},
+                          {"empty_at_start", is_empty},
                           {"address", *memory.bus_address * kBusBytes},
                           {"bytes", (int64_t{1} << region.address_bits) * kBusBytes},
                           {"words", memory.shape.depth},
@@ -84,13 +140,20 @@ std::map<std::string, std::string> driver_files(const Design& design, const Grap
                           {"fields", fields}});
     }
     const std::vector<BusWord> image = bus_image(node, entry);
-    if (!image.empty()) files[entry.instance.substr(2) + ".image"] = image_text(image);
+    const std::string file = entry.instance.substr(2) + ".image";
+    if (!image.empty()) files[file] = image_text(image);
+    if (load) first.push_back(file);
   }
-  const Json map = {{"bus",
-                     {{"protocol", "AXI4-Lite"},
-                      {"data_bits", kBusBits},
-                      {"address_bits", design.bus_address_bits + 2}}},
-                    {"memories", memories}};
+  if (!design.weights.empty()) files["weights.bin"] = memory_image(design);
+  Json map = {{"load_before_first_frame", first}, {"memories", memories}};
+  if (design.bus_address_bits > 0) {
+    map["bus"] = {{"protocol", "AXI4-Lite"},
+                  {"data_bits", kBusBits},
+                  {"address_bits", design.bus_address_bits + 2}};
+  }
+  if (!design.weights.empty()) {
+    map["streams"] = {{"file", "weights.bin"}, {"streams", streams_json(design)}};
+  }
   files["memories.json"] = map.dump(2) + "\n";
   return files;
 }

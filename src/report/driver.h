@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a driver needs to write the constants of a design: where they are on its bus, and images of
-// what is there.
+// What a driver needs for the constants of a design that are not in its bitstream: where they are
+// on its bus, what to write there, and what its streams of weights read from memory outside.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,12 @@ std::vector<BusWord> bus_image(const Node& node, const DesignNode& entry);
 // Lines of a byte address and a word, both in hexadecimal.
 std::string image_text(const std::vector<BusWord>& image);
 
-// memories.json, the map of the bus, and NODE.image for each writable node; none without any.
+// The words of all streams of weights as they lie in memory outside: each stream's at its offset,
+// word by word in whole bytes, the lowest first.
+std::string memory_image(const Design& design);
+
+// memories.json, the map of the bus and of the streams; NODE.image for each node on the bus;
+// weights.bin, the memory image. None for a design that has all its constants in the bitstream.
 std::map<std::string, std::string> driver_files(const Design& design, const Graph& core);
 
 }  // namespace foldstream

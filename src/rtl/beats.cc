@@ -31,6 +31,18 @@ void pack_beats(const Tensor& tensor, const Stream& stream, std::vector<uint32_t
   }
 }
 
+std::vector<uint32_t> pack_words(const MemoryWords& memory) {
+  std::vector<uint32_t> words;
+  for (const std::vector<bool>& word : memory) {
+    const size_t base = words.size();
+    words.resize(base + (word.size() + 31) / 32);
+    for (size_t b = 0; b < word.size(); ++b) {
+      words[base + b / 32] |= static_cast<uint32_t>(word[b]) << b % 32;
+    }
+  }
+  return words;
+}
+
 Tensor unpack_beats(std::span<const uint32_t> words, const Stream& stream, const Type& type) {
   const int64_t beat_words = words_per_beat(stream);
   FOLDSTREAM_CHECK(static_cast<int64_t>(words.size()) == stream.beats * beat_words);

@@ -17,6 +17,9 @@ inline int64_t words_per_beat(const Stream& stream) { return (stream.width() + 3
 // Appends one frame.
 void pack_beats(const Tensor& tensor, const Stream& stream, std::vector<uint32_t>& words);
 
+// Words of a memory, each as a beat.
+std::vector<uint32_t> pack_words(const MemoryWords& memory);
+
 // One frame; `words` has exactly stream.beats beats.
 Tensor unpack_beats(std::span<const uint32_t> words, const Stream& stream, const Type& type);
 

@@ -74,11 +74,15 @@ void add_beat_issue(SvModule& module) {
   module.assign("issue", "s_valid_i && available");
 }
 
-std::string add_stream_in(SvModule& module, size_t index, size_t count, int64_t width) {
-  std::string prefix = prefix_of('s', index, count);
+void add_stream_in(SvModule& module, const std::string& prefix, int64_t width) {
   module.input(prefix + "_valid_i");
   module.output(prefix + "_ready_o");
   module.input(prefix + "_data_i", static_cast<int>(width));
+}
+
+std::string add_stream_in(SvModule& module, size_t index, size_t count, int64_t width) {
+  std::string prefix = prefix_of('s', index, count);
+  add_stream_in(module, prefix, width);
   return prefix;
 }
 
@@ -90,26 +94,31 @@ std::string add_stream_out(SvModule& module, size_t index, size_t count, int64_t
   return prefix;
 }
 
+HeldInput add_holding_register(SvModule& module, const std::string& port, const std::string& name,
+                               int64_t width) {
+  HeldInput held{fmt::format("held_{}_valid", name), fmt::format("held_{}_data", name),
+                 "take_" + name};
+  module.wire(held.valid);
+  module.wire(held.data, static_cast<int>(width));
+  module.wire(held.take);
+  module.instance("fst_skid", "u_hold_" + name, {{"Width", std::to_string(width)}},
+                  {{"clk_i", "clk_i"},
+                   {"rst_i", "rst_i"},
+                   {"s_valid_i", port + "_valid_i"},
+                   {"s_ready_o", port + "_ready_o"},
+                   {"s_data_i", port + "_data_i"},
+                   {"m_valid_o", held.valid},
+                   {"m_ready_i", held.take},
+                   {"m_data_o", held.data}});
+  return held;
+}
+
 std::vector<HeldInput> add_held_inputs(SvModule& module, const std::vector<int64_t>& widths) {
   module.comment("Holding registers");
   std::vector<HeldInput> inputs;
   for (size_t i = 0; i < widths.size(); ++i) {
     const std::string port = add_stream_in(module, i, widths.size(), widths[i]);
-    const HeldInput& held =
-        inputs.emplace_back(HeldInput{fmt::format("held_{}_valid", i),
-                                      fmt::format("held_{}_data", i), fmt::format("take_{}", i)});
-    module.wire(held.valid);
-    module.wire(held.data, static_cast<int>(widths[i]));
-    module.wire(held.take);
-    module.instance("fst_skid", fmt::format("u_hold_{}", i), {{"Width", std::to_string(widths[i])}},
-                    {{"clk_i", "clk_i"},
-                     {"rst_i", "rst_i"},
-                     {"s_valid_i", port + "_valid_i"},
-                     {"s_ready_o", port + "_ready_o"},
-                     {"s_data_i", port + "_data_i"},
-                     {"m_valid_o", held.valid},
-                     {"m_ready_i", held.take},
-                     {"m_data_o", held.data}});
+    inputs.push_back(add_holding_register(module, port, std::to_string(i), widths[i]));
   }
   return inputs;
 }

@@ -18,6 +18,7 @@ void add_block_ports(SvModule& module, int64_t width_in, int64_t width_out);
 // One stream into the block or out of it: number `index` of `count`, with a number in its name
 // where there are several. The prefix of its ports, "s" or "m1".
 std::string add_stream_in(SvModule& module, size_t index, size_t count, int64_t width);
+void add_stream_in(SvModule& module, const std::string& prefix, int64_t width);
 std::string add_stream_out(SvModule& module, size_t index, size_t count, int64_t width);
 
 // An input of a block that takes from several in one step, seen behind its holding register
@@ -26,8 +27,11 @@ std::string add_stream_out(SvModule& module, size_t index, size_t count, int64_t
 struct HeldInput {
   std::string valid, data, take;
 };
-// Ports, holding register and these three wires for an input stream of each width; the rhythm's
-// `hold` is kHoldPlaces.
+// A holding register behind the ports <port>_valid_i ..., and these three wires, held_<name>_valid
+// ...; the rhythm's `hold` is kHoldPlaces.
+HeldInput add_holding_register(SvModule& module, const std::string& port, const std::string& name,
+                               int64_t width);
+// Ports and holding registers for an input stream of each width.
 std::vector<HeldInput> add_held_inputs(SvModule& module, const std::vector<int64_t>& widths);
 inline constexpr int64_t kHoldPlaces = 2;
 Cost hold_cost(int64_t width);  // of one register

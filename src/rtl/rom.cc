@@ -166,7 +166,7 @@ void add_node_memory(SvModule& module, const Node& node, const std::string& inst
   module.input(name + "_word_i", static_cast<int>(shape.width));
   module.assign(name + "_address_o", address);
   module.assign(name, name + "_word_i");
-  hardware.outside.push_back({shape, words, place == MemoryPlace::writable});
+  hardware.outside.push_back({shape, words, place, in_ultra_ram(node, shape)});
 }
 
 Hardware private_rom(const std::string& module, const OutsideMemory& memory, int64_t latency) {

@@ -12,7 +12,6 @@
 #include "src/ir/op.h"
 #include "src/rtl/rom.h"
 #include "src/rtl/sv_module.h"
-#include "src/rtl/writable.h"
 #include "src/util/embedded.h"
 #include "src/util/error.h"
 #include "src/util/parallel.h"
@@ -249,20 +248,28 @@ class Stitcher {
                                hardware.top,
                                std::move(hardware.parameters),
                                {}});
-      for (const OutsideMemory& memory : hardware.outside) {
+      for (OutsideMemory& memory : hardware.outside) {
         const std::string stem =
             unique(fmt::format("{}_{}", stems_.at(&node), memory.shape.name), taken_);
+        if (memory.place == MemoryPlace::streamed) {
+          design_.weights.push_back({stem, weights_name(node, memory.shape), node.name,
+                                     memory.shape, weight_stream(memory.shape),
+                                     std::move(memory.words)});
+          continue;
+        }
         const std::string module = fmt::format("{}_{}", design_.name, stem);
         std::vector<SharedPart> parts = shared_parts(node);
-        Hardware hardware_of = memory.writable ? writable_memory(module, memory)
+        Hardware hardware_of = memory.on_bus() ? writable_memory(module, memory)
                                : parts.empty()
                                    ? private_rom(module, memory, memory_latency(node))
                                    : shared_memory(module, memory, memory_latency(node), parts);
         for (const SharedPart& part : parts) place(node, memory, part);
         add_files(hardware_of);
-        design_.nodes.back().memories.push_back(
-            {memory.shape, stem, "u_" + stem, hardware_of.top, std::move(parts),
-             memory.writable ? std::optional<int64_t>(0) : std::nullopt});
+        DesignMemory& entry = design_.nodes.back().memories.emplace_back(
+            DesignMemory{memory.shape, stem, "u_" + stem, hardware_of.top,
+                         std::move(hardware_of.parameters), std::move(parts)});
+        if (memory.on_bus()) entry.bus_address = 0;
+        if (memory.place == MemoryPlace::loaded) entry.first_words = std::move(memory.words);
       }
     }
     emit_banks();
@@ -370,6 +377,15 @@ class Stitcher {
     }
   }
 
+  // Everything that comes from outside, by the prefix of its ports: operands, then weights.
+  std::vector<std::pair<std::string, Stream>> streams_in() const {
+    std::vector<std::pair<std::string, Stream>> streams;
+    for (const DesignPort& port : design_.inputs) streams.emplace_back(port.prefix, port.stream);
+    for (const DesignWeights& weights : design_.weights)
+      streams.emplace_back(weights.prefix, weights.stream);
+    return streams;
+  }
+
   SvModule top(bool probe) const {
     SvModule module(
         probe ? design_.name + "_probe" : design_.name,
@@ -378,10 +394,10 @@ class Stitcher {
     module.input("clk_i");
     module.input("rst_i");
     if (design_.memory_clock_ratio > 1) module.input("memory_clk_i");
-    for (const DesignPort& port : design_.inputs) {
-      module.input(port.prefix + "_valid_i");
-      module.output(port.prefix + "_ready_o");
-      module.input(port.prefix + "_data_i", static_cast<int>(port.stream.width()));
+    for (const auto& [prefix, stream] : streams_in()) {
+      module.input(prefix + "_valid_i");
+      module.output(prefix + "_ready_o");
+      module.input(prefix + "_data_i", static_cast<int>(stream.width()));
     }
     for (const DesignPort& port : design_.outputs) {
       module.output(port.prefix + "_valid_o");
@@ -481,45 +497,44 @@ class Stitcher {
       module.input("memory_aclk");
       connections.emplace_back("memory_clk_i", "memory_aclk");
     }
-    const auto bytes = [](const DesignPort& port) {
-      return static_cast<int>((port.stream.width() + 7) / 8 * 8);
+    const auto bytes = [](const Stream& stream) {
+      return static_cast<int>((stream.width() + 7) / 8 * 8);
     };
-    for (const DesignPort& port : design_.inputs) {
-      module.input(port.prefix + "_axis_tvalid");
-      module.output(port.prefix + "_axis_tready");
-      module.input(port.prefix + "_axis_tdata", bytes(port));
-      module.input(port.prefix + "_axis_tlast");
+    for (const auto& [prefix, stream] : streams_in()) {
+      module.input(prefix + "_axis_tvalid");
+      module.output(prefix + "_axis_tready");
+      module.input(prefix + "_axis_tdata", bytes(stream));
+      module.input(prefix + "_axis_tlast");
     }
     for (const DesignPort& port : design_.outputs) {
       module.output(port.prefix + "_axis_tvalid");
       module.input(port.prefix + "_axis_tready");
-      module.output(port.prefix + "_axis_tdata", bytes(port));
+      module.output(port.prefix + "_axis_tdata", bytes(port.stream));
       module.output(port.prefix + "_axis_tlast");
     }
     module.wire("rst");
     module.assign("rst", "!aresetn");
-    const auto wires = [&](const DesignPort& port) {
-      module.wire(port.prefix + "_valid");
-      module.wire(port.prefix + "_ready");
-      module.wire(port.prefix + "_data", static_cast<int>(port.stream.width()));
+    const auto wires = [&](const std::string& prefix, const Stream& stream) {
+      module.wire(prefix + "_valid");
+      module.wire(prefix + "_ready");
+      module.wire(prefix + "_data", static_cast<int>(stream.width()));
     };
-    for (const DesignPort& port : design_.inputs) {
-      wires(port);
-      module.instance("fst_axis_in", "u_" + port.prefix,
-                      {{"Width", std::to_string(port.stream.width())}},
-                      {{"s_axis_tvalid_i", port.prefix + "_axis_tvalid"},
-                       {"s_axis_tready_o", port.prefix + "_axis_tready"},
-                       {"s_axis_tdata_i", port.prefix + "_axis_tdata"},
-                       {"s_axis_tlast_i", port.prefix + "_axis_tlast"},
-                       {"m_valid_o", port.prefix + "_valid"},
-                       {"m_ready_i", port.prefix + "_ready"},
-                       {"m_data_o", port.prefix + "_data"}});
-      connections.emplace_back(port.prefix + "_valid_i", port.prefix + "_valid");
-      connections.emplace_back(port.prefix + "_ready_o", port.prefix + "_ready");
-      connections.emplace_back(port.prefix + "_data_i", port.prefix + "_data");
+    for (const auto& [prefix, stream] : streams_in()) {
+      wires(prefix, stream);
+      module.instance("fst_axis_in", "u_" + prefix, {{"Width", std::to_string(stream.width())}},
+                      {{"s_axis_tvalid_i", prefix + "_axis_tvalid"},
+                       {"s_axis_tready_o", prefix + "_axis_tready"},
+                       {"s_axis_tdata_i", prefix + "_axis_tdata"},
+                       {"s_axis_tlast_i", prefix + "_axis_tlast"},
+                       {"m_valid_o", prefix + "_valid"},
+                       {"m_ready_i", prefix + "_ready"},
+                       {"m_data_o", prefix + "_data"}});
+      connections.emplace_back(prefix + "_valid_i", prefix + "_valid");
+      connections.emplace_back(prefix + "_ready_o", prefix + "_ready");
+      connections.emplace_back(prefix + "_data_i", prefix + "_data");
     }
     for (const DesignPort& port : design_.outputs) {
-      wires(port);
+      wires(port.prefix, port.stream);
       connections.emplace_back(port.prefix + "_valid_o", port.prefix + "_valid");
       connections.emplace_back(port.prefix + "_ready_i", port.prefix + "_ready");
       connections.emplace_back(port.prefix + "_data_o", port.prefix + "_data");
@@ -598,6 +613,12 @@ class Stitcher {
   }
   bool is_output(const Value& value) const { return output_of(value) != nullptr; }
 
+  static SvBindings bindings(const std::map<std::string, int64_t>& parameters) {
+    SvBindings result;
+    for (const auto& [key, value] : parameters) result.emplace_back(key, std::to_string(value));
+    return result;
+  }
+
   void instantiate(const DesignBank& bank, SvModule& module) const {
     module.comment("Memory that nodes share");
     SvBindings connections = {{"clk_i", "clk_i"}};
@@ -618,10 +639,6 @@ class Stitcher {
   }
 
   void instantiate(const Node& node, const DesignNode& entry, SvModule& module) const {
-    SvBindings parameters;
-    for (const auto& [key, value] : entry.parameters) {
-      parameters.emplace_back(key, std::to_string(value));
-    }
     SvBindings connections = {{"clk_i", "clk_i"}, {"rst_i", "rst_i"}};
     for (size_t port = 0; port < node.in.size(); ++port) {
       const Value source = through_views(node.in[port]);
@@ -669,9 +686,16 @@ class Stitcher {
         behind.emplace_back(fmt::format("part{}_address_o", p), stem + "_address");
         behind.emplace_back(fmt::format("part{}_word_i", p), stem + "_word");
       }
-      module.instance(memory.module, memory.instance, {}, behind);
+      module.instance(memory.module, memory.instance, bindings(memory.parameters), behind);
     }
-    module.instance(entry.module, entry.instance, parameters, connections);
+    for (const DesignWeights& weights : design_.weights) {
+      if (weights.node != node.name) continue;
+      for (const char* port : {"valid_i", "ready_o", "data_i"}) {
+        connections.emplace_back(fmt::format("{}_{}", weights.shape.name, port),
+                                 fmt::format("{}_{}", weights.prefix, port));
+      }
+    }
+    module.instance(entry.module, entry.instance, bindings(entry.parameters), connections);
   }
 
   void add_library() {
@@ -737,6 +761,19 @@ std::string module_name(const std::string& text) {
     name = name.empty() ? "network" : "network_" + name;
   }
   return name;
+}
+
+std::vector<BusWord> Design::first_writes() const {
+  std::vector<BusWord> writes;
+  for (const DesignNode& node : nodes) {
+    for (const DesignMemory& memory : node.memories) {
+      for (BusWord word : bus_words(memory.shape, memory.first_words)) {
+        word.address += memory.bus_address.value_or(0);
+        writes.push_back(word);
+      }
+    }
+  }
+  return writes;
 }
 
 std::vector<std::string> Design::sources(Family technology) const {

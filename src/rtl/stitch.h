@@ -12,6 +12,7 @@
 #include "src/ir/graph.h"
 #include "src/ir/hardware.h"
 #include "src/rtl/shared_memory.h"
+#include "src/rtl/writable.h"
 
 namespace foldstream {
 
@@ -30,8 +31,21 @@ struct DesignMemory {
   std::string wires;     // <wires>_address and <wires>_word in the top
   std::string instance;  // in the top
   std::string module;
+  std::map<std::string, int64_t> parameters;  // of `module`
   std::vector<SharedPart> parts;  // in the design's banks; none: the memory is the module's own
-  std::optional<int64_t> bus_address;  // of the first word, in words of the bus; for a writable one
+  std::optional<int64_t> bus_address = {};  // of the first word, in words of the bus, if on it
+  MemoryWords first_words = {};             // of a loaded one: what the bus writes before a frame
+};
+
+// A stream of weights from outside: the words of a streamed memory, all of them `shape.reads` times
+// a frame.
+struct DesignWeights {
+  std::string prefix;  // of the ports
+  std::string name;    // as the cycle model calls it
+  std::string node;    // that takes it, by name
+  MemoryShape shape;
+  Stream stream;
+  MemoryWords words;
 };
 
 // A memory of which several nodes read parts. The wires of part p are <wires>_part<p>_address and
@@ -67,6 +81,7 @@ struct Design {
   Family family = Family::generic;
   std::map<std::string, std::string> files;  // path below rtl/ -> text
   std::vector<DesignPort> inputs, outputs;   // in the graph's order
+  std::vector<DesignWeights> weights;        // in the order of the nodes
   std::vector<DesignNode> nodes;             // in the graph's order
   std::vector<DesignEdge> edges;
   std::vector<DesignBank> banks;
@@ -79,6 +94,9 @@ struct Design {
   // The top once more as module <name>_probe, with every edge brought out as p<i>_valid_o,
   // p<i>_ready_o, p<i>_data_o. For simulation; not among `files`.
   std::string probe;
+
+  // What the bus writes before the first frame, because no bitstream holds it.
+  std::vector<BusWord> first_writes() const;
 
   // Source files: library cells with the twins of one technology, nodes, tops.
   std::vector<std::string> sources(Family technology) const;

@@ -33,7 +33,7 @@ BusRegion::BusRegion(const MemoryShape& shape) {
 std::vector<BusWord> bus_words(const MemoryShape& shape, const MemoryWords& words) {
   const BusRegion region(shape);
   std::vector<BusWord> result;
-  for (int64_t word = 0; word < shape.depth; ++word) {
+  for (int64_t word = 0; word < static_cast<int64_t>(words.size()); ++word) {
     for (int64_t column = 0; column < region.columns; ++column) {
       BusWord& next = result.emplace_back(BusWord{word * region.stride + column, 0});
       for (int b = 0; b < column_width(shape, column); ++b) {
@@ -44,8 +44,21 @@ std::vector<BusWord> bus_words(const MemoryShape& shape, const MemoryWords& word
   return result;
 }
 
+namespace {
+
+Hardware ultra_memory(const MemoryShape& shape) {
+  Hardware hardware;
+  hardware.top = "fst_ultra_memory";
+  hardware.parameters = {{"Width", shape.width}, {"Depth", shape.depth}};
+  hardware.cells = {hardware.top};
+  return hardware;
+}
+
+}  // namespace
+
 Hardware writable_memory(const std::string& module, const OutsideMemory& memory) {
   const MemoryShape& shape = memory.shape;
+  if (memory.ultra) return ultra_memory(shape);
   const BusRegion region(shape);
   const int column_bits = bits_of_index(region.columns), word_bits = bits_of_index(shape.depth);
   const auto address_bits = static_cast<int>(region.address_bits);
@@ -136,11 +149,22 @@ Hardware writable_memory(const std::string& module, const OutsideMemory& memory)
   return hardware;
 }
 
-Cost writable_memory_cost(const MemoryShape& shape) {
+Cost writable_memory_cost(const MemoryShape& shape, bool ultra) {
   const BusRegion region(shape);
   Cost cost;
   const auto width = static_cast<double>(shape.width),
              columns = static_cast<double>(region.columns);
+  if (ultra) {
+    const auto parts = [](int64_t size, int64_t of) { return (size + of - 1) / of; };
+    const int64_t deep = parts(shape.depth, kUltraWords);
+    cost.uram = static_cast<double>(parts(shape.width, kUltraWidth) * deep);
+    // A table chooses among four: words among blocks, what the bus reads among columns, too. The
+    // columns before the last wait in registers.
+    cost.lut = static_cast<double>(shape.width * parts(deep - 1, 3) + region.columns +
+                                   kBusBits * parts(region.columns * deep - 1, 3));
+    cost.ff = static_cast<double>(kBusBits) * (columns - 1);
+    return cost;
+  }
   if (in_blocks(shape)) {
     for (int64_t column = 0; column < region.columns; ++column) {
       cost.bram18 += dual_block_memories(column_width(shape, column), shape.depth);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memories whose words can be written while the design runs, and the bus that writes them.
+// Memories whose words are written over a bus: once, before the first frame, or whenever they shall
+// be others while the design runs.
 //
 // The bus carries 32 bits. A memory's word lies in columns of 32 bits each, the last may have
 // fewer: the word at a bus address (counted in 32-bit words from the memory's first) is column
 // `address % columns` of word `address / columns`, with the number of columns rounded up to a power
-// of two. An answer comes kBusLatency cycles after the design was asked.
+// of two. An answer comes kBusLatency cycles after the design was asked. In UltraRAM a word is
+// written with its last column.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +39,8 @@ std::vector<BusWord> bus_words(const MemoryShape& shape, const MemoryWords& word
 // bus_data_i, bus_data_o (the word at the address of the cycle before) and bus_mapped_o (whether
 // there is one at the address of this cycle).
 Hardware writable_memory(const std::string& module, const OutsideMemory& memory);
-Cost writable_memory_cost(const MemoryShape& shape);
+Cost writable_memory_cost(const MemoryShape& shape, bool ultra);
+
+inline constexpr int64_t kUltraWidth = 72, kUltraWords = 4096;  // of a block of UltraRAM
 
 }  // namespace foldstream

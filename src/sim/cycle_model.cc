@@ -99,7 +99,8 @@ class Model {
     states_.resize(graph.blocks.size());
     rings_.resize(graph.links.size());
     ordinal_.resize(graph.blocks.size());
-    frame_in_.resize(graph.sources.size());
+    // A frame begins with its operands, not with weights.
+    frame_in_.resize(graph.sources.size() - graph.weights);
     frame_out_.resize(graph.sinks.size());
     for (size_t i = 0; i < graph.sources.size(); ++i) ordinal_[graph.sources[i]] = i;
     for (size_t i = 0; i < graph.sinks.size(); ++i) ordinal_[graph.sinks[i]] = i;
@@ -412,8 +413,10 @@ class Model {
 
   void take(size_t link, int64_t cycle) {
     Ring& ring = rings_[link];
-    if (ring.from_source && ring.popped % graph_.links[link].stream.beats == 0)
-      frame_in_[ordinal_[graph_.links[link].from]].push_back(cycle);
+    if (ring.from_source && ring.popped % graph_.links[link].stream.beats == 0) {
+      const size_t source = ordinal_[graph_.links[link].from];
+      if (source < frame_in_.size()) frame_in_[source].push_back(cycle);
+    }
     if (ring.popped == 0) ring.first_taken = cycle;
     if (ring.ready)
       ++ring.popped;

@@ -25,8 +25,16 @@ int64_t in_frame(const Rhythm& rhythm, const Amount& amount) {
 }
 
 // The steps of a frame move as many beats as its streams have, and no step frees what none needed.
-void check_rhythm(const StreamBlock& block, const Ports& ports) {
+void check_rhythm(const Node& node, const StreamBlock& block, const Ports& ports, Family family) {
   const Rhythm& rhythm = block.rhythm;
+  if (memory_place(node) == MemoryPlace::streamed) {
+    size_t port = ports.in.size();
+    for (const MemoryShape& memory : node.op->memories(node, family)) {
+      const auto takes = [&](const Phase& phase) { return phase.take >> port & 1; };
+      FOLDSTREAM_CHECK(memory.reads > 0 && in_frame(rhythm, takes) == weight_stream(memory).beats);
+      ++port;
+    }
+  }
   FOLDSTREAM_CHECK(rhythm.depth >= 1 && rhythm.queue >= 1 && rhythm.hold >= 0);
   for (size_t port = 0; port < ports.in.size(); ++port) {
     const auto needs = [&](const Phase& phase) { return block.needs(phase, port); };
@@ -56,13 +64,16 @@ void check_rhythm(const StreamBlock& block, const Ports& ports) {
 
 class Builder {
  public:
-  Builder(const Graph& core, Family family) : core_(core), family_(family) {}
+  Builder(const Graph& core, Family family, WeightStreams weights)
+      : core_(core), family_(family), weights_(weights) {}
 
   StreamGraph build() {
     for (const Node& node : core_.nodes) {
       if (is_hardware(node)) add_block(node);
     }
     for (const Output& output : core_.outputs) add_sink(output);
+    graph_.weights = weight_sources_.size();
+    graph_.sources.insert(graph_.sources.end(), weight_sources_.begin(), weight_sources_.end());
     for (const StreamBlock& block : graph_.blocks) {
       for (size_t port = 0; port < block.out.size(); ++port) {
         if (block.out[port] == kOpen)
@@ -80,7 +91,7 @@ class Builder {
                       node.op->rhythm(node, family_), {},    {}};
     const Ports ports = node.op->ports(node);
     FOLDSTREAM_CHECK(ports.in.size() == node.in.size() && ports.out.size() == node.out.size());
-    check_rhythm(block, ports);
+    check_rhythm(node, block, ports, family_);
     std::vector<std::pair<size_t, size_t>> from;  // sources are blocks too, and come before
     for (size_t port = 0; port < node.in.size(); ++port) {
       const Value value = stream_origin(node.in[port]);
@@ -90,17 +101,33 @@ class Builder {
     // The places of each input's ring, 0 where it has none.
     std::vector<int64_t> places(node.in.size(), block.rhythm.hold);
     if (block.rhythm.store) places.at(0) = block.rhythm.store->room;
-    for (size_t port = 0; port < places.size(); ++port) {
-      if (places[port] > 0) from[port] = add_writer(node, ports.in[port], places[port], from[port]);
+    std::vector<Stream> streams = ports.in;
+    if (weights_ == WeightStreams::shown && memory_place(node) == MemoryPlace::streamed) {
+      for (const MemoryShape& memory : node.op->memories(node, family_)) {
+        streams.push_back(weight_stream(memory));
+        places.push_back(block.rhythm.hold);
+        from.emplace_back(graph_.blocks.size(), 0);
+        weight_sources_.push_back(graph_.blocks.size());
+        graph_.blocks.push_back(source(&node, weights_name(node, memory), streams.back()));
+      }
     }
-    block.in.resize(node.in.size());
+    for (size_t port = 0; port < places.size(); ++port) {
+      if (places[port] > 0) from[port] = add_writer(node, streams[port], places[port], from[port]);
+    }
+    block.in.resize(streams.size());
     block.out.assign(node.out.size(), kOpen);
     const size_t index = graph_.blocks.size();
     graph_.blocks.push_back(std::move(block));
     for (size_t port = 0; port < node.out.size(); ++port)
       made_[{const_cast<Node*>(&node), static_cast<int>(port)}] = {index, port};
     for (size_t port = 0; port < from.size(); ++port)
-      connect(from[port], index, port, &ports.in[port]);
+      connect(from[port], index, port, &streams[port]);
+  }
+
+  // Offers a beat, then waits until it is taken.
+  static StreamBlock source(const Node* node, std::string name, const Stream& stream) {
+    Rhythm rhythm{{{1, {{stream.beats, 0, 1}}}}, 0, 1};
+    return {StreamBlock::Kind::source, node, std::move(name), std::move(rhythm), {}, {kOpen}};
   }
 
   std::pair<size_t, size_t> add_writer(const Node& node, const Stream& stream, int64_t places,
@@ -114,11 +141,9 @@ class Builder {
   }
 
   void add_source(Value value, const Stream& stream) {
-    Rhythm rhythm{{{1, {{stream.beats, 0, 1}}}}, 0, 1};  // offers a beat, then waits until taken
     made_[value] = {graph_.blocks.size(), 0};
     graph_.sources.push_back(graph_.blocks.size());
-    graph_.blocks.push_back(
-        {StreamBlock::Kind::source, value.node, value.node->name, std::move(rhythm), {}, {kOpen}});
+    graph_.blocks.push_back(source(value.node, value.node->name, stream));
   }
 
   void add_sink(const Output& output) {
@@ -164,6 +189,8 @@ class Builder {
 
   const Graph& core_;
   Family family_;
+  WeightStreams weights_;
+  std::vector<size_t> weight_sources_;
   StreamGraph graph_;
   std::map<Value, std::pair<size_t, size_t>> made_;  // block and port that make a value
 };
@@ -175,7 +202,9 @@ Value stream_origin(Value value) {
   return value;
 }
 
-StreamGraph stream_graph(const Graph& core, Family family) { return Builder(core, family).build(); }
+StreamGraph stream_graph(const Graph& core, Family family, WeightStreams weights) {
+  return Builder(core, family, weights).build();
+}
 
 StreamGraph part_of(const StreamGraph& graph, const std::vector<bool>& kept) {
   StreamGraph part;

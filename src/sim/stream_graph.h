@@ -47,6 +47,7 @@ struct StreamGraph {
   std::vector<StreamBlock> blocks;  // topological order
   std::vector<StreamLink> links;
   std::vector<size_t> sources, sinks;  // blocks; sinks in the order of the graph's outputs
+  size_t weights = 0;                  // so many of the sources, the last ones, give weights
 
   // Inside one node: behind a writer.
   bool is_ring(size_t link) const {
@@ -59,9 +60,14 @@ struct StreamGraph {
 // Follows views back to the value whose stream it is.
 Value stream_origin(Value value);
 
+// Streams of weights from outside are sources of their own, called as weights_name says, or left
+// out: one that always offers a word keeps no step waiting.
+enum class WeightStreams { left_out, shown };
+
 // Throws Error when a value has no or several users (a fork is missing), or when two neighbours
 // disagree about their stream (a width converter is missing).
-StreamGraph stream_graph(const Graph& core, Family family);
+StreamGraph stream_graph(const Graph& core, Family family,
+                         WeightStreams weights = WeightStreams::left_out);
 
 // The kept blocks alone (a node's writers are kept with it), every stream from elsewhere always
 // offered and every stream to elsewhere always accepted. Whatever rate they don't reach, the whole

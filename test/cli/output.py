@@ -201,6 +201,31 @@ def drivers_find_the_constants(folder):
     return f"{seen} constants"
 
 
+def drivers_find_streamed_weights(folder):
+    out = folder / "out"
+    places = {f"MVAU_{i}": {"PE": 1, "SIMD": 1, "mem_mode": "external"} for i in (0, 1)} | {"MVAU_2": {"ram_style": "ultra"}}
+    (folder / "folding.json").write_text(json.dumps(places))
+    done = call([str(PROGRAM), "build", str(MODEL), "-o", str(out), "--board", "zcu104", "--folding", str(folder / "folding.json")])
+    assert done.returncode == 0, done.stderr
+    driver = json.loads((out / "driver/memories.json").read_text())
+    image = (out / "driver" / driver["streams"]["file"]).read_bytes()
+    assert driver["load_before_first_frame"] == [path.name for path in out.glob("driver/*.image")] and len(driver["streams"]["streams"]) == 2
+    nodes = constants_of(out / "design.fst")
+    for stream in driver["streams"]["streams"]:
+        shape, elements = nodes[stream["node"]]["w"]
+        assert stream["words"] == shape[0] * shape[1] and stream["reads_per_frame"] == 1
+        # One weight a word, in order; of two bits, in two's complement or of one where it is -1 or 1.
+        words = image[stream["offset"] : stream["offset"] + stream["bytes"]]
+        assert stream["word_bytes"] == 1 and len(set(zip(elements, words))) == len(set(elements)) == len(set(words))
+    done = call([str(PROGRAM), "image", str(out), "--memory", str(folder / "again.bin"), "--output", str(folder / "again.image")])
+    assert done.returncode == 0, done.stderr
+    assert (folder / "again.bin").read_bytes() == image
+    assert (folder / "again.image").read_text() == (out / "driver" / driver["load_before_first_frame"][0]).read_text()
+    weights = json.loads((out / "report/weights.json").read_text())
+    assert [entry["place"] for entry in weights["not_in_bitstream"]] == ["streamed", "streamed", "loaded"], weights
+    return "2 streams, 1 memory to load"
+
+
 def little_memory_is_an_error(folder):
     limit = 150 << 20
     text = 'foldstream 1\ngraph "g"\n%0 "x" = input {shape=[1, 90000000], type="f32"} : f32[1,90000000]\n'
@@ -220,7 +245,7 @@ def little_memory_is_an_error(folder):
 def main():
     checks = [same_bytes, manifest_names_every_file, own_output_is_replaced, foreign_folder_is_kept, full_disk_leaves_nothing,
               full_disk_keeps_the_old_output, interruption_leaves_nothing, unwritable_place, changed_design_is_noticed,
-              folding_reads_back, drivers_find_the_constants, little_memory_is_an_error]
+              folding_reads_back, drivers_find_the_constants, drivers_find_streamed_weights, little_memory_is_an_error]
     for check in checks:
         with tempfile.TemporaryDirectory() as folder:
             print(check.__name__, check(pathlib.Path(folder)) or "", flush=True)

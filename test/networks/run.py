@@ -53,10 +53,10 @@ NETWORKS = {
     "cnv-w1a1": CIFAR10 | {"full_only": True},
     "cnv-w1a2": CIFAR10 | {"full_only": True},
     "cnv-w2a2": CIFAR10 | {"rtl_frames": 0},
-    # Branches, and depthwise layers, at full size.
-    "resnet18-w4a4-cifar10": {"fps": 60, "build": ("--input-type", "u8"), "frames": lambda draw: draw.randrange(256),
+    # Branches, and depthwise layers, at full size. Their weights don't fit the part's block memory.
+    "resnet18-w4a4-cifar10": {"fps": None, "build": ("--input-type", "u8", "--board", "zcu104", "--max"), "places": {"loaded", "streamed"}, "frames": lambda draw: draw.randrange(256),
                               "shape": (3, 32, 32), "count": 2, "rtl_frames": 0, "full": {"rtl_frames": 1, "stall_frames": 1, "sim_frames": 1}},
-    "mobilenet-v1-w4a4": {"fps": 20, "build": ("--input-type", "u8"), "frames": lambda draw: draw.randrange(256),
+    "mobilenet-v1-w4a4": {"fps": None, "build": ("--input-type", "u8", "--board", "zcu104", "--max"), "places": {"loaded"}, "frames": lambda draw: draw.randrange(256),
                           "shape": (3, 224, 224), "count": 1, "rtl_frames": 0},
 }
 
@@ -103,6 +103,26 @@ def largest_error(program, out, folder):
     return max(abs(a - b) for a, b in zip(*results, strict=True)) / max(map(abs, results[0]))
 
 
+def check_places(out, built, places):
+    """Weights that no bitstream holds: only where they must be, within the part and the bandwidth, and the driver finds them."""
+    weights, driver = built["weights"], json.loads((out / "driver/memories.json").read_text())
+    absent = weights["not_in_bitstream"]
+    assert {entry["place"] for entry in absent} == places, absent
+    total = json.loads((out / "report/estimate_layer_resources.json").read_text())["total"]
+    whole = {"LUT": 230400, "FF": 460800, "BRAM_18K": 624, "URAM": 96, "DSP": 1728}
+    assert all(total[resource] <= 0.7 * count for resource, count in whole.items()), total
+    rate = weights["streamed_gbits_per_second"]
+    assert rate["mean"] <= rate["most"] <= rate["limit"], rate
+    assert len(driver["load_before_first_frame"]) == sum(entry["place"] == "loaded" for entry in absent)
+    streams = driver.get("streams", {"streams": []})["streams"]
+    assert [stream["node"] for stream in streams] == [entry["node"] for entry in absent if entry["place"] == "streamed"]
+    # Every queue has its reason.
+    queues = json.loads((out / "report/queue_depths.json").read_text())
+    assert queues["interval_cycles"] == built["interval_cycles"] and all(queue["why"] for queue in queues["queues"].values())
+    print(f"a frame every {built['interval_cycles']} cycles, {built['folding']}; {total['URAM']:.0f} URAM, {total['BRAM_18K']:.0f} block memories, "
+          f"{rate['most']:.1f} of {rate['limit']:.1f} Gbit/s")
+
+
 def main():
     program, shared, name = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3]
     if not shared.is_dir():
@@ -132,6 +152,8 @@ def main():
             memories = built["memories"]
             assert memories["BRAM_18K_bound"] <= memories["BRAM_18K"] < memories["BRAM_18K_alone"], memories
             print(f"{memories['memories']} memories share {memories['BRAM_18K']:.0f} blocks, {memories['BRAM_18K_alone']:.0f} alone")
+        if "places" in network:
+            check_places(out, built, network["places"])
         if "queues" in network:
             fast = folder / "fast"
             design = call(program, "build", model, "-o", fast, *network["queues"])

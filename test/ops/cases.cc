@@ -192,7 +192,7 @@ void check_holds(const Case& c, const Rhythm& rhythm) {
         fail(c.label, "a step takes from several inputs, and no register holds their beats");
     }
   }
-  stream_graph(c.graph, c.family);
+  stream_graph(c.graph, c.family, WeightStreams::shown);
 }
 
 // A memory outside is what the operator said before its hardware was written, and costs what it
@@ -207,7 +207,10 @@ void check_memories(const Case& c, const Hardware& hardware) {
   }
   if (memory_place(*c.node) == MemoryPlace::inside) {
     if (!shapes.empty()) fail(c.label, "has a memory outside that it should have inside");
-  } else if (c.node->op->memories == nullptr || shapes != c.node->op->memories(*c.node, c.family)) {
+  } else if (c.node->op->memories == nullptr ||
+             hardware.outside[0].place != memory_place(*c.node)) {
+    fail(c.label, "has a memory elsewhere than it should");
+  } else if (shapes != c.node->op->memories(*c.node, c.family)) {
     fail(c.label, "the memories outside are others than the operator says");
   }
 }
@@ -236,6 +239,13 @@ void write_beats(std::ostream& out, const Stream& stream, const Tensor& frame) {
   }
 }
 
+// A frame's stream of weights.
+void write_words(std::ostream& out, const OutsideMemory& memory) {
+  for (int64_t read = 0; read < memory.shape.reads; ++read) {
+    for (const std::vector<bool>& word : memory.words) out << hex(word) << '\n';
+  }
+}
+
 class Bench {
  public:
   explicit Bench(std::filesystem::path folder)
@@ -244,14 +254,18 @@ class Bench {
   void add(const Case& c) {
     const Node& node = *c.node;
     const std::string instance = fmt::format("dut_{}", count_++);
-    const Ports ports = node.op->ports(node);
+    Ports ports = node.op->ports(node);
     const Rhythm rhythm = node.op->rhythm(node, c.family);
     const Hardware hardware = node.op->emit(node, c.family, instance);
     write(hardware);
     for (const OutsideMemory& memory : hardware.outside) {
       const std::string module = instance + "_" + memory.shape.name;
-      write(memory.writable ? writable_memory(module, memory)
-                            : private_rom(module, memory, memory_latency(node)));
+      if (memory.place == MemoryPlace::streamed) {
+        ports.in.push_back(weight_stream(memory.shape));
+      } else {
+        write(has_bus(memory) ? writable_memory(module, memory)
+                              : private_rom(module, memory, memory_latency(node)));
+      }
     }
     check_memories(c, hardware);
     const Cost cost = node_cost(node, c.family);
@@ -291,6 +305,9 @@ class Bench {
       for (const Tensor& tensor : in) operands.push_back(&tensor);
       const std::vector<Tensor> out = evaluate_node(node, operands);
       for (size_t i = 0; i < in.size(); ++i) write_beats(data_, ports.in[i], in[i]);
+      for (const OutsideMemory& memory : hardware.outside) {
+        if (memory.place == MemoryPlace::streamed) write_words(data_, memory);
+      }
       for (size_t i = 0; i < out.size(); ++i) write_beats(data_, ports.out[i], out[i]);
     }
   }
@@ -327,6 +344,9 @@ class Bench {
     cells_.insert(hardware.cells.begin(), hardware.cells.end());
   }
 
+  // No bus writes here, so UltraRAM, which would be empty, is constant.
+  static bool has_bus(const OutsideMemory& memory) { return memory.on_bus() && !memory.ultra; }
+
   void connect(const std::string& instance, const Hardware& hardware, const Ports& ports) {
     std::string parameters;
     for (const auto& [name, value] : hardware.parameters) {
@@ -336,8 +356,13 @@ class Bench {
     const auto prefix = [](char side, size_t port, size_t of) {
       return of == 1 ? std::string(1, side) : fmt::format("{}{}", side, port);
     };
+    size_t weights = 0;  // of the inputs, the last ones
+    for (const OutsideMemory& memory : hardware.outside)
+      weights += memory.place == MemoryPlace::streamed ? 1 : 0;
+    const size_t operands = ports.in.size() - weights;
     for (size_t i = 0; i < ports.in.size(); ++i) {
-      const std::string s = prefix('s', i, ports.in.size());
+      const std::string s =
+          i < operands ? prefix('s', i, operands) : hardware.outside[i - operands].shape.name;
       connections += fmt::format(
           ",\n    .{0}_valid_i(s_valid_i[{1}]), .{0}_ready_o(s_ready_o[{1}]), "
           ".{0}_data_i(s_data_i[{2}+:{3}])",
@@ -355,12 +380,13 @@ class Bench {
       output_words_ += (ports.out[i].width() + 31) / 32;
     }
     for (const OutsideMemory& memory : hardware.outside) {
+      if (memory.place == MemoryPlace::streamed) continue;
       const MemoryShape& shape = memory.shape;
       const std::string name = instance + "_" + shape.name;
       connections += fmt::format(",\n    .{0}_address_o({1}_address), .{0}_word_i({1}_word)",
                                  shape.name, name);
       std::string bus;
-      if (memory.writable) {
+      if (has_bus(memory)) {
         body_ += fmt::format("  logic [31:0] {0}_bus;\n  logic {0}_mapped;\n", name);
         bus = fmt::format(
             ", .bus_write_i(1'b0), .bus_address_i('0), .bus_data_i('0), .bus_data_o({0}_bus), "

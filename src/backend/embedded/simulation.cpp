@@ -6,7 +6,8 @@
 //
 //   simulation IN OUT SEED INPUT_STALL OUTPUT_STALL IDLE_LIMIT EDGES WRITES BEATS...
 //
-// BEATS are those of each input, then of each output; EDGES is 1 where the streams between nodes
+// BEATS are those of each input, each with how many of them IN has (the same again and again beyond
+// these), then of each output; EDGES is 1 where the streams between nodes
 // are written down too. First WRITES words with which IN begins (address, data) go over the bus and
 // are read back; they are read again while beats pass. A faster memory clock has an edge with each
 // of the design's and others between. Cycle 0 is the first after the writes, the first out of reset
@@ -109,6 +110,7 @@ class Random {  // xorshift64*
 struct Stream {
   int64_t beats = 0;  // that shall pass
   int64_t words = 0;  // of a beat
+  int64_t kept = 0;   // beats in `data`, of an input
   std::vector<uint32_t> data;
   std::vector<int64_t> cycles;
   bool offered = false;
@@ -153,7 +155,7 @@ int main(int argc, char** argv) {
 #undef FST_STREAM
   std::vector<Stream> inputs(std::size(input_words)), outputs(std::size(output_words)),
       edges(FST_EDGE_COUNT);
-  if (argc != kArguments + static_cast<int>(inputs.size() + outputs.size())) return 2;
+  if (argc != kArguments + static_cast<int>(2 * inputs.size() + outputs.size())) return 2;
   std::FILE* file = std::fopen(argv[1], "rb");
   if (file == nullptr) fail(argv[1]);
   std::vector<uint32_t> pairs(2 * writes);
@@ -161,8 +163,9 @@ int main(int argc, char** argv) {
   int argument = kArguments;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     inputs[i].beats = std::strtoll(argv[argument++], nullptr, 10);
+    inputs[i].kept = std::strtoll(argv[argument++], nullptr, 10);
     inputs[i].words = input_words[i];
-    inputs[i].data.resize(inputs[i].beats * inputs[i].words);
+    inputs[i].data.resize(inputs[i].kept * inputs[i].words);
     if (std::fread(inputs[i].data.data(), sizeof(uint32_t), inputs[i].data.size(), file) !=
         inputs[i].data.size())
       fail("read");
@@ -235,21 +238,22 @@ int main(int argc, char** argv) {
     // before this cycle's inputs are settled.
     bool moved = false;
     std::size_t index = 0;
-#define FST_STREAM(prefix, width, beats_a_frame)                                            \
-  {                                                                                         \
-    Stream& stream = inputs[index++];                                                       \
-    const bool left = stream.passed() < stream.beats;                                       \
-    if (!stream.offered && left && !random.happens(input_stall)) {                          \
-      stream.offered = true;                                                                \
-      put(model->FST_DATA_IN(prefix), stream.data.data() + stream.passed() * stream.words); \
-      FST_LAST_IN(prefix, stream.passed() % (beats_a_frame) + 1 == (beats_a_frame))         \
-    }                                                                                       \
-    model->FST_VALID_IN(prefix) = stream.offered;                                           \
-    if (stream.offered && model->FST_READY_OUT(prefix)) {                                   \
-      stream.cycles.push_back(cycle);                                                       \
-      stream.offered = false;                                                               \
-      moved = true;                                                                         \
-    }                                                                                       \
+#define FST_STREAM(prefix, width, beats_a_frame)                                    \
+  {                                                                                 \
+    Stream& stream = inputs[index++];                                               \
+    const bool left = stream.passed() < stream.beats;                               \
+    if (!stream.offered && left && !random.happens(input_stall)) {                  \
+      stream.offered = true;                                                        \
+      put(model->FST_DATA_IN(prefix),                                               \
+          stream.data.data() + stream.passed() % stream.kept * stream.words);       \
+      FST_LAST_IN(prefix, stream.passed() % (beats_a_frame) + 1 == (beats_a_frame)) \
+    }                                                                               \
+    model->FST_VALID_IN(prefix) = stream.offered;                                   \
+    if (stream.offered && model->FST_READY_OUT(prefix)) {                           \
+      stream.cycles.push_back(cycle);                                               \
+      stream.offered = false;                                                       \
+      moved = true;                                                                 \
+    }                                                                               \
   }
     FST_INPUTS(FST_STREAM)
 #undef FST_STREAM

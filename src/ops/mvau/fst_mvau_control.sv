@@ -14,6 +14,7 @@ module fst_mvau_control #(
   input  logic                   rst_i,
   input  logic                   s_valid_i,
   output logic                   s_ready_o,
+  input  logic                   weights_valid_i,  // a word of weights is here; always, from a memory
   input  logic                   available_i,     // a credit of the output queue
   output logic                   issue_o,
   output logic                   take_o,          // with the step that issues
@@ -24,8 +25,8 @@ module fst_mvau_control #(
 );
   logic first_row, last_column;
 
-  assign s_ready_o = first_row && (!last_column || available_i);
-  assign issue_o   = (!first_row || s_valid_i) && (!last_column || available_i);
+  assign s_ready_o = weights_valid_i && first_row && (!last_column || available_i);
+  assign issue_o   = weights_valid_i && (!first_row || s_valid_i) && (!last_column || available_i);
   assign take_o    = issue_o && first_row;
   assign give_o    = issue_o && last_column;
 

@@ -218,6 +218,7 @@ class Emitter {
   Hardware emit() {
     const int64_t simd_width = folding_.simd * shape_.in.bits;
     add_block_ports(module_, simd_width, folding_.pe * shape_.out.bits);
+    if (folding_.memory == MemoryPlace::streamed) hold_inputs(simd_width);
     const Form where = form(node_, folding_, family_);
     std::string give = "give";
     if (where == Form::unfolded) {
@@ -247,6 +248,15 @@ class Emitter {
  private:
   static std::string text(int64_t value) { return std::to_string(value); }
 
+  // Every step takes a word of weights, and some a beat of the vector.
+  void hold_inputs(int64_t vector_width) {
+    const MemoryShape shape = memories(node_, family_)[0];
+    module_.comment("Holding registers");
+    add_stream_in(module_, shape.name, shape.width);
+    vector_in_ = add_holding_register(module_, "s", "vector", vector_width);
+    weights_in_ = add_holding_register(module_, shape.name, "word", shape.width);
+  }
+
   void control() {
     const int64_t words = folding_.row_folds * folding_.column_folds;
     column_width_ = unsigned_width(folding_.column_folds - 1);
@@ -265,8 +275,9 @@ class Emitter {
                       {"Groups", text(folding_.groups)}},
                      {{"clk_i", "clk_i"},
                       {"rst_i", "rst_i"},
-                      {"s_valid_i", "s_valid_i"},
-                      {"s_ready_o", "s_ready_o"},
+                      {"s_valid_i", vector_in_.valid},
+                      {"s_ready_o", vector_in_.take},
+                      {"weights_valid_i", weights_in_.valid},
                       {"available_i", "available"},
                       {"issue_o", "issue"},
                       {"take_o", "take"},
@@ -332,12 +343,12 @@ class Emitter {
                        {{"clk_i", "clk_i"},
                         {"write_i", "take"},
                         {"address_i", "column"},
-                        {"data_i", "s_data_i"},
+                        {"data_i", vector_in_.data},
                         {"data_o", "vector_q"}});
     } else if (replays(folding_)) {
-      module_.register_data("vector_q", "take ? s_data_i : vector_q");
+      module_.register_data("vector_q", fmt::format("take ? {} : vector_q", vector_in_.data));
     } else {
-      module_.register_data("vector_q", "s_data_i");
+      module_.register_data("vector_q", vector_in_.data);
     }
     vector_ = delayed_data(module_, "vector_q", width, vector_stages(folding_) - stage_);
     stage_ = vector_stages(folding_);
@@ -367,9 +378,15 @@ class Emitter {
     }
     FOLDSTREAM_CHECK(static_cast<int64_t>(content.size()) == words);
     module_.comment("Weights");
+    const MemoryShape shape = memories(node_, family_)[0];
+    if (folding_.memory == MemoryPlace::streamed) {
+      module_.assign(weights_in_.take, "issue");
+      weights_ = delayed_data(module_, weights_in_.data, shape.width, stage_);
+      hardware_.outside.push_back({shape, std::move(content), folding_.memory});
+      return;
+    }
     const std::string address =
         delayed_data(module_, "word", word_width_, stage_ - folding_.word_latency);
-    const MemoryShape shape = memories(node_, family_)[0];
     if (folding_.memory == MemoryPlace::writable) content = memory_words(node_, shape);
     add_node_memory(module_, node_, instance_, shape, content, address, hardware_);
   }
@@ -398,7 +415,7 @@ class Emitter {
     partial_width_ = dot.partial_width();
     module_.wire("partial", static_cast<int>(folding_.pe) * partial_width_);
     add_instance(dot.module(), "u_dot",
-                 {{"weights_i", "weights"}, {"activations_i", vector_}, {"partial_o", "partial"}});
+                 {{"weights_i", weights_}, {"activations_i", vector_}, {"partial_o", "partial"}});
     stage_ += dot.module().latency;
     for (int64_t row = 0; row < shape_.rows; ++row) {
       constants_.push_back(dot.row_constant(
@@ -615,7 +632,9 @@ class Emitter {
   std::vector<int64_t> constants_;  // of the rows: what their partials don't hold
   std::vector<int64_t> begin_;      // where their sums begin
   bool begins_at_threshold_ = false;
-  std::string vector_, given_, push_, result_;
+  // Where beats and words come from: straight from the port and a memory, or registers.
+  HeldInput vector_in_{"s_valid_i", "s_data_i", "s_ready_o"}, weights_in_{"1'b1", "", ""};
+  std::string vector_, weights_ = "weights", given_, push_, result_;
 };
 
 // Generated parts as their generators count them, one row at a time and remembered: a folding
@@ -778,6 +797,7 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
   const int64_t vector_width = folding.simd * in.bits;
   const int64_t words = folding.row_folds * folding.column_folds;
   Cost cost = queue_cost(rhythm, folding.pe * out.bits);
+  if (folding.memory == MemoryPlace::streamed) cost += hold_cost(vector_width);
   const auto add = [&](const arith::Cost& part) {
     cost.lut += part.luts, cost.ff += part.flip_flops, cost.bram18 += part.block_memories;
     cost.dsp += part.multipliers;
@@ -801,8 +821,11 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
     } else if (family != Family::generic) {
       cost.dsp += pe * static_cast<double>(folding.simd) / kMostProducts;
     }
-    if (folding.memory == MemoryPlace::inside) {
-      cost += plan_rom(folding.pe * folding.simd * spec.weight.bits, words).cost;
+    const int64_t word_width = folding.pe * folding.simd * spec.weight.bits;
+    if (folding.memory == MemoryPlace::inside) cost += plan_rom(word_width, words).cost;
+    if (folding.memory == MemoryPlace::streamed) {
+      cost += hold_cost(word_width);
+      cost.ff += static_cast<double>(word_width * vector_stages(folding));
     }
     same_begin = folding.dsp ? !in.is_signed : !arith::constant_depends_on_weights(spec);
   }
@@ -830,7 +853,10 @@ std::vector<MemoryShape> memories(const Node& node, Family family) {
   const Folding folding(node);
   const int64_t bits = dot_spec(node, folding, family).weight.bits;
   std::vector<MemoryShape> memories{
-      {"weights", folding.pe * folding.simd * bits, folding.row_folds * folding.column_folds}};
+      {.name = "weights",
+       .width = folding.pe * folding.simd * bits,
+       .depth = folding.row_folds * folding.column_folds,
+       .reads = node.in_type(0).count() / node.in_type(0).shape.back()}};
   if (folding.memory != MemoryPlace::writable) return memories;
   const Type& w = node.tensor("w")->type;
   const int64_t columns = w.shape[1];

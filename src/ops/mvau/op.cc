@@ -9,6 +9,7 @@
 #include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
 #include "src/ops/mvau/mvau.h"
+#include "src/rtl/block.h"
 
 namespace foldstream::mvau {
 namespace {
@@ -30,13 +31,17 @@ Ports ports(const Node& node) {
           .out = {{folding.pe, out.bits, out.count() / folding.pe}}};
 }
 
+constexpr uint32_t kTakesWord = 2;  // of weights, the input after the vector
+
 // Rows outside, columns inside: a group's columns are taken with its first rows and kept for the
 // others.
 Rhythm rhythm(const Node& node, Family family) {
   const Folding folding(node);
   const int64_t vectors = node.in_type(0).count() / node.in_type(0).shape.back() * folding.groups;
   const int64_t row_folds = folding.group_row_folds, column_folds = folding.column_folds;
+  const bool streamed = folding.memory == MemoryPlace::streamed;
   const auto sum = [&](uint32_t take) {
+    if (streamed) take |= kTakesWord;
     std::vector<Phase> phases;
     if (column_folds > 1) phases.push_back({column_folds - 1, take, 0});
     phases.push_back({1, take, 1});
@@ -49,7 +54,7 @@ Rhythm rhythm(const Node& node, Family family) {
   } else if (vectors == 1) {
     rhythm.frame = {{1, first}, {row_folds - 1, next}};
   } else if (column_folds == 1) {
-    rhythm.frame = {{vectors, {first[0], {row_folds - 1, 0, 1}}}};
+    rhythm.frame = {{vectors, {first[0], {row_folds - 1, next[0].take, 1}}}};
   } else {
     std::vector<Phase> phases = first;
     for (int64_t fold = 1; fold < row_folds; ++fold) {
@@ -57,6 +62,7 @@ Rhythm rhythm(const Node& node, Family family) {
     }
     rhythm.frame = {{vectors, phases}};
   }
+  if (streamed) rhythm.hold = kHoldPlaces;
   finish_rhythm(node, pipeline_stages(node, folding, family), column_folds, rhythm);
   return rhythm;
 }

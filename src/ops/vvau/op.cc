@@ -54,6 +54,10 @@ Folding::Folding(const Node& node) {
   folding(node, "simd", 1, "positions at once");
   channel_folds = g.channels / pe;
   memory = memory_place(node);
+  if (memory == MemoryPlace::streamed) {
+    throw Error(fmt::format("{}: memory = streamed", describe(node)),
+                "legal values are inside, outside, loaded, writable");
+  }
   word_latency = memory_latency(node);
   walk =
       window::find_walk({g.rows, g.columns, channel_folds, 1, false, pe * int64_t{g.operand.bits}});
