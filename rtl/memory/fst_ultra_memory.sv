@@ -10,7 +10,8 @@ module fst_ultra_memory #(
   localparam int unsigned AddressWidth = Depth > 1 ? $clog2(Depth) : 1,
   localparam int unsigned Columns = (Width + 31) / 32,
   localparam int unsigned ColumnWidth = $clog2(Columns),
-  localparam int unsigned BusWidth = ColumnWidth + $clog2(Depth) > 0 ? ColumnWidth + $clog2(Depth) : 1
+  localparam int unsigned Index = ColumnWidth + $clog2(Depth),  // bits of word and column
+  localparam int unsigned BusWidth = Index > 0 ? Index : 1
 ) (
   input  logic                    clk_i,
   input  logic [AddressWidth-1:0] address_i,

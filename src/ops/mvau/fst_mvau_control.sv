@@ -14,7 +14,7 @@ module fst_mvau_control #(
   input  logic                   rst_i,
   input  logic                   s_valid_i,
   output logic                   s_ready_o,
-  input  logic                   weights_valid_i,  // a word of weights is here; always, from a memory
+  input  logic                   weights_valid_i,  // a word of weights is here
   input  logic                   available_i,     // a credit of the output queue
   output logic                   issue_o,
   output logic                   take_o,          // with the step that issues
