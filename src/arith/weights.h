@@ -5,13 +5,12 @@
 #include <cstdint>
 
 #include "src/arith/coding.h"
+#include "src/ir/kernel.h"
 #include "src/ir/type.h"
 
 namespace foldstream::arith {
 
-struct Range {
-  int64_t lo = 0, hi = 0;
-};
+using foldstream::Range;
 
 // Of a row of weights [rows, columns] times any vector of that type.
 Range row_range(const Tensor& w, int64_t row, const foldstream::Type& in);

@@ -15,6 +15,7 @@ namespace foldstream {
 struct OnnxNode;
 class OnnxSink;
 class Lowering;
+struct Kernels;
 
 struct Op {
   enum class Kind {
@@ -69,6 +70,8 @@ struct Op {
   // "param_weight_1b").
   std::map<std::string, int64_t> (*counts)(const Node& node) = nullptr;
   std::string_view finn_name = {};  // FINN's name of the operator, for folding files: "MVAU"
+
+  const Kernels* kernels = nullptr;  // of the CPU twin (kernel.h); null: it computes by `eval`
 };
 
 // Every operator, sorted by name.

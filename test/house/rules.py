@@ -16,6 +16,7 @@ ROOM_ORDER = [
     "rtl",
     "arith",
     "window",
+    "kernel",
     "boards",
     "source",
     "ops",
@@ -34,7 +35,7 @@ ROOM_ORDER = [
 ]
 
 # These work for any operator and so name none. (The graph's own two operators, input and constant, are not meant.)
-ROOMS_WITHOUT_OPERATOR_NAMES = ["ir", "rtl", "arith", "window", "onnx", "sim", "cost", "fold", "report", "flow", "exec", "backend"]
+ROOMS_WITHOUT_OPERATOR_NAMES = ["ir", "rtl", "arith", "window", "kernel", "onnx", "sim", "cost", "fold", "report", "flow", "exec", "backend"]
 # Some operators are called by words that mean other things too ("sign"): a string names an operator where its line is
 # about one.
 STRUCTURAL_OPERATORS = {"input", "constant"}
