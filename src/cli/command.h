@@ -35,6 +35,7 @@ void add_explore(Program& program);
 void add_sim(Program& program);
 void add_synth(Program& program);
 void add_image(Program& program);
+void add_bench(Program& program);
 void add_opt(Program& program);
 void add_train(Program& program);
 

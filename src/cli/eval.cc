@@ -5,22 +5,30 @@
 #include <algorithm>
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "src/cli/command.h"
 #include "src/cli/network.h"
 #include "src/data/data_set.h"
+#include "src/exec/crew.h"
+#include "src/exec/program.h"
 #include "src/ir/op.h"
 #include "src/util/error.h"
+#include "src/util/interrupt.h"
 
 namespace foldstream {
 namespace {
 
 constexpr int64_t kChunk = 500;  // frames in memory at a time
+// Of a CPU twin's frames so many are computed by the integer graph too.
+constexpr int64_t kTwinChecks = 20;
 
 struct Options {
   std::string network, engine = "float", data_set, folder;
   int64_t limit = 0;
   double scale = 0;
+  std::optional<int64_t> compare;  // frames that the engine before it computes too
   RunOptions how;
 };
 
@@ -48,6 +56,45 @@ Type input_type(const Graph& model) {
   return input->out[0];
 }
 
+// Classes of all samples by the CPU twin, in one go.
+std::vector<int64_t> classes_of(const Network& network, const DataSet& data, double scale,
+                                const Type& type, const RunOptions& how, Progress& progress) {
+  data.sample(0, type.shape, scale);  // whether samples fit at all
+  TwinGraph twin = twin_graph(network, how);
+  twin.graph.outputs.resize(twin.outputs);
+  twin.graph.remove_dead();
+  exec::ProgramOptions options{.level = how.level, .byte_inputs = {}};
+  if (!data.bytes.empty()) {
+    for (const Node& node : twin.graph.nodes) {
+      if (node.op->kind == Op::Kind::input) options.byte_inputs[node.name] = scale;
+    }
+  }
+  const exec::Program twin_program(twin.graph, options);
+  exec::Crew crew(how.threads);
+  const exec::Port& port = twin_program.outputs().front();
+  std::vector<std::vector<std::byte>> out;
+  constexpr int64_t kFrames = 4096;
+  for (const exec::Port& output : twin_program.outputs()) {
+    out.emplace_back(static_cast<size_t>(std::min(kFrames, data.count) * output.storage.bytes()));
+  }
+  std::vector<void*> to;
+  for (auto& memory : out) to.push_back(memory.data());
+  std::vector<int64_t> classes;
+  for (int64_t begin = 0; begin < data.count; begin += kFrames) {
+    check_interrupt();
+    const int64_t count = std::min(kFrames, data.count - begin);
+    const int64_t elements = type.count() * begin;
+    const void* from = data.bytes.empty() ? static_cast<const void*>(data.floats.data() + elements)
+                                          : data.bytes.data() + elements;
+    twin_program.run({from}, to, count, crew);
+    for (int64_t i = 0; i < count; ++i) {
+      classes.push_back(class_of(tensor_of(port, out[0].data() + i * port.storage.bytes())));
+    }
+    progress.advance(count);
+  }
+  return classes;
+}
+
 int run(const Program& program, const Options& options) {
   const Engine engine = parse_engine(options.engine);
   const Network network = load_network(options.network);
@@ -55,30 +102,51 @@ int run(const Program& program, const Options& options) {
   const Type type = input_type(model);
   const DataSet data = load_data_set(options.data_set, options.folder, options.limit);
   const double scale = options.scale > 0 ? options.scale : data.default_scale();
+  const int64_t compared = std::min(
+      data.count, options.compare.value_or(engine == Engine::cpu ? kTwinChecks : data.count));
   const EngineRunner runner(network, engine, options.how);
   // Every engine is held against the one before it in the chain. The float reference knows no
   // constants but the model's own.
-  const Engine reference = engine == Engine::rtl ? Engine::integer : Engine::float_reference;
+  const bool above_integers = engine == Engine::rtl || engine == Engine::cpu;
+  const Engine reference = above_integers ? Engine::integer : Engine::float_reference;
   std::unique_ptr<EngineRunner> other;
-  if (engine != reference && (reference == Engine::integer || options.how.writes.empty())) {
+  if (compared > 0 && engine != reference &&
+      (reference == Engine::integer || options.how.writes.empty())) {
     other = std::make_unique<EngineRunner>(network, reference, options.how);
   }
 
   int64_t correct = 0, mismatches = 0;
   std::string first;
-  Progress progress("frames", data.count * (other ? 2 : 1));
-  for (int64_t begin = 0; begin < data.count; begin += kChunk) {
+  const int64_t shown = engine == Engine::cpu ? compared : data.count;
+  Progress progress("frames",
+                    (engine == Engine::cpu ? data.count : 0) + shown + (other ? compared : 0));
+  std::vector<int64_t> classes;
+  if (engine == Engine::cpu) {
+    classes = classes_of(network, data, scale, type, options.how, progress);
+    for (int64_t i = 0; i < data.count; ++i) correct += classes[i] == data.labels[i] ? 1 : 0;
+  }
+  for (int64_t begin = 0; begin < shown; begin += kChunk) {
     std::vector<Frame> frames;
-    for (int64_t i = begin; i < std::min(begin + kChunk, data.count); ++i) {
+    for (int64_t i = begin; i < std::min(begin + kChunk, shown); ++i) {
       frames.push_back({data.sample(i, type.shape, scale)});
     }
     std::vector<Frame> core, expected_core;
     const std::vector<Frame> results = runner.run(frames, progress, &core);
+    std::vector<Frame> checked;
+    if (other && begin < compared) {
+      checked.assign(frames.begin(), frames.begin() + std::min<int64_t>(compared - begin, kChunk));
+    }
     const std::vector<Frame> expected =
-        other ? other->run(frames, progress, &expected_core) : results;
+        checked.empty() ? std::vector<Frame>() : other->run(checked, progress, &expected_core);
     for (size_t i = 0; i < frames.size(); ++i) {
-      correct += class_of(results[i].at(0)) == data.labels[begin + static_cast<int64_t>(i)] ? 1 : 0;
+      const auto sample = begin + static_cast<int64_t>(i);
+      const int64_t found_class = class_of(results[i].at(0));
+      if (classes.empty()) correct += found_class == data.labels[sample] ? 1 : 0;
+      if (i >= expected.size()) continue;
       std::string found = difference(model, results[i], expected[i]);
+      if (found.empty() && !classes.empty() && classes[sample] != found_class) {
+        found = fmt::format("class {} in bulk, {} alone", classes[sample], found_class);
+      }
       if (found.empty() && !expected_core.empty()) {
         found = core_difference(core[i], expected_core[i]);
       }
@@ -97,14 +165,16 @@ int run(const Program& program, const Options& options) {
   if (program.json) {
     Json json = {{"accuracy", accuracy},     {"correct", correct},       {"total", data.count},
                  {"mismatches", mismatches}, {"engine", options.engine}, {"dataset", data.name}};
+    json["compared"] = other ? compared : 0;
     if (!first.empty()) json["first_mismatch"] = first;
     std::cout << json.dump(2) << "\n";
   } else {
     std::cout << fmt::format("accuracy {:.2f} % ({} of {}) by the {} engine\n", 100 * accuracy,
                              correct, data.count, options.engine);
     if (other)
-      std::cout << fmt::format("{} mismatches with the {} engine\n", mismatches,
-                               engine_name(reference));
+      std::cout << fmt::format(
+          "{} mismatches with the {} engine{}\n", mismatches, engine_name(reference),
+          compared < data.count ? fmt::format(" in {} samples", compared) : "");
     if (!first.empty()) std::cout << "first: " << first << "\n";
   }
   return mismatches == 0 ? kDone : kAnswerIsNo;
@@ -130,6 +200,10 @@ void add_eval(Program& program) {
                   "samples are divided by this; 255 for bytes and 1 for floats by default")
       ->check(positive());
   command.add_option("--engine", options->engine, kEngineHelp)->capture_default_str();
+  command
+      .add_option("--compare", options->compare,
+                  "samples to hold against the engine before it; all by default, with cpu 20")
+      ->check(CLI::NonNegativeNumber);
   add_run_options(command, options->how);
 }
 

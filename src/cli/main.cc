@@ -63,6 +63,7 @@ int run(int argc, char** argv) {
   add_synth(program);
   add_image(program);
   add_train(program);
+  add_bench(program);
   add_opt(program);
   try {
     program.app.parse(argc, argv);

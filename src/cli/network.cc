@@ -10,7 +10,9 @@
 
 #include "src/backend/verilator.h"
 #include "src/cli/writes.h"
+#include "src/exec/crew.h"
 #include "src/ir/text.h"
+#include "src/kernel/convert.h"
 #include "src/onnx/reader.h"
 #include "src/util/error.h"
 #include "src/util/files.h"
@@ -23,7 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::vector<std::string> kEngines = {"float", "integer", "rtl"};
+const std::vector<std::string> kEngines = {"float", "integer", "cpu", "rtl"};
 
 // "element 3: 5 instead of 4", or nothing.
 std::string tensor_difference(const Tensor& found, const Tensor& expected) {
@@ -82,6 +84,7 @@ Built load_hardware(const std::string& path) {
 Engine parse_engine(const std::string& name) {
   if (name == "float") return Engine::float_reference;
   if (name == "integer") return Engine::integer;
+  if (name == "cpu") return Engine::cpu;
   if (name == "rtl") return Engine::rtl;
   throw Error(fmt::format("there is no engine '{}'", name), did_you_mean(name, kEngines));
 }
@@ -95,8 +98,56 @@ void add_run_options(CLI::App& command, RunOptions& options) {
       ->check(CLI::Range(0.0, 0.99))
       ->capture_default_str();
   command.add_option("--seed", options.seed, "rtl: of the random pauses")->capture_default_str();
+  command.add_option("--threads", options.threads, "cpu: threads; 0 for one on each core")
+      ->capture_default_str();
+  command.add_option(
+      "--instructions", options.level,
+      "cpu: the level of instructions to use, AVX2 for example; the best by default");
   add_write_option(command, options.writes);
   add_design_options(command, options.design);
+}
+
+TwinGraph twin_graph(const Network& network, const RunOptions& options) {
+  TwinGraph twin;
+  twin.outputs = network.model.outputs.size();
+  if (network.built) {
+    const Parts& built = network.built->parts;
+    Parts parts{built.head.clone(), built.core.clone(), built.tail.clone()};
+    if (!options.writes.empty()) {
+      apply_writes(parts.core, options.writes, network.built->part->family);
+    }
+    twin.graph = join(parts);
+    return twin;
+  }
+  if (!options.writes.empty()) {
+    Parts parts = std::move(design(network.model, network.name, options.design).compiled.parts);
+    apply_writes(parts.core, options.writes, chosen_part(options.design).family);
+    twin.graph = join(parts);
+    return twin;
+  }
+  // What stays in float runs too, between hardware as well.
+  Compiled compiled = streamline_only(network.model, compile_options(options.design));
+  twin.graph = std::move(compiled.steps.back().graph);
+  try {
+    twin.graph = join(partition(twin.graph, compiled.findings));
+  } catch (const Error&) {
+    return twin;
+  }
+  return twin;
+}
+
+Tensor tensor_of(const exec::Port& port, const std::byte* memory) {
+  Tensor tensor = make_zero(port.type);
+  switch (port.storage.form) {
+    case Form::floats: {
+      const auto* values = reinterpret_cast<const float*>(memory);
+      std::copy_n(values, tensor.count(), tensor.reals.begin());
+      break;
+    }
+    default:
+      kernel::unpack(port.storage, memory, port.storage.vectors, tensor.ints.data());
+  }
+  return tensor;
 }
 
 struct EngineRunner::State {
@@ -107,6 +158,9 @@ struct EngineRunner::State {
   std::unique_ptr<Evaluator> whole, head, core, tail;
   std::unique_ptr<Simulation> simulation;
   std::vector<BusWord> writes;  // before the simulation's first frame
+  std::unique_ptr<exec::Program> program;
+  std::unique_ptr<exec::Crew> crew;
+  size_t outputs = 0;  // of the model, before the program's others
 };
 
 EngineRunner::EngineRunner(const Network& network, Engine engine, const RunOptions& options)
@@ -116,9 +170,17 @@ EngineRunner::EngineRunner(const Network& network, Engine engine, const RunOptio
   state.options = options;
   if (engine == Engine::float_reference) {
     if (!options.writes.empty()) {
-      throw Error("--write with the float engine", "use --engine integer or rtl");
+      throw Error("--write with the float engine", "use --engine integer, cpu or rtl");
     }
     state.whole = std::make_unique<Evaluator>(network.model);
+    return;
+  }
+  if (engine == Engine::cpu) {
+    const TwinGraph twin = twin_graph(network, options);
+    state.outputs = twin.outputs;
+    state.program = std::make_unique<exec::Program>(
+        twin.graph, exec::ProgramOptions{.level = options.level, .byte_inputs = {}});
+    state.crew = std::make_unique<exec::Crew>(options.threads);
     return;
   }
   if (network.built) {
@@ -152,6 +214,50 @@ EngineRunner::EngineRunner(const Network& network, Engine engine, const RunOptio
 
 EngineRunner::~EngineRunner() = default;
 
+std::vector<Frame> EngineRunner::run_program(const State& state, const std::vector<Frame>& frames,
+                                             Progress& progress, std::vector<Frame>* from_core) {
+  const exec::Program& program = *state.program;
+  const size_t count = frames.size();
+  std::vector<std::vector<std::byte>> in, out;
+  std::vector<const void*> from;
+  std::vector<void*> to;
+  for (size_t i = 0; i < program.inputs().size(); ++i) {
+    const exec::Port& port = program.inputs()[i];
+    auto& memory = in.emplace_back(count * static_cast<size_t>(port.storage.bytes()));
+    for (size_t f = 0; f < count; ++f) {
+      const Tensor& tensor = frames[f].at(i);
+      std::byte* at = memory.data() + f * static_cast<size_t>(port.storage.bytes());
+      if (port.storage.form == Form::floats) {
+        std::copy(tensor.reals.begin(), tensor.reals.end(), reinterpret_cast<float*>(at));
+      } else {
+        kernel::pack(port.storage, tensor.ints.data(), port.storage.vectors, at);
+      }
+    }
+    from.push_back(memory.data());
+  }
+  for (const exec::Port& port : program.outputs()) {
+    to.push_back(out.emplace_back(count * static_cast<size_t>(port.storage.bytes())).data());
+  }
+  check_interrupt();
+  program.run(from, to, static_cast<int64_t>(count), *state.crew);
+  progress.advance(static_cast<int64_t>(count));
+  std::vector<Frame> results(count);
+  if (from_core != nullptr) from_core->assign(count, {});
+  for (size_t f = 0; f < count; ++f) {
+    for (size_t i = 0; i < out.size(); ++i) {
+      const exec::Port& port = program.outputs()[i];
+      Tensor tensor =
+          tensor_of(port, out[i].data() + f * static_cast<size_t>(port.storage.bytes()));
+      if (i < state.outputs) {
+        results[f].push_back(std::move(tensor));
+      } else if (from_core != nullptr) {
+        (*from_core)[f].push_back(std::move(tensor));
+      }
+    }
+  }
+  return results;
+}
+
 std::vector<Frame> EngineRunner::run(const std::vector<Frame>& frames, Progress& progress,
                                      std::vector<Frame>* from_core) const {
   const State& state = *state_;
@@ -164,6 +270,7 @@ std::vector<Frame> EngineRunner::run(const std::vector<Frame>& frames, Progress&
     });
     return results;
   }
+  if (state.program) return run_program(state, frames, progress, from_core);
   // The head gives the core's operands, then values for the tail, which takes the core's results
   // before them.
   const auto cut = static_cast<std::ptrdiff_t>(state.core->inputs().size());

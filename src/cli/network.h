@@ -9,6 +9,7 @@
 
 #include "src/cli/design.h"
 #include "src/cli/output.h"
+#include "src/exec/program.h"
 #include "src/ir/graph.h"
 #include "src/util/progress.h"
 
@@ -33,19 +34,32 @@ Network load_network(const std::string& path);
 // A folder only, and of its graphs the core alone.
 Built load_hardware(const std::string& path);
 
-enum class Engine { float_reference, integer, rtl };
+enum class Engine { float_reference, integer, cpu, rtl };
 Engine parse_engine(const std::string& name);
 std::string engine_name(Engine engine);
-inline constexpr const char* kEngineHelp = "float, integer or rtl";
+inline constexpr const char* kEngineHelp = "float, integer, cpu or rtl";
 
 struct RunOptions {
   DesignOptions design;  // for models: how to make integers and hardware of them
   double stall = 0;      // chance, in each cycle, of a pause at each end of the hardware
   uint64_t seed = 1;
   std::vector<std::string> writes = {};  // of constants, at run time (writes.h)
+  int threads = 0;                       // of the cpu engine; 0: one for each core
+  std::string level = {};                // of its instructions; empty: the best there is
 };
 
 void add_run_options(CLI::App& command, RunOptions& options);
+
+// The graph that the CPU twin runs: the model's outputs, then, where the model has a part that
+// becomes hardware, that part's results.
+struct TwinGraph {
+  Graph graph;
+  size_t outputs = 0;  // of the model
+};
+TwinGraph twin_graph(const Network& network, const RunOptions& options);
+
+// Results of a program as tensors; `memory` is what its outputs were written to.
+Tensor tensor_of(const exec::Port& port, const std::byte* memory);
 
 // Runs frames through one engine.
 class EngineRunner {
@@ -66,6 +80,8 @@ class EngineRunner {
 
  private:
   struct State;
+  static std::vector<Frame> run_program(const State& state, const std::vector<Frame>& frames,
+                                        Progress& progress, std::vector<Frame>* from_core);
   std::unique_ptr<State> state_;
 };
 

@@ -255,6 +255,54 @@ Compiled compile(const Graph& model, const CompileOptions& options) {
   return compiled;
 }
 
+Graph join(const Parts& parts) {
+  Graph whole;
+  whole.name = parts.core.name;
+  // Copies a part whose inputs, in order, are these values; gives its outputs.
+  const auto append = [&](const Graph& part, const std::vector<Value>* inputs) {
+    std::map<const Node*, Node*> copies;
+    const auto copied = [&](const Value& value) {
+      return Value{copies.at(value.node), value.port};
+    };
+    std::map<const Node*, Value> given;
+    size_t next = 0;
+    for (const Node& node : part.nodes) {
+      if (inputs != nullptr && node.op->kind == Op::Kind::input) {
+        given[&node] = inputs->at(next++);
+        continue;
+      }
+      std::vector<Value> in;
+      for (const Value& value : node.in) {
+        in.push_back(given.contains(value.node) ? given.at(value.node) : copied(value));
+      }
+      copies[&node] = &whole.add(*node.op, std::move(in), node.name, node.attr, node.data);
+    }
+    std::vector<Value> outputs;
+    for (const Output& output : part.outputs) {
+      const auto it = given.find(output.value.node);
+      outputs.push_back(it != given.end() ? it->second : copied(output.value));
+    }
+    return outputs;
+  };
+  const std::vector<Value> from_head = append(parts.head, nullptr);
+  std::vector<Value> to_core, to_tail;
+  for (const Node& node : parts.core.nodes) {
+    if (node.op->kind == Op::Kind::input) to_core.push_back(from_head.at(to_core.size()));
+  }
+  const std::vector<Value> from_core = append(parts.core, &to_core);
+  to_tail = from_core;
+  to_tail.insert(to_tail.end(), from_head.begin() + static_cast<std::ptrdiff_t>(to_core.size()),
+                 from_head.end());
+  const std::vector<Value> results = append(parts.tail, &to_tail);
+  for (size_t i = 0; i < results.size(); ++i) {
+    whole.outputs.push_back({parts.tail.outputs[i].name, results[i]});
+  }
+  for (size_t i = 0; i < from_core.size(); ++i) {
+    whole.outputs.push_back({parts.core.outputs[i].name, from_core[i]});
+  }
+  return whole;
+}
+
 PartsRunner::PartsRunner(const Parts& parts)
     : head_(parts.head), core_(parts.core), tail_(parts.tail) {}
 

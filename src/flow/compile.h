@@ -47,6 +47,9 @@ Compiled streamline_only(const Graph& model, const CompileOptions& options);
 // Cuts a streamlined graph; `findings` give the reasons in errors.
 Parts partition(const Graph& lowered, const std::vector<Finding>& findings);
 
+// The three parts as one graph again, whose outputs are the model's and then the core's results.
+Graph join(const Parts& parts);
+
 // Runs frames through the three parts. Thread-safe; the parts must outlive it.
 class PartsRunner {
  public:

@@ -29,29 +29,30 @@ enum class Form : uint8_t {
   floats,  // float32
 };
 
-struct Layout {
+struct Storage {
   Form form = Form::longs;
   int64_t base = 0;
   int64_t vectors = 1, length = 1;  // in a frame; elements of a vector
 
   int64_t stride() const;  // bytes from a vector to the next
   int64_t bytes() const { return vectors * stride(); }
-  bool operator==(const Layout&) const = default;
+  bool operator==(const Storage&) const = default;
 };
 
 // An operand as a kernel finds it. A kernel that reads windows (`Kernels::takes_windows`,
 // `windowed`) finds the frame they lie in, with its padding around it; `windows` is then the node
 // whose geometry describes them.
 struct Operand {
-  Layout layout;
+  Storage storage;
   Range range;  // of its elements; integers only
   const Node* windows = nullptr;
+  const Tensor* constant = nullptr;  // what it is in every frame; then nothing is stored
 };
 
 struct KernelSite {
   const Node& node;
   std::vector<Operand> in;
-  std::vector<Layout> out;
+  std::vector<Storage> out;
 };
 
 struct KernelCall {
@@ -62,19 +63,29 @@ struct KernelCall {
   std::byte* scratch = nullptr;   // Kernel::scratch_bytes of this caller's
 };
 
-// Computes frames of one node. Holds constants only: calls may run side by side. Buffers are
-// aligned to 64 bytes and readable for 64 bytes behind their end.
+// How a kernel multiplies, for what a machine could reach at most.
+enum class Multiplier : uint8_t {
+  none,
+  counts,      // 64 products by one count of a word's bits
+  two_counts,  // by two
+  bytes,       // bytes, added up in 32 bits
+};
+
+// Computes frames of one node. Holds constants only: calls may run side by side. Operands in bits,
+// trits and bytes are readable for 64 bytes behind their end.
 class Kernel {
  public:
   virtual ~Kernel() = default;
   virtual void run(const KernelCall& call) const = 0;
   virtual int64_t scratch_bytes(int64_t /*frames*/) const { return 0; }
+  virtual Multiplier multiplier() const { return Multiplier::none; }
   // Whether a call may be cut into pieces; otherwise piece 0 does all.
   virtual bool divisible() const { return false; }
 };
 
 struct Kernels {
   // Of the elements of each result, for operands of these ranges. Null: the types' own.
+  // `range_of_operand` where they are some of operand 0's.
   std::vector<Range> (*ranges)(const Node& node, std::span<const Range> in) = nullptr;
   // The form in which it would have an operand, given the form in which its first result is wanted.
   // Null: bytes, words or longs, as the range needs.
@@ -82,9 +93,17 @@ struct Kernels {
   // Null when there is no kernel for these layouts; the operator then computes by `eval`.
   std::unique_ptr<Kernel> (*make)(const KernelSite& site) = nullptr;
 
+  // Whether every element of the result is one and the same function of the operands' elements at
+  // its place, whatever the place. Null: no.
+  bool (*uniform)(const Node& node) = nullptr;
+  bool copies = false;  // each of its results is operand 0
+  bool moves = false;   // its results are elements of operand 0, which its kernel moves as they lie
+
   bool windowed = false;       // reads windows of operand 0, as the node's own geometry has them
   bool gives_windows = false;  // its result is those windows and nothing else
   bool takes_windows = false;  // can read operand 0 in the frame of a node that gives windows
 };
+
+std::vector<Range> range_of_operand(const Node& node, std::span<const Range> in);
 
 }  // namespace foldstream

@@ -77,6 +77,30 @@ Shape Geometry::result(int64_t result_channels) const {
   return shape;
 }
 
+std::vector<int64_t> PaddedFrame::window_offsets() const {
+  std::vector<int64_t> offsets;
+  for (int64_t image = 0; image < g_.images; ++image) {
+    for (int64_t row = 0; row < g_.rows.windows(); ++row) {
+      for (int64_t column = 0; column < g_.columns.windows(); ++column) {
+        offsets.push_back(
+            ((image * height() + row * g_.rows.stride) * width() + column * g_.columns.stride) *
+            bytes_);
+      }
+    }
+  }
+  return offsets;
+}
+
+std::vector<int64_t> PaddedFrame::tap_offsets() const {
+  std::vector<int64_t> offsets;
+  for (int64_t kh = 0; kh < g_.rows.kernel; ++kh) {
+    for (int64_t kw = 0; kw < g_.columns.kernel; ++kw) {
+      offsets.push_back((kh * g_.rows.dilation * width() + kw * g_.columns.dilation) * bytes_);
+    }
+  }
+  return offsets;
+}
+
 std::string pad_onnx(const Geometry& g, OnnxSink& sink) {
   if (!g.padded()) return sink.input(0);
   Shape shape{g.images, g.rows.size + g.rows.before + g.rows.after,

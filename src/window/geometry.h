@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "src/ir/graph.h"
 
@@ -74,6 +75,25 @@ void for_each_tap(const Geometry& g, const Visit& visit) {
     }
   }
 }
+
+// A frame in memory with its padding around it, so many bytes a position: where windows and their
+// taps lie.
+class PaddedFrame {
+ public:
+  PaddedFrame(const Geometry& geometry, int64_t position_bytes)
+      : g_(geometry), bytes_(position_bytes) {}
+
+  int64_t height() const { return g_.rows.before + g_.rows.size + g_.rows.after; }
+  int64_t width() const { return g_.columns.before + g_.columns.size + g_.columns.after; }
+  // Of the first tap of every window, in order.
+  std::vector<int64_t> window_offsets() const;
+  // Of every tap from the first, in the order of the kernel.
+  std::vector<int64_t> tap_offsets() const;
+
+ private:
+  const Geometry& g_;
+  int64_t bytes_;
+};
 
 // Writes the ONNX nodes that put the padding around operand 0; gives the name of the result.
 std::string pad_onnx(const Geometry& geometry, OnnxSink& sink);

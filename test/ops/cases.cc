@@ -24,10 +24,14 @@
 #include <sstream>
 
 #include "src/cost/cost.h"
+#include "src/exec/crew.h"
+#include "src/exec/program.h"
 #include "src/ir/eval.h"
 #include "src/ir/op.h"
 #include "src/ir/text.h"
 #include "src/ir/verify.h"
+#include "src/kernel/convert.h"
+#include "src/kernel/level.h"
 #include "src/rtl/rom.h"
 #include "src/rtl/writable.h"
 #include "src/sim/stream_graph.h"
@@ -215,6 +219,61 @@ void check_memories(const Case& c, const Hardware& hardware) {
   }
 }
 
+// What the CPU twin makes of the operands of several frames is what the operator's meaning makes of
+// them, at every level of instructions.
+class TwinCheck {
+ public:
+  explicit TwinCheck(const Case& c) : case_(c) {}
+
+  void add_frame(const std::vector<Tensor>& in, const std::vector<Tensor>& out) {
+    frames_.push_back({in, out});
+  }
+
+  void check() const {
+    const auto frames = static_cast<int64_t>(frames_.size());
+    exec::Crew crew(1);
+    for (const std::string& level : kernel::levels()) {
+      const exec::Program program(case_.graph, {.level = level, .byte_inputs = {}});
+      std::vector<std::vector<std::byte>> in, out;
+      for (size_t port = 0; port < program.inputs().size(); ++port) {
+        const Storage& storage = program.inputs()[port].storage;
+        in.emplace_back(frames * storage.bytes());
+        for (int64_t f = 0; f < frames; ++f) {
+          kernel::pack(storage, frames_[f].in[port].ints.data(), storage.vectors,
+                       in.back().data() + f * storage.bytes());
+        }
+      }
+      for (const exec::Port& port : program.outputs()) {
+        out.emplace_back(frames * port.storage.bytes());
+      }
+      std::vector<const void*> from;
+      std::vector<void*> to;
+      for (const auto& memory : in) from.push_back(memory.data());
+      for (auto& memory : out) to.push_back(memory.data());
+      program.run(from, to, frames, crew);
+      for (size_t port = 0; port < out.size(); ++port) {
+        const Storage& storage = program.outputs()[port].storage;
+        std::vector<int64_t> found(storage.vectors * storage.length);
+        for (int64_t f = 0; f < frames; ++f) {
+          kernel::unpack(storage, out[port].data() + f * storage.bytes(), storage.vectors,
+                         found.data());
+          if (found == frames_[f].out[port].ints) continue;
+          fail(case_.label, fmt::format("the CPU twin at {} gives other integers in frame {}, "
+                                        "result {}",
+                                        level, f, port));
+        }
+      }
+    }
+  }
+
+ private:
+  struct Frame {
+    std::vector<Tensor> in, out;
+  };
+  const Case& case_;
+  std::vector<Frame> frames_;
+};
+
 std::string hex(const std::vector<bool>& bits) {
   std::string text;
   for (size_t digit = (bits.size() + 3) / 4; digit-- > 0;) {
@@ -295,6 +354,7 @@ class Bench {
     for (const auto* side : {&ports.in, &ports.out}) {
       for (const Stream& s : *side) data_ << s.width() << ' ' << s.beats << '\n';
     }
+    TwinCheck twin(c);
     std::mt19937_64 random(count_);
     for (int64_t frame = 0; frame < frames; ++frame) {
       std::vector<Tensor> in;
@@ -309,7 +369,9 @@ class Bench {
         if (memory.place == MemoryPlace::streamed) write_words(data_, memory);
       }
       for (size_t i = 0; i < out.size(); ++i) write_beats(data_, ports.out[i], out[i]);
+      twin.add_frame(in, out);
     }
+    twin.check();
   }
 
   void finish() {

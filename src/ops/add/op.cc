@@ -3,6 +3,7 @@
 
 #include "src/ir/onnx_node.h"
 #include "src/source/elementwise.h"
+#include "src/source/float_kernel.h"
 #include "src/source/import.h"
 #include "src/source/joins.h"
 
@@ -15,12 +16,15 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
   return import_as("add", source, graph, 2);
 }
 
+struct Plus {
+  static float apply(float a, float b) { return a + b; }
+  float operator()(float a, float b) const { return apply(a, b); }
+};
+
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
-  return eval_binary(
-      node, in, [](float a, float b) { return a + b; },
-      [](int64_t a, int64_t b) {
-        return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-      });
+  return eval_binary(node, in, Plus::apply, [](int64_t a, int64_t b) {
+    return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  });
 }
 
 void to_onnx(const Node&, OnnxSink& sink) {
@@ -29,7 +33,7 @@ void to_onnx(const Node&, OnnxSink& sink) {
 
 void lower(const Node&, Lowering& lowering) {
   lower_binary(lowering,
-               {.apply = [](float a, float b) { return a + b; },
+               {.apply = Plus::apply,
                 .direction = [](double, bool) { return 1; },
                 .affine = [](double k, bool) -> std::optional<std::pair<double, double>> {
                   return {{1.0, k}};
@@ -47,6 +51,7 @@ const Op op_add{.name = "add",
                 .to_onnx = to_onnx,
                 .infer = infer_binary,
                 .eval = eval,
-                .lower = lower};
+                .lower = lower,
+                .kernels = &kBinaryKernels<Plus>};
 
 }  // namespace foldstream

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "src/ir/onnx_node.h"
+#include "src/ops/dequantize/dequantize.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -101,6 +102,7 @@ const Op op_dequantize{.name = "dequantize",
                        .kind = Op::Kind::edge,
                        .to_onnx = to_onnx,
                        .infer = infer,
-                       .eval = eval};
+                       .eval = eval,
+                       .kernels = &dequantize::kernels};
 
 }  // namespace foldstream

@@ -3,6 +3,7 @@
 
 #include "src/ir/onnx_node.h"
 #include "src/source/elementwise.h"
+#include "src/source/float_kernel.h"
 #include "src/source/import.h"
 #include "src/util/error.h"
 
@@ -15,13 +16,16 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
   return import_as("div", source, graph, 2);
 }
 
+struct Quotient {
+  static float apply(float a, float b) { return a / b; }
+  float operator()(float a, float b) const { return apply(a, b); }
+};
+
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
-  return eval_binary(
-      node, in, [](float a, float b) { return a / b; },
-      [](int64_t a, int64_t b) -> int64_t {
-        if (b == 0) throw Error("an integer is divided by zero");
-        return b == -1 ? static_cast<int64_t>(-static_cast<uint64_t>(a)) : a / b;
-      });
+  return eval_binary(node, in, Quotient::apply, [](int64_t a, int64_t b) -> int64_t {
+    if (b == 0) throw Error("an integer is divided by zero");
+    return b == -1 ? static_cast<int64_t>(-static_cast<uint64_t>(a)) : a / b;
+  });
 }
 
 void to_onnx(const Node&, OnnxSink& sink) {
@@ -31,7 +35,7 @@ void to_onnx(const Node&, OnnxSink& sink) {
 void lower(const Node&, Lowering& lowering) {
   lower_binary(
       lowering,
-      {.apply = [](float a, float b) { return a / b; },
+      {.apply = Quotient::apply,
        .direction = [](double k, bool flipped) { return flipped || k == 0 ? 0
                                                         : k < 0           ? -1
                                                                           : 1; },
@@ -51,6 +55,7 @@ const Op op_div{.name = "div",
                 .to_onnx = to_onnx,
                 .infer = infer_binary,
                 .eval = eval,
-                .lower = lower};
+                .lower = lower,
+                .kernels = &kBinaryKernels<Quotient>};
 
 }  // namespace foldstream

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "src/ir/folding.h"
+#include "src/ir/kernel.h"
 #include "src/ir/onnx_node.h"
 #include "src/rtl/block.h"
 #include "src/util/error.h"
@@ -54,6 +55,10 @@ Hardware emit(const Node& node, Family family, const std::string& instance) {
 
 }  // namespace
 
+namespace {
+const Kernels kernels{.copies = true};
+}
+
 extern const Op op_fifo;
 const Op op_fifo{.name = "fifo",
                  .doc = "the same elements on the same stream, with room for many to wait",
@@ -65,6 +70,7 @@ const Op op_fifo{.name = "fifo",
                  .rhythm = rhythm,
                  .cost = cost,
                  .emit = emit,
-                 .finn_name = "StreamingFIFO"};
+                 .finn_name = "StreamingFIFO",
+                 .kernels = &kernels};
 
 }  // namespace foldstream

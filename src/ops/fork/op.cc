@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "src/ir/folding.h"
+#include "src/ir/kernel.h"
 #include "src/ir/onnx_node.h"
 #include "src/rtl/block.h"
 #include "src/util/error.h"
@@ -96,6 +97,10 @@ Hardware emit(const Node& node, Family family, const std::string& instance) {
 
 }  // namespace
 
+namespace {
+const Kernels kernels{.copies = true};
+}
+
 extern const Op op_fork;
 const Op op_fork{.name = "fork",
                  .doc = "the same elements on several streams",
@@ -108,6 +113,7 @@ const Op op_fork{.name = "fork",
                  .rhythm = rhythm,
                  .cost = cost,
                  .emit = emit,
-                 .finn_name = "DuplicateStreams"};
+                 .finn_name = "DuplicateStreams",
+                 .kernels = &kernels};
 
 }  // namespace foldstream

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "src/ir/kernel.h"
 #include "src/ir/onnx_node.h"
 #include "src/util/error.h"
 
@@ -28,25 +29,71 @@ std::vector<Type> infer(const Node& node) {
   return {code_type(node)};
 }
 
-std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
-  const Type type = code_type(node);
-  const double divisor = node.real("divisor", 1), offset = node.real("offset", 0);
-  Tensor out = make_zero(type);
-  for (int64_t i = 0; i < type.count(); ++i) {
-    const double x = in[0]->reals[i];
-    const double code = std::nearbyint((x - offset) * divisor);
-    if (!(code >= static_cast<double>(type.min()) && code <= static_cast<double>(type.max())) ||
-        static_cast<float>(code / divisor + offset) != static_cast<float>(x)) {
+// Of the frame's element i; throws Error where there is none.
+class Codes {
+ public:
+  explicit Codes(const Node& node)
+      : type_(code_type(node)),
+        divisor_(node.real("divisor", 1)),
+        offset_(node.real("offset", 0)) {}
+
+  int64_t of(double x, int64_t i) const {
+    const double code = std::nearbyint((x - offset_) * divisor_);
+    if (!(code >= static_cast<double>(type_.min()) && code <= static_cast<double>(type_.max())) ||
+        static_cast<float>(code / divisor_ + offset_) != static_cast<float>(x)) {
       throw Error(
           fmt::format("element {} is {}, which is not code / {} + {} with a code of type {}", i, x,
-                      divisor, offset, element_name(type)),
+                      divisor_, offset_, element_name(type_)),
           "give inputs in the format that was declared at build, or build with another input "
           "format");
     }
-    out.ints[i] = static_cast<int64_t>(code);
+    return static_cast<int64_t>(code);
   }
+
+ private:
+  Type type_;
+  double divisor_, offset_;
+};
+
+std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
+  const Codes codes(node);
+  Tensor out = make_zero(node.out[0]);
+  for (int64_t i = 0; i < out.count(); ++i) out.ints[i] = codes.of(in[0]->reals[i], i);
   return {std::move(out)};
 }
+
+class CodesKernel final : public Kernel {
+ public:
+  explicit CodesKernel(const KernelSite& site)
+      : codes_(site.node), name_(describe(site.node)), out_(site.out[0]) {}
+
+  void run(const KernelCall& call) const override {
+    const auto* x = reinterpret_cast<const float*>(call.in[0]);
+    auto* to = reinterpret_cast<uint8_t*>(call.out[0]);
+    const int64_t count = out_.vectors * out_.length;
+    try {
+      for (int64_t i = 0; i < call.frames * count; ++i) {
+        to[i] = static_cast<uint8_t>(codes_.of(x[i], i % count) - out_.base);
+      }
+    } catch (const Error& error) {
+      throw Error(fmt::format("{}: {}", name_, error.what()), error.help());
+    }
+  }
+
+ private:
+  Codes codes_;
+  std::string name_;
+  Storage out_;
+};
+
+std::unique_ptr<Kernel> make(const KernelSite& site) {
+  if (site.out[0].form != Form::bytes) return nullptr;
+  return std::make_unique<CodesKernel>(site);
+}
+
+bool uniform(const Node&) { return true; }
+
+const Kernels kernels{.make = make, .uniform = uniform};
 
 void to_onnx(const Node& node, OnnxSink& sink) {
   const Tensor divisor = make_floats({}, {node.real("divisor", 1)}),
@@ -66,6 +113,7 @@ const Op op_input_codes{
     .kind = Op::Kind::edge,
     .to_onnx = to_onnx,
     .infer = infer,
-    .eval = eval};
+    .eval = eval,
+    .kernels = &kernels};
 
 }  // namespace foldstream

@@ -3,6 +3,7 @@
 
 #include "src/ir/onnx_node.h"
 #include "src/source/elementwise.h"
+#include "src/source/float_kernel.h"
 #include "src/source/import.h"
 #include "src/source/joins.h"
 
@@ -27,12 +28,15 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
   return {{&graph.add(require_op("mul"), {source.in[0], {&factor, 0}}, source.name), 0}};
 }
 
+struct Times {
+  static float apply(float a, float b) { return a * b; }
+  float operator()(float a, float b) const { return apply(a, b); }
+};
+
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
-  return eval_binary(
-      node, in, [](float a, float b) { return a * b; },
-      [](int64_t a, int64_t b) {
-        return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
-      });
+  return eval_binary(node, in, Times::apply, [](int64_t a, int64_t b) {
+    return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+  });
 }
 
 void to_onnx(const Node&, OnnxSink& sink) {
@@ -41,7 +45,7 @@ void to_onnx(const Node&, OnnxSink& sink) {
 
 void lower(const Node&, Lowering& lowering) {
   lower_binary(lowering,
-               {.apply = [](float a, float b) { return a * b; },
+               {.apply = Times::apply,
                 .direction = [](double k, bool) { return k < 0 ? -1 : 1; },
                 .affine = [](double k, bool) -> std::optional<std::pair<double, double>> {
                   return {{k, 0.0}};
@@ -59,6 +63,7 @@ const Op op_mul{.name = "mul",
                 .to_onnx = to_onnx,
                 .infer = infer_binary,
                 .eval = eval,
-                .lower = lower};
+                .lower = lower,
+                .kernels = &kBinaryKernels<Times>};
 
 }  // namespace foldstream

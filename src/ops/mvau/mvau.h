@@ -10,6 +10,7 @@
 #include "src/arith/weights.h"
 #include "src/ir/graph.h"
 #include "src/ir/hardware.h"
+#include "src/ir/kernel.h"
 #include "src/ir/thresholds.h"
 
 namespace foldstream::mvau {
@@ -51,5 +52,7 @@ std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in);
 Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least);
 std::vector<MemoryShape> memories(const Node& node, Family family);
 Hardware emit(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance);
+
+extern const Kernels kernels;
 
 }  // namespace foldstream::mvau

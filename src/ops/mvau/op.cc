@@ -165,6 +165,7 @@ const Op op_mvau{.name = "mvau",
                  .emit = mvau::emit_modules,
                  .memories = mvau::memories,
                  .counts = mvau::counts,
-                 .finn_name = "MVAU"};
+                 .finn_name = "MVAU",
+                 .kernels = &mvau::kernels};
 
 }  // namespace foldstream

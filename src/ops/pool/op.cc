@@ -183,6 +183,7 @@ const Op op_pool{.name = "pool",
                  .rhythm = pool::rhythm,
                  .cost = pool::cost,
                  .emit = pool::emit,
-                 .finn_name = "Pool"};
+                 .finn_name = "Pool",
+                 .kernels = &pool::kernels};
 
 }  // namespace foldstream

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "src/ir/hardware.h"
+#include "src/ir/kernel.h"
 #include "src/window/geometry.h"
 
 namespace foldstream::pool {
@@ -21,5 +22,7 @@ Ports ports(const Node& node);
 Rhythm rhythm(const Node& node, Family family);
 Cost cost(const Node& node, Family family);
 Hardware emit(const Node& node, Family family, const std::string& instance);
+
+extern const Kernels kernels;
 
 }  // namespace foldstream::pool

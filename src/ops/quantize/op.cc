@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "src/ops/quantize/quantize.h"
 #include "src/source/quantizer.h"
 #include "src/util/error.h"
 
@@ -50,6 +51,7 @@ const Op op_quantize{.name = "quantize",
                      .kind = Op::Kind::edge,
                      .to_onnx = quantize_to_onnx,
                      .infer = infer,
-                     .eval = eval};
+                     .eval = eval,
+                     .kernels = &quantize::kernels};
 
 }  // namespace foldstream

@@ -7,9 +7,11 @@
 #include <bit>
 
 #include "src/ir/folding.h"
+#include "src/ir/kernel.h"
 #include "src/ir/onnx_node.h"
 #include "src/ir/permute.h"
 #include "src/ir/steps.h"
+#include "src/kernel/convert.h"
 #include "src/rtl/block.h"
 #include "src/rtl/walk.h"
 #include "src/util/error.h"
@@ -302,6 +304,19 @@ Hardware emit(const Node& node, Family family, const std::string& instance) {
 
 }  // namespace
 
+namespace {
+
+std::unique_ptr<Kernel> make(const KernelSite& site) {
+  if (site.in[0].storage.form != site.out[0].form || site.in[0].storage.base != site.out[0].base) {
+    return nullptr;
+  }
+  return kernel::make_permute(site.in[0].storage, site.node.in_type(0).shape, perm(site.node));
+}
+
+const Kernels kernels{.ranges = range_of_operand, .make = make, .moves = true};
+
+}  // namespace
+
 extern const Op op_shuffle;
 const Op op_shuffle{.name = "shuffle",
                     .doc = "axes of an integer tensor in another order",
@@ -314,6 +329,7 @@ const Op op_shuffle{.name = "shuffle",
                     .rhythm = rhythm,
                     .cost = cost,
                     .emit = emit,
-                    .finn_name = "Shuffle"};
+                    .finn_name = "Shuffle",
+                    .kernels = &kernels};
 
 }  // namespace foldstream

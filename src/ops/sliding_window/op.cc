@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "src/ir/folding.h"
+#include "src/ir/kernel.h"
 #include "src/ir/onnx_node.h"
 #include "src/ir/steps.h"
 #include "src/rtl/block.h"
@@ -205,6 +206,10 @@ Hardware emit(const Node& node, Family family, const std::string& instance) {
 
 }  // namespace
 
+namespace {
+const Kernels kernels{.gives_windows = true};
+}
+
 extern const Op op_sliding_window;
 const Op op_sliding_window{.name = "sliding_window",
                            .doc = "the elements under each position of a kernel, padding included",
@@ -217,6 +222,7 @@ const Op op_sliding_window{.name = "sliding_window",
                            .rhythm = rhythm,
                            .cost = cost,
                            .emit = emit,
-                           .finn_name = "ConvolutionInputGenerator"};
+                           .finn_name = "ConvolutionInputGenerator",
+                           .kernels = &kernels};
 
 }  // namespace foldstream

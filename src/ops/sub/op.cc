@@ -3,6 +3,7 @@
 
 #include "src/ir/onnx_node.h"
 #include "src/source/elementwise.h"
+#include "src/source/float_kernel.h"
 #include "src/source/import.h"
 #include "src/source/joins.h"
 
@@ -15,12 +16,15 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
   return import_as("sub", source, graph, 2);
 }
 
+struct Minus {
+  static float apply(float a, float b) { return a - b; }
+  float operator()(float a, float b) const { return apply(a, b); }
+};
+
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
-  return eval_binary(
-      node, in, [](float a, float b) { return a - b; },
-      [](int64_t a, int64_t b) {
-        return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
-      });
+  return eval_binary(node, in, Minus::apply, [](int64_t a, int64_t b) {
+    return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
+  });
 }
 
 void to_onnx(const Node&, OnnxSink& sink) {
@@ -29,7 +33,7 @@ void to_onnx(const Node&, OnnxSink& sink) {
 
 void lower(const Node&, Lowering& lowering) {
   lower_binary(lowering,
-               {.apply = [](float a, float b) { return a - b; },
+               {.apply = Minus::apply,
                 .direction = [](double, bool flipped) { return flipped ? -1 : 1; },
                 .affine = [](double k, bool flipped) -> std::optional<std::pair<double, double>> {
                   if (flipped) return {{-1.0, k}};
@@ -48,6 +52,7 @@ const Op op_sub{.name = "sub",
                 .to_onnx = to_onnx,
                 .infer = infer_binary,
                 .eval = eval,
-                .lower = lower};
+                .lower = lower,
+                .kernels = &kBinaryKernels<Minus>};
 
 }  // namespace foldstream

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 
+#include "src/ir/kernel.h"
 #include "src/ir/lowering.h"
 #include "src/ir/onnx_node.h"
 #include "src/ir/permute.h"
+#include "src/kernel/convert.h"
 #include "src/source/import.h"
 #include "src/util/error.h"
 
@@ -39,6 +41,16 @@ std::vector<Type> infer(const Node& node) {
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
   return {permuted(*in[0], node.integers("perm", {}))};
 }
+
+std::unique_ptr<Kernel> make(const KernelSite& site) {
+  if (site.in[0].storage.form != site.out[0].form || site.in[0].storage.base != site.out[0].base) {
+    return nullptr;
+  }
+  return kernel::make_permute(site.in[0].storage, site.node.in_type(0).shape,
+                              site.node.integers("perm", {}));
+}
+
+const Kernels kernels{.ranges = range_of_operand, .make = make, .moves = true};
 
 void to_onnx(const Node& node, OnnxSink& sink) {
   sink.node("", "Transpose", {sink.input(0)}, {sink.output(0)},
@@ -98,6 +110,7 @@ const Op op_transpose{.name = "transpose",
                       .to_onnx = to_onnx,
                       .infer = infer,
                       .eval = eval,
-                      .lower = lower};
+                      .lower = lower,
+                      .kernels = &kernels};
 
 }  // namespace foldstream

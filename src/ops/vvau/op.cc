@@ -207,6 +207,7 @@ const Op op_vvau{
     .emit = vvau::emit_modules,
     .memories = vvau::memories,
     .counts = vvau::counts,
-    .finn_name = "VVAU"};
+    .finn_name = "VVAU",
+    .kernels = &vvau::kernels};
 
 }  // namespace foldstream

@@ -8,6 +8,7 @@
 #include "src/arith/weights.h"
 #include "src/ir/graph.h"
 #include "src/ir/hardware.h"
+#include "src/ir/kernel.h"
 #include "src/ir/thresholds.h"
 #include "src/window/geometry.h"
 #include "src/window/walk.h"
@@ -41,5 +42,7 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
 Cost cost(const Node& node, const Rhythm& rhythm, Family family);
 std::vector<MemoryShape> memories(const Node& node, Family family);
 Hardware emit(const Node& node, const Rhythm& rhythm, Family family, const std::string& instance);
+
+extern const Kernels kernels;
 
 }  // namespace foldstream::vvau

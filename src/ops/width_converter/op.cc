@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "src/ir/folding.h"
+#include "src/ir/kernel.h"
 #include "src/ir/onnx_node.h"
 #include "src/rtl/block.h"
 #include "src/util/error.h"
@@ -95,6 +96,10 @@ Hardware emit(const Node& node, Family, const std::string&) {
 
 }  // namespace
 
+namespace {
+const Kernels kernels{.copies = true};
+}
+
 extern const Op op_width_converter;
 const Op op_width_converter{.name = "width_converter",
                             .doc = "the same elements with another number in each beat",
@@ -107,6 +112,7 @@ const Op op_width_converter{.name = "width_converter",
                             .rhythm = rhythm,
                             .cost = cost,
                             .emit = emit,
-                            .finn_name = "StreamingDataWidthConverter"};
+                            .finn_name = "StreamingDataWidthConverter",
+                            .kernels = &kernels};
 
 }  // namespace foldstream

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPU twin against the graph's meaning: chains that make neighbours agree on packed forms, at
+// every level of instructions, with any number of frames and threads.
+#include "src/exec/program.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "src/exec/crew.h"
+#include "src/ir/eval.h"
+#include "src/ir/op.h"
+#include "src/ir/text.h"
+#include "src/kernel/convert.h"
+#include "src/kernel/level.h"
+#include "src/util/error.h"
+
+namespace foldstream::exec {
+namespace {
+
+std::mt19937_64& randomness() {
+  static std::mt19937_64 random(7);
+  return random;
+}
+
+int64_t draw(int64_t lo, int64_t hi) {
+  return lo + static_cast<int64_t>(randomness()() % static_cast<uint64_t>(hi - lo + 1));
+}
+
+Tensor random_ints(Shape shape, int64_t lo, int64_t hi) {
+  std::vector<int64_t> values(element_count(shape));
+  for (int64_t& value : values) value = draw(lo, hi);
+  return make_ints(type_for_range(lo, hi, std::move(shape)), values);
+}
+
+Tensor bipolar(const Shape& shape) {
+  Tensor tensor = random_ints(shape, 0, 1);
+  for (int64_t& value : tensor.ints) value = 2 * value - 1;
+  return make_ints(integer_type(2, true, shape), tensor.ints);
+}
+
+// Ascending rows; `even` spaces them as a scale and a rounding would.
+Tensor thresholds(int64_t rows, int64_t levels, int64_t lo, int64_t hi, bool even) {
+  std::vector<int64_t> values;
+  for (int64_t r = 0; r < rows; ++r) {
+    std::vector<int64_t> row;
+    const double step = static_cast<double>(draw(1, 1000)) / 1000 * static_cast<double>(hi - lo) /
+                        static_cast<double>(levels);
+    const auto first = static_cast<double>(draw(lo, lo + (hi - lo) / 2));
+    for (int64_t i = 0; i < levels; ++i) {
+      row.push_back(even ? static_cast<int64_t>(std::ceil(first + step * static_cast<double>(i)))
+                         : draw(lo, hi));
+    }
+    std::sort(row.begin(), row.end());
+    values.insert(values.end(), row.begin(), row.end());
+  }
+  return make_ints(Shape{rows, levels}, values);
+}
+
+class Net {
+ public:
+  Net(const Type& input) {
+    graph.name = "net";
+    at = {&graph.add(require("input"), {}, "x",
+                     {{"type", element_name(input)}, {"shape", input.shape}}),
+          0};
+  }
+  static const Op& require(const char* op) { return require_op(op); }
+
+  Net& threshold(int64_t levels) {
+    const int64_t channels = at.type().shape.back();
+    return then("threshold", {},
+                {{"t", thresholds(channels, levels, at.type().min(), at.type().max(), false)}});
+  }
+  Net& mvau(Tensor w, int64_t levels, bool even = false, bool flips = false, int64_t groups = 1) {
+    std::map<std::string, Tensor, std::less<>> data{{"w", w}};
+    const int64_t rows = w.type.shape[0];
+    if (levels > 0) {
+      const int64_t reach = std::max<int64_t>(w.type.shape[1] / 2 * at.type().max(), 2);
+      data["t"] = thresholds(rows, levels, -reach, reach, even);
+      if (flips) {
+        data["flip"] = make_ints(integer_type(1, false, {rows}), random_ints({rows}, 0, 1).ints);
+      }
+    }
+    return then("mvau", {{"groups", groups}}, std::move(data));
+  }
+  Net& then(const char* op, std::map<std::string, Attr, std::less<>> attr = {},
+            std::map<std::string, Tensor, std::less<>> data = {}) {
+    at = {&graph.add(require(op), {at}, fmt_name(op), std::move(attr), std::move(data)), 0};
+    return *this;
+  }
+  std::string fmt_name(const char* op) { return std::string(op) + std::to_string(count++); }
+  Graph done() {
+    graph.outputs.push_back({"y", at});
+    return std::move(graph);
+  }
+
+  Graph graph;
+  Value at;
+  int count = 0;
+};
+
+std::vector<Tensor> run_all(const Program& program, const std::vector<std::vector<Tensor>>& frames,
+                            int threads) {
+  const auto count = static_cast<int64_t>(frames.size());
+  std::vector<std::vector<std::byte>> in;
+  std::vector<const void*> from;
+  for (size_t i = 0; i < program.inputs().size(); ++i) {
+    const Storage& storage = program.inputs()[i].storage;
+    auto& memory = in.emplace_back(count * storage.bytes());
+    for (int64_t f = 0; f < count; ++f) {
+      std::byte* at = memory.data() + f * storage.bytes();
+      const Tensor& tensor = frames[f][i];
+      if (storage.form == Form::floats) {
+        std::copy(tensor.reals.begin(), tensor.reals.end(), reinterpret_cast<float*>(at));
+      } else {
+        kernel::pack(storage, tensor.ints.data(), storage.vectors, at);
+      }
+    }
+    from.push_back(memory.data());
+  }
+  const Port& port = program.outputs()[0];
+  std::vector<std::byte> out(count * port.storage.bytes());
+  Crew crew(threads);
+  program.run(from, {out.data()}, count, crew);
+  std::vector<Tensor> results;
+  for (int64_t f = 0; f < count; ++f) {
+    Tensor& tensor = results.emplace_back(make_zero(port.type));
+    const std::byte* at = out.data() + f * port.storage.bytes();
+    if (port.storage.form == Form::floats) {
+      std::copy_n(reinterpret_cast<const float*>(at), tensor.count(), tensor.reals.begin());
+    } else {
+      kernel::unpack(port.storage, at, port.storage.vectors, tensor.ints.data());
+    }
+  }
+  return results;
+}
+
+// Equal to the meaning at every level; `kernels` of its steps are kernels.
+void expect_twin(const Graph& graph, int64_t frames = 9, bool all_kernels = true) {
+  const Evaluator meaning(graph);
+  std::vector<std::vector<Tensor>> operands;
+  for (int64_t f = 0; f < frames; ++f) {
+    auto& frame = operands.emplace_back();
+    for (const Node* input : meaning.inputs()) {
+      const Type& type = input->out[0];
+      frame.push_back(make_ints(type, random_ints(type.shape, type.min(), type.max()).ints));
+    }
+  }
+  for (const std::string& level : kernel::levels()) {
+    const Program program(graph, {.level = level, .byte_inputs = {}});
+    for (const StepInfo& step : program.steps()) {
+      if (all_kernels) {
+        EXPECT_TRUE(step.is_kernel) << level << ": node " << step.node << " has no kernel";
+      }
+    }
+    const std::vector<Tensor> results = run_all(program, operands, 1);
+    for (int64_t f = 0; f < frames; ++f) {
+      ASSERT_EQ(results[f], meaning.run(operands[f])[0])
+          << "frame " << f << " at " << level << " of\n"
+          << print(graph).substr(0, 2000);
+    }
+  }
+}
+
+TEST(Program, BitsThroughBipolarLayers) {
+  for (const int64_t columns : {1, 7, 64, 65, 200, 784}) {
+    Net net(integer_type(1, false, {3, columns}));
+    expect_twin(net.mvau(bipolar({70, columns}), 1, false, true)
+                    .mvau(bipolar({16, 70}), 1)
+                    .mvau(bipolar({10, 16}), 0)
+                    .done());
+  }
+}
+
+TEST(Program, CountsOfManyWordsDontOverflow) {
+  Net net(integer_type(1, false, {2, 64 * 70}));
+  expect_twin(net.mvau(bipolar({9, 64 * 70}), 0).done(), 2);
+}
+
+TEST(Program, TritsThroughTernaryLayers) {
+  for (const int64_t columns : {3, 64, 130}) {
+    Net net(integer_type(8, false, {2, columns}));
+    expect_twin(net.threshold(2)
+                    .mvau(random_ints({66, columns}, -1, 1), 2, false, true)
+                    .mvau(bipolar({20, 66}), 2)
+                    .mvau(random_ints({5, 20}, -1, 1), 0)
+                    .done());
+  }
+}
+
+TEST(Program, BitsThroughTernaryLayers) {
+  Net net(integer_type(1, false, {5, 100}));
+  expect_twin(
+      net.mvau(random_ints({40, 100}, -1, 1), 3).mvau(random_ints({12, 40}, -1, 1), 1).done());
+}
+
+TEST(Program, BytesOfAnySign) {
+  for (const bool is_signed : {false, true}) {
+    for (const int64_t columns : {1, 5, 64, 203}) {
+      for (const int64_t weight : {1, 7, 127}) {
+        Net net(integer_type(8, is_signed, {3, columns}));
+        expect_twin(net.mvau(random_ints({33, columns}, -weight, weight), 15, true, true)
+                        .mvau(random_ints({8, 33}, -7, 7), 255, true)
+                        .mvau(random_ints({10, 8}, -128, 127), 0)
+                        .done(),
+                    3);
+      }
+    }
+  }
+}
+
+TEST(Program, UnevenThresholds) {
+  Net net(integer_type(4, false, {4, 30}));
+  expect_twin(net.mvau(random_ints({40, 30}, -7, 7), 15)
+                  .mvau(random_ints({40, 40}, -7, 7), 200)
+                  .mvau(random_ints({6, 40}, -1, 1), 7)
+                  .done());
+}
+
+TEST(Program, WindowsWhereTheyLie) {
+  for (const int64_t channels : {1, 3, 64, 70}) {
+    for (const auto& [stride, dilation, pad] :
+         {std::tuple{1, 1, 0}, std::tuple{2, 1, 1}, std::tuple{1, 2, 2}}) {
+      const int64_t taps = 9 * channels;
+      const std::map<std::string, Attr, std::less<>> window{{"kernel", Shape{3, 3}},
+                                                            {"stride", Shape{stride, stride}},
+                                                            {"dilation", Shape{dilation, dilation}},
+                                                            {"pad", Shape{pad, pad, pad, pad}}};
+      Net bytes(integer_type(8, true, {1, 9, 8, channels}));
+      expect_twin(bytes.then("sliding_window", window).mvau(bipolar({24, taps}), 1).done(), 3);
+      Net bits(integer_type(1, false, {1, 9, 8, channels}));
+      expect_twin(bits.then("sliding_window", window).mvau(bipolar({24, taps}), 2).done(), 3);
+      Net trits(integer_type(6, false, {1, 9, 8, channels}));
+      expect_twin(trits.threshold(2)
+                      .then("sliding_window", window)
+                      .mvau(random_ints({24, taps}, -1, 1), 1)
+                      .done(),
+                  3);
+    }
+  }
+}
+
+TEST(Program, PaddingOutsideTheOperandsRange) {
+  Net net(integer_type(1, false, {1, 5, 5, 4}));
+  expect_twin(
+      net.then("sliding_window",
+               {{"kernel", Shape{3, 3}}, {"pad", Shape{1, 1, 1, 1}}, {"pad_value", int64_t{-3}}})
+          .mvau(bipolar({6, 36}), 0)
+          .done());
+}
+
+TEST(Program, GroupsOfChannels) {
+  for (const int64_t width : {4, 64}) {
+    Net net(integer_type(1, false, {1, 6, 6, 2 * width}));
+    // Groups whose rows don't fill tiles are computed by the operator's meaning.
+    expect_twin(net.then("sliding_window", {{"kernel", Shape{3, 3}}, {"groups", int64_t{2}}})
+                    .mvau(bipolar({128, 9 * width}), 1, false, false, 2)
+                    .mvau(random_ints({12, 64}, -3, 3), 0, false, false, 2)
+                    .done(),
+                3, false);
+  }
+}
+
+TEST(Program, PoolsOfEveryForm) {
+  const std::map<std::string, Attr, std::less<>> window{{"kernel", Shape{2, 2}},
+                                                        {"stride", Shape{2, 2}}};
+  for (const char* function : {"max", "min", "sum"}) {
+    auto attr = window;
+    attr["function"] = std::string(function);
+    for (const int64_t levels : {1, 2, 9}) {
+      Net net(integer_type(8, false, {1, 6, 6, 70}));
+      net.threshold(levels).then("pool", attr);
+      const auto w = random_ints({5, 70}, -1, 1);
+      expect_twin(net.mvau(w, 0).done(), 3);
+    }
+    Net wide(integer_type(20, true, {1, 4, 4, 3}));
+    expect_twin(wide.then("pool", attr).done(), 3);
+  }
+}
+
+TEST(Program, DepthwiseWindows) {
+  for (const int64_t channels : {1, 16, 37}) {
+    for (const int64_t weight : {7, 127}) {
+      Net net(integer_type(8, false, {1, 7, 7, channels}));
+      expect_twin(net.then("vvau", {{"kernel", Shape{3, 3}}, {"pad", Shape{1, 1, 1, 1}}},
+                           {{"w", random_ints({channels, 9}, -weight, weight)},
+                            {"t", thresholds(channels, 15, -2000, 2000, true)}})
+                      .done(),
+                  3);
+    }
+  }
+}
+
+TEST(Program, BranchesMeet) {
+  Net net(integer_type(4, false, {1, 5, 5, 16}));
+  net.mvau(random_ints({16, 16}, -7, 7), 15, true);
+  const Value left = net.at;
+  net.mvau(random_ints({16, 16}, -7, 7), 15, true);
+  const Value right = net.at;
+  net.at = {&net.graph.add(require_op("eltwise"), {left, right}, "sum", {{"function", "add"}}), 0};
+  expect_twin(net.threshold(15).mvau(bipolar({3, 16}), 0).done());
+}
+
+TEST(Program, ThreadsShareFramesAndSteps) {
+  Net net(integer_type(8, false, {1, 20, 20, 32}));
+  const Graph graph =
+      net.then("sliding_window", {{"kernel", Shape{3, 3}}, {"pad", Shape{1, 1, 1, 1}}})
+          .mvau(random_ints({64, 288}, -7, 7), 15, true)
+          .done();
+  const Program program(graph, {});
+  const Evaluator meaning(graph);
+  const int cores = Crew().size();
+  for (const int64_t frames : {1, 2, 5}) {
+    std::vector<std::vector<Tensor>> operands;
+    for (int64_t f = 0; f < frames; ++f) {
+      operands.push_back(
+          {make_ints(graph.nodes.front().out[0], random_ints({1, 20, 20, 32}, 0, 255).ints)});
+    }
+    for (int threads = 1; threads <= cores; ++threads) {
+      const std::vector<Tensor> results = run_all(program, operands, threads);
+      for (int64_t f = 0; f < frames; ++f) ASSERT_EQ(results[f], meaning.run(operands[f])[0]);
+    }
+  }
+}
+
+TEST(Program, FloatsAtTheEdgesAsTheMeaningHasThem) {
+  const std::string text = R"(foldstream 1
+graph "g"
+%0 "x" = input {shape=[2, 6], type="f32"} : f32[2,6]
+%1 "k" = constant (value=@0) : f32[]
+%2 "scaled" = mul %0, %1 : f32[2,6]
+%3 "codes" = quantize %2 {bits=8, rounding="HALF_UP", signed=1} (scale=@1, zero=@2) : s8[2,6]
+%4 "y" = dequantize %3 {axis=1} (bias=@3, scale=@4) : f32[2,6]
+output "y" %4
+@0 = f32[] 1.5
+@1 = f32[1] 0.0078125
+@2 = f32[1] 0.0
+@3 = f64[6] 0.5 1.0 2.0 3.0 4.0 5.0
+@4 = f64[6] 0.1 0.2 0.3 0.4 0.5 0.7
+)";
+  const Graph graph = parse(text);
+  const Evaluator meaning(graph);
+  std::vector<std::vector<Tensor>> operands;
+  const std::vector<float> corners = {0.0F,     -0.0F,     1.0F, -1.0F,       1e30F,        -1e30F,
+                                      INFINITY, -INFINITY, NAN,  0.00390625F, -0.00390625F, 1e-40F};
+  for (int f = 0; f < 200; ++f) {
+    std::vector<double> values;
+    for (int i = 0; i < 12; ++i) {
+      // Ties of the rounding, their neighbours, and corners.
+      const float tie = (static_cast<float>(draw(-140, 140)) + 0.5F) * 0.0078125F / 1.5F;
+      values.push_back(f == 0       ? corners[i]
+                       : f % 3 == 0 ? tie
+                       : f % 3 == 1 ? std::nextafter(tie, 1e9F)
+                                    : static_cast<float>(draw(-2000, 2000)) / 1000);
+    }
+    operands.push_back({make_floats({2, 6}, values)});
+  }
+  for (const std::string& level : kernel::levels()) {
+    const Program program(graph, {.level = level, .byte_inputs = {}});
+    const std::vector<Tensor> results = run_all(program, operands, 1);
+    for (size_t f = 0; f < operands.size(); ++f) {
+      ASSERT_EQ(results[f], meaning.run(operands[f])[0]) << "frame " << f << " at " << level;
+    }
+  }
+}
+
+TEST(Program, BytesStandForFloats) {
+  const std::string text = R"(foldstream 1
+graph "g"
+%0 "x" = input {shape=[1, 70], type="f32"} : f32[1,70]
+%1 "k" = constant (value=@0) : f32[]
+%2 "scaled" = sub %0, %1 : f32[1,70]
+%3 "codes" = quantize %2 {bits=1, signed=0} (scale=@1, zero=@2) : u1[1,70]
+%4 "y" = mvau %3 (w=@3) : s7[1,1]
+output "y" %4
+@0 = f32[] 0.25
+@1 = f32[1] 0.5
+@2 = f32[1] 0.0
+@3 = s2[1,70] )";
+  std::string weights;
+  for (int i = 0; i < 70; ++i) weights += draw(0, 1) != 0 ? " 1" : " -1";
+  const Graph graph = parse(text + weights + "\n");
+  const Evaluator meaning(graph);
+  const Program program(graph, {.level = "", .byte_inputs = {{"x", 255}}});
+  std::vector<uint8_t> bytes(70 * 8);
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(draw(0, 255));
+  std::vector<std::byte> out(8 * program.outputs()[0].storage.bytes());
+  Crew crew(1);
+  program.run({bytes.data()}, {out.data()}, 8, crew);
+  for (int64_t f = 0; f < 8; ++f) {
+    std::vector<double> values;
+    for (int i = 0; i < 70; ++i) values.push_back(static_cast<float>(bytes[f * 70 + i]) / 255.0F);
+    const Tensor expected = meaning.run(std::vector<Tensor>{make_floats({1, 70}, values)})[0];
+    EXPECT_EQ(reinterpret_cast<const int32_t*>(out.data())[f], expected.ints[0]);
+  }
+}
+
+TEST(Program, SaysWhichLevelIsMissing) {
+  Net net(integer_type(1, false, {1, 8}));
+  const Graph graph = net.mvau(bipolar({1, 8}), 0).done();
+  try {
+    Program(graph, {.level = "AVX9", .byte_inputs = {}});
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()).find("instruction set level 'AVX9' is not among"), 0U);
+  }
+}
+
+TEST(Crew, RefusesMoreThreadsThanCores) {
+  EXPECT_THROW(Crew(100000), Error);
+  EXPECT_THROW(Crew(-1), Error);
+}
+
+TEST(Crew, PassesOnWhatAMemberThrows) {
+  Crew crew;
+  EXPECT_THROW(crew.run([&](int member) {
+    if (member == crew.size() - 1) throw Error("member failed");
+  }),
+               Error);
+  std::atomic<int> ran = 0;
+  crew.run([&](int) { ++ran; });
+  EXPECT_EQ(ran, crew.size());
+}
+
+}  // namespace
+}  // namespace foldstream::exec

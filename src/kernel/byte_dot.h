@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sums of products of weights of up to 8 bits and operands stored as bytes, exact in int32.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "src/kernel/aligned.h"
+#include "src/kernel/finish.h"
+
+namespace foldstream::kernel {
+
+// Neighbouring bytes of an operand, from the vector's address on.
+struct ByteRun {
+  int64_t offset = 0, bytes = 0;
+};
+
+struct ByteMatrix {
+  std::vector<ByteRun> runs;
+  // Runs are multiplied by fours of bytes, and what lies between the last one and the next multiple
+  // of four with zeros. Short ones are copied to one first: then this is it.
+  std::vector<ByteRun> staged_run;
+  bool stages() const { return !staged_run.empty(); }
+  int64_t quads = 0;  // of all that is multiplied
+  // No product of two neighbours' sum leaves int16: quicker where no instruction adds up four.
+  bool small = false;
+  AlignedVector<int8_t> weights;  // for each tile of rows, quad after quad: four bytes a row
+  int64_t tiles = 0;
+  Finish<int32_t> finish;
+};
+
+struct ByteRoutine {
+  int64_t lanes = 1, blocks = 1;  // a tile is so many blocks of so many rows
+  using Run = void (*)(const ByteMatrix& matrix, const uint8_t* const* vectors,
+                       uint8_t* const* outs, int64_t count, int64_t first, int64_t last,
+                       uint8_t* staged);
+  // Tiles first .. last - 1 of the rows for `count` vectors. `outs` are the results' vectors,
+  // `staged` is room for 64 vectors put together, and 64 bytes behind them.
+  Run run = nullptr;
+};
+
+ByteRoutine byte_routine();  // for the instruction set in force
+
+}  // namespace foldstream::kernel

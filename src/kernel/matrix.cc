@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/kernel/matrix.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "src/kernel/byte_dot.h"
+#include "src/kernel/popcount_dot.h"
+#include "src/util/error.h"
+
+namespace foldstream::kernel {
+namespace {
+
+struct Values {
+  int64_t least = 0, greatest = 0;
+  bool zeros = false;
+};
+
+Values values_of(const Tensor& w) {
+  const auto [least, greatest] = std::minmax_element(w.ints.begin(), w.ints.end());
+  return {*least, *greatest, std::find(w.ints.begin(), w.ints.end(), 0) != w.ints.end()};
+}
+
+bool few_valued(const Values& values) { return values.least >= -1 && values.greatest <= 1; }
+
+// Rows of several groups have the same tiles only where they fill them.
+bool groups_fill(const MatrixSpec& spec, int64_t tile_rows) {
+  return spec.groups == 1 || spec.w->type.shape[0] / spec.groups % tile_rows == 0;
+}
+
+// Calls visit(tile, row of the tile, row) for every row of the tiles, -1 for those behind the last.
+template <class Visit>
+void for_each_row(int64_t rows, int64_t tile_rows, const Visit& visit) {
+  for (int64_t r = 0; r < (rows + tile_rows - 1) / tile_rows * tile_rows; ++r) {
+    visit(r / tile_rows, r % tile_rows, r < rows ? r : -1);
+  }
+}
+
+// Vectors at these addresses, moved on by a group's step.
+class Moved {
+ public:
+  static constexpr int64_t kMost = 256;
+  const std::byte* const* operator()(const std::byte* const* vectors, int64_t count, int64_t by) {
+    for (int64_t i = 0; i < count; ++i) moved_[i] = vectors[i] + by;
+    return moved_;
+  }
+
+ private:
+  const std::byte* moved_[kMost];
+};
+
+// Runs `of_group(group, vectors, outs, count, first tile, last tile)` for every group's share of a
+// piece; all groups have the same number of tiles.
+template <class Run>
+void for_each_group(const MatrixSpec& spec, int64_t tiles, const std::byte* const* vectors,
+                    std::byte* const* outs, int64_t count, int64_t piece, int64_t pieces,
+                    const Run& of_group) {
+  const int64_t all = tiles, per_group = tiles / spec.groups;
+  const int64_t begin = all * piece / pieces, end = all * (piece + 1) / pieces;
+  if (spec.groups == 1) return of_group(vectors, outs, count, begin, end);
+  Moved moved;
+  for (int64_t first = 0; first < count; first += Moved::kMost) {
+    const int64_t some = std::min(Moved::kMost, count - first);
+    for (int64_t group = begin / per_group; group * per_group < end; ++group) {
+      of_group(moved(vectors + first, some, group * spec.group_step), outs + first, some,
+               std::max(begin, group * per_group), std::min(end, (group + 1) * per_group));
+    }
+  }
+}
+
+class Popcount final : public Matrix {
+ public:
+  Popcount(const MatrixSpec& spec, const Values& values, const PopcountRoutine& routine)
+      : spec_(spec), run_(routine.run) {
+    const int64_t rows = spec.w->type.shape[0], columns = spec.w->type.shape[1];
+    const int64_t tile_rows = routine.lanes * routine.blocks;
+    matrix_.zero_weights = values.zeros;
+    matrix_.zero_operands = spec.in.form == Form::trits;
+    const int64_t word_bytes = matrix_.zero_operands ? 16 : 8;
+    for (const Run& run : spec.runs) {
+      const WordRun words{run.offset / 8, (run.elements + 63) / 64};
+      FOLDSTREAM_CHECK(run.offset % word_bytes == 0);
+      // A run that goes on where the last one ended, at a whole word, is part of it.
+      if (!matrix_.runs.empty() && run_ends_whole_ &&
+          matrix_.runs.back().offset + matrix_.runs.back().words * word_bytes / 8 == words.offset) {
+        matrix_.runs.back().words += words.words;
+      } else {
+        matrix_.runs.push_back(words);
+      }
+      run_ends_whole_ = run.elements % 64 == 0;
+      matrix_.words += words.words;
+    }
+    matrix_.tiles = (rows + tile_rows - 1) / tile_rows;
+    staged_bytes_ = routine.vectors * matrix_.words * word_bytes;
+    const int64_t planes = matrix_.zero_weights ? 2 : 1;
+    matrix_.weights.assign(matrix_.tiles * matrix_.words * planes * tile_rows, 0);
+    FinishSpec finish{rows, std::vector<int64_t>(rows), std::vector<Range>(rows), spec.thresholds,
+                      spec.out};
+    for_each_row(rows, tile_rows, [&](int64_t tile, int64_t lane, int64_t r) {
+      if (r < 0) return;
+      const int64_t* w = spec.w->ints.data() + r * columns;
+      int64_t word = 0, column = 0, sum = 0, nonzero = 0, positive = 0;
+      for (const Run& run : spec.runs) {
+        for (int64_t i = 0; i < run.elements; ++i, ++column) {
+          const int64_t weight = w[column];
+          const uint64_t bit = uint64_t{1} << (i % 64);
+          uint64_t* at = matrix_.weights.data() +
+                         ((tile * matrix_.words + word + i / 64) * planes) * tile_rows + lane;
+          // Bits: 1 where the product would be +1 for a set bit. Trits: the sign of the weight.
+          if (matrix_.zero_operands ? weight < 0 : weight > 0) *at |= bit;
+          if (planes == 2 && weight != 0) at[tile_rows] |= bit;
+          sum += weight, nonzero += weight != 0, positive += weight > 0;
+        }
+        word += (run.elements + 63) / 64;
+      }
+      if (matrix_.zero_operands) {
+        // Operands are base + 1 + a with a of -1 to 1; the raw sum is that of w * a.
+        finish.addend[r] = (spec.in.base + 1) * sum;
+        finish.raw[r] = {-nonzero, nonzero};
+      } else {
+        // Operands are base + bit: weights of +1 give 1 where they agree with a set bit, those of
+        // -1 take 1 where they don't; the raw sum is less the places that differ.
+        finish.addend[r] = spec.in.base * sum + positive;
+        finish.raw[r] = {-nonzero, 0};
+      }
+    });
+    matrix_.finish = Finish<int64_t>(finish, routine.lanes);
+  }
+
+  void run(const std::byte* const* vectors, std::byte* const* outs, int64_t count, int64_t piece,
+           int64_t pieces, std::byte* scratch) const override {
+    for_each_group(spec_, matrix_.tiles, vectors, outs, count, piece, pieces,
+                   [&](const std::byte* const* x, std::byte* const* y, int64_t some, int64_t first,
+                       int64_t last) {
+                     run_(matrix_, reinterpret_cast<const uint64_t* const*>(x),
+                          reinterpret_cast<uint8_t* const*>(y), some, first, last,
+                          reinterpret_cast<uint64_t*>(scratch));
+                   });
+  }
+
+  int64_t scratch_bytes() const override { return staged_bytes_; }
+  Multiplier multiplier() const override {
+    return matrix_.zero_weights && matrix_.zero_operands ? Multiplier::two_counts
+                                                         : Multiplier::counts;
+  }
+
+ private:
+  MatrixSpec spec_;
+  PopcountMatrix matrix_;
+  bool run_ends_whole_ = false;
+  int64_t staged_bytes_ = 0;
+  PopcountRoutine::Run run_;
+};
+
+class Bytes final : public Matrix {
+ public:
+  Bytes(const MatrixSpec& spec, const Values& values, const ByteRoutine& routine)
+      : spec_(spec), run_(routine.run) {
+    const int64_t rows = spec.w->type.shape[0], columns = spec.w->type.shape[1];
+    const int64_t tile_rows = routine.lanes * routine.blocks;
+    const int64_t operand = spec.range.hi - spec.in.base;
+    const int64_t weight = std::max(-values.least, values.greatest);
+    matrix_.small = 2 * operand * weight <= std::numeric_limits<int16_t>::max();
+    std::vector<Run> runs;
+    for (const Run& run : spec.runs) {
+      if (!runs.empty() && runs.back().offset + runs.back().elements == run.offset) {
+        runs.back().elements += run.elements;
+      } else {
+        runs.push_back(run);
+      }
+    }
+    for (const Run& run : runs) {
+      matrix_.runs.push_back({run.offset, run.elements});
+      matrix_.quads += (run.elements + 3) / 4;
+    }
+    constexpr int64_t kShort = 64;  // bytes, for which a run's beginning costs as much as the run
+    const auto count = static_cast<int64_t>(runs.size());
+    if (count > 1 && columns < kShort * count) {
+      matrix_.staged_run = {{0, columns}};
+      matrix_.quads = (columns + 3) / 4;
+      runs = {{0, columns}};
+    }
+    matrix_.tiles = (rows + tile_rows - 1) / tile_rows;
+    matrix_.weights.assign(matrix_.tiles * matrix_.quads * 4 * tile_rows, 0);
+    FinishSpec finish{rows, std::vector<int64_t>(rows), std::vector<Range>(rows), spec.thresholds,
+                      spec.out};
+    for_each_row(rows, tile_rows, [&](int64_t tile, int64_t lane, int64_t r) {
+      if (r < 0) return;
+      const int64_t* w = spec.w->ints.data() + r * columns;
+      int64_t quad = 0, column = 0, sum = 0;
+      Range raw;
+      for (const Run& run : runs) {
+        for (int64_t i = 0; i < run.elements; ++i, ++column) {
+          const int64_t value = w[column];
+          matrix_.weights[((tile * matrix_.quads + quad + i / 4) * tile_rows + lane) * 4 + i % 4] =
+              static_cast<int8_t>(value);
+          sum += value;
+          (value < 0 ? raw.lo : raw.hi) += value * operand;
+        }
+        quad += (run.elements + 3) / 4;
+      }
+      finish.addend[r] = spec.in.base * sum;
+      finish.raw[r] = raw;
+    });
+    matrix_.finish = Finish<int32_t>(finish, routine.lanes);
+  }
+
+  void run(const std::byte* const* vectors, std::byte* const* outs, int64_t count, int64_t piece,
+           int64_t pieces, std::byte* scratch) const override {
+    for_each_group(spec_, matrix_.tiles, vectors, outs, count, piece, pieces,
+                   [&](const std::byte* const* x, std::byte* const* y, int64_t some, int64_t first,
+                       int64_t last) {
+                     run_(matrix_, reinterpret_cast<const uint8_t* const*>(x),
+                          reinterpret_cast<uint8_t* const*>(y), some, first, last,
+                          reinterpret_cast<uint8_t*>(scratch));
+                   });
+  }
+
+  int64_t scratch_bytes() const override {
+    return matrix_.stages() ? 64 * 4 * matrix_.quads + 64 : 0;
+  }
+  Multiplier multiplier() const override { return Multiplier::bytes; }
+
+ private:
+  MatrixSpec spec_;
+  ByteMatrix matrix_;
+  ByteRoutine::Run run_;
+};
+
+}  // namespace
+
+Form matrix_operand(const Tensor& w, Range range) {
+  if (!few_valued(values_of(w)) || range.hi - range.lo > 2) return Form::bytes;
+  return range.hi - range.lo <= 1 ? Form::bits : Form::trits;
+}
+
+std::unique_ptr<Matrix> make_matrix(const MatrixSpec& spec) {
+  FinishSpec finish;
+  finish.thresholds = spec.thresholds, finish.out = spec.out;
+  if (!can_finish(finish)) return nullptr;
+  const Values values = values_of(*spec.w);
+  if (spec.in.form == Form::bits || spec.in.form == Form::trits) {
+    const PopcountRoutine routine = popcount_routine(values.zeros, spec.in.form == Form::trits);
+    const bool fits = few_valued(values) && groups_fill(spec, routine.lanes * routine.blocks) &&
+                      spec.group_step % (spec.in.form == Form::trits ? 16 : 8) == 0;
+    return fits ? std::make_unique<Popcount>(spec, values, routine) : nullptr;
+  }
+  if (spec.in.form != Form::bytes || values.least < -128 || values.greatest > 127) return nullptr;
+  const int64_t most = (spec.range.hi - spec.in.base) * std::max(-values.least, values.greatest);
+  const ByteRoutine routine = byte_routine();
+  if (most > std::numeric_limits<int32_t>::max() / std::max<int64_t>(spec.w->type.shape[1], 1) ||
+      !groups_fill(spec, routine.lanes * routine.blocks)) {
+    return nullptr;
+  }
+  return std::make_unique<Bytes>(spec, values, routine);
+}
+
+}  // namespace foldstream::kernel

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/kernel/peak.h"
+
+#include <algorithm>
+#include <ctime>
+
+#include "src/kernel/level.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "src/kernel/peak.cc"
+#include "hwy/foreach_target.h"
+// Highway's own order: the targets first.
+#include "hwy/highway.h"
+#include "src/kernel/products-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+FOLDSTREAM_PRODUCTS_TARGET
+namespace foldstream::kernel {
+namespace HWY_NAMESPACE {
+namespace {
+
+constexpr int kSums = 12;  // that don't wait for one another
+
+// Each gives the products that `rounds` rounds make.
+double counts(int64_t rounds, uint64_t* out) {
+  const CountTag d;
+  Counter sums[kSums];
+  for (Counter& sum : sums) sum.clear(d);
+  auto x = hn::Iota(d, 1);
+  for (int64_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 12
+    for (int i = 0; i < kSums; ++i) {
+      sums[i].add(hn::Xor(x, sums[i].bits()));
+    }
+    x = hn::Add(x, x);
+  }
+  auto all = x;
+  for (Counter& sum : sums) sum.flush(), all = hn::Add(all, sum.sum);
+  hn::StoreU(all, d, out);
+  return static_cast<double>(rounds) * kSums * 64 * static_cast<double>(hn::Lanes(d));
+}
+
+double two_counts(int64_t rounds, uint64_t* out) {
+  const CountTag d;
+  Counter sums[kSums], places[kSums];
+  for (int i = 0; i < kSums; ++i) sums[i].clear(d), places[i].clear(d);
+  auto x = hn::Iota(d, 1);
+  for (int64_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 12
+    for (int i = 0; i < kSums; ++i) {
+      const auto both = hn::And(x, places[i].bits());
+      sums[i].add(hn::And(both, hn::Xor(x, sums[i].bits())));
+      places[i].add(both);
+    }
+    x = hn::Add(x, x);
+  }
+  auto all = x;
+  for (int i = 0; i < kSums; ++i) {
+    sums[i].flush(), places[i].flush();
+    all = hn::Add(all, hn::Add(sums[i].sum, places[i].sum));
+  }
+  hn::StoreU(all, d, out);
+  return static_cast<double>(rounds) * kSums * 64 * static_cast<double>(hn::Lanes(d));
+}
+
+double bytes(int64_t rounds, uint64_t* out) {
+  const ProductTag d;
+  hn::Vec<ProductTag> sums[kSums];
+  for (auto& sum : sums) sum = hn::Zero(d);
+  auto x = hn::Iota(d, 1);
+  for (int64_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 12
+    for (auto& sum : sums) sum = multiply_add<true>(sum, x, x);
+    x = hn::Add(x, x);
+  }
+  auto all = x;
+  for (const auto& sum : sums) all = hn::Add(all, sum);
+  hn::StoreU(all, d, reinterpret_cast<int32_t*>(out));
+  return static_cast<double>(rounds) * kSums * 4 * static_cast<double>(hn::Lanes(d));
+}
+
+using Loop = double (*)(int64_t, uint64_t*);
+
+Loop loop(Multiplier multiplier) {
+  switch (multiplier) {
+    case Multiplier::counts:
+      return counts;
+    case Multiplier::two_counts:
+      return two_counts;
+    case Multiplier::bytes:
+      return bytes;
+    case Multiplier::none:
+      break;
+  }
+  return nullptr;
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace foldstream::kernel
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace foldstream::kernel {
+
+HWY_EXPORT(loop);
+
+namespace {
+
+double processor_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+}  // namespace
+
+double peak_products(Multiplier multiplier, const std::string& level) {
+  double (*run)(int64_t, uint64_t*) = nullptr;
+  at_level(level, [&] { run = HWY_DYNAMIC_DISPATCH(loop)(multiplier); });
+  if (run == nullptr) return 0;
+  uint64_t sink[16];
+  double best = 0;
+  for (int attempt = 0; attempt < 8; ++attempt) {
+    const double begin = processor_seconds();
+    const double products = run(20000, sink);
+    best = std::max(best, products / (processor_seconds() - begin));
+  }
+  return best;
+}
+
+}  // namespace foldstream::kernel
+#endif
