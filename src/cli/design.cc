@@ -186,22 +186,7 @@ Json memories_json(const SharedMemories& shared) {
 CompileOptions compile_options(const DesignOptions& options) {
   CompileOptions result;
   result.standalone_thresholds = options.standalone_thresholds;
-  if (!(options.input_scale > 0) || !std::isfinite(options.input_scale)) {
-    throw Error(fmt::format("--input-scale is {}, but must be positive", options.input_scale));
-  }
-  if (options.input_type == "bipolar") {
-    if (options.input_scale != 1) throw Error("--input-scale with bipolar inputs", "leave it out");
-    result.streamline.every_input = InputFormat{1, false, 0.5, -1};
-  } else if (!options.input_type.empty()) {
-    const Type type = parse_element(options.input_type);
-    if (type.is_float) {
-      throw Error(fmt::format("--input-type is '{}', but must be an integer", options.input_type),
-                  "use u8 for pixels");
-    }
-    result.streamline.every_input = InputFormat{type.bits, type.is_signed, options.input_scale};
-  } else if (options.input_scale != 1) {
-    throw Error("--input-scale without --input-type", "add --input-type u8 for pixels");
-  }
+  result.streamline.every_input = input_format(options.input_type, options.input_scale);
   return result;
 }
 

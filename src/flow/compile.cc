@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <map>
 #include <optional>
 #include <set>
@@ -212,6 +213,26 @@ Parts partition(const Graph& lowered, const std::vector<Finding>& findings) {
   parts.core.outputs = std::move(core_to_tail);
   for (const Graph* part : {&parts.head, &parts.core, &parts.tail}) verify(*part);
   return parts;
+}
+
+std::optional<InputFormat> input_format(const std::string& type_name, double scale) {
+  if (!(scale > 0) || !std::isfinite(scale)) {
+    throw Error(fmt::format("--input-scale is {}, but must be positive", scale));
+  }
+  if (type_name == "bipolar") {
+    if (scale != 1) throw Error("--input-scale with bipolar inputs", "leave it out");
+    return InputFormat{1, false, 0.5, -1};
+  } else if (!type_name.empty()) {
+    const Type type = parse_element(type_name);
+    if (type.is_float) {
+      throw Error(fmt::format("--input-type is '{}', but must be an integer", type_name),
+                  "use u8 for pixels");
+    }
+    return InputFormat{type.bits, type.is_signed, scale};
+  } else if (scale != 1) {
+    throw Error("--input-scale without --input-type", "add --input-type u8 for pixels");
+  }
+  return std::nullopt;
 }
 
 Compiled streamline_only(const Graph& model, const CompileOptions& options) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,10 @@ struct Compiled {
   std::vector<std::string> notes;  // what an option would make hardware of
   Parts parts;
 };
+
+// The integers behind float inputs, as the options --input-type and --input-scale say: "u8" and 255
+// for pixels divided by 255; "bipolar"; nothing for "". Throws Error.
+std::optional<InputFormat> input_format(const std::string& type_name, double scale);
 
 // Throws Error when no node becomes hardware, or when float arithmetic lies between hardware nodes,
 // naming the node, the reason and the remedy.

@@ -31,6 +31,7 @@ ROOM_ORDER = [
     "data",
     "backend",
     "train",
+    "api",
     "cli",
 ]
 
