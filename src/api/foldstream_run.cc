@@ -127,6 +127,8 @@ int fs_run(fs_network* network, const void* const* inputs, void* const* outputs,
         std::find(outputs, outputs + out, nullptr) != outputs + out) {
       throw Error("an array is missing", "give one for every input and every output");
     }
-    network->program->run({inputs, inputs + in}, {outputs, outputs + out}, frames, *network->crew);
+    const std::vector<const void*> from(inputs, inputs + in);
+    const std::vector<void*> to(outputs, outputs + out);
+    network->program->run(from, to, frames, *network->crew);
   });
 }

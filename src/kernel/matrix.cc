@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "src/kernel/byte_dot.h"
+#include "src/kernel/convert.h"
 #include "src/kernel/popcount_dot.h"
 #include "src/util/error.h"
 
@@ -230,7 +231,7 @@ class Bytes final : public Matrix {
 }  // namespace
 
 Form matrix_operand(const Tensor& w, Range range) {
-  if (!few_valued(values_of(w)) || range.hi - range.lo > 2) return Form::bytes;
+  if (range.hi - range.lo > 2 || !few_valued(values_of(w))) return dense_form(range);
   return range.hi - range.lo <= 1 ? Form::bits : Form::trits;
 }
 

@@ -42,7 +42,7 @@ class Matrix {
 std::unique_ptr<Matrix> make_matrix(const MatrixSpec& spec);
 
 // The form in which such a matrix would have operands of that range: bits or trits where its
-// weights are -1 to 1, else bytes.
+// weights are -1 to 1, else the one that holds any integers of the range.
 Form matrix_operand(const Tensor& w, Range range);
 
 }  // namespace foldstream::kernel

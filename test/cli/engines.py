@@ -46,14 +46,15 @@ def main():
         write_npy(x, [FRAMES, *shape[1:]], [struct.unpack("<f", struct.pack("<f", pixel / 255))[0] for pixel in pixels])
         call("build", MODEL, "-o", out, "--fps", "200000", "--input-type", "u8", "--input-scale", "255")
         results = {}
-        for engine in ("float", "integer", "rtl"):
+        for engine in ("float", "integer", "cpu", "rtl"):
             call("run", out, "--input", x, "--output", folder / f"{engine}.npy", "--engine", engine)
             results[engine] = (folder / f"{engine}.npy").read_bytes()
         assert results["rtl"] == results["integer"], "rtl and integer differ"
         assert results["integer"] == results["float"], "integer and float differ"
+        assert results["cpu"] == results["integer"], "cpu and integer differ"
         call("run", out, "--input", x, "--output", folder / "stalled.npy", "--engine", "rtl", "--stall", "0.4", "--seed", "7")
         assert (folder / "stalled.npy").read_bytes() == results["rtl"], "stalls changed a result"
-        print(f"{FRAMES} frames: float, integer, rtl and rtl with random stalls are equal")
+        print(f"{FRAMES} frames: float, integer, cpu, rtl and rtl with random stalls are equal")
 
         timing = json.loads(call("sim", out, "--frames", "4", "--engine", "rtl", "--json"))
         model = json.loads(call("sim", out, "--frames", "4", "--json"))
