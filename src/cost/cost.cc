@@ -16,6 +16,24 @@ namespace foldstream {
 
 namespace {
 
+// The fewest steps from one that takes from an input to the next.
+int64_t least_gap(const Rhythm& rhythm, size_t input) {
+  int64_t least = INT64_MAX, since = INT64_MAX / 2;
+  for (const Block& block : rhythm.frame) {
+    for (int64_t time = 0; time < std::min<int64_t>(block.repeat, 2); ++time) {
+      for (const Phase& phase : block.phases) {
+        if ((phase.take >> input & 1) == 0) {
+          since += phase.steps;
+          continue;
+        }
+        least = std::min(least, phase.steps > 1 ? 1 : since + 1);
+        since = 0;
+      }
+    }
+  }
+  return std::max<int64_t>(1, std::min(least, rhythm.steps()));
+}
+
 // Of the memories that the node has outside its module.
 Cost outside_cost(const Node& node, Family family) {
   Cost cost;
@@ -24,7 +42,8 @@ Cost outside_cost(const Node& node, Family family) {
   const std::vector<SharedPart> parts = shared_parts(node);
   for (const MemoryShape& memory : node.op->memories(node, family)) {
     if (place == MemoryPlace::streamed) {
-      cost.stream += static_cast<double>(8 * stream_bytes(memory));
+      cost.stream += static_cast<double>(8 * stream_bytes(memory)) /
+                     static_cast<double>(least_gap(node.op->rhythm(node, family), node.in.size()));
     } else if (place == MemoryPlace::outside) {
       cost += parts.empty()
                   ? plan_rom(memory.width, memory.depth).cost

@@ -162,11 +162,27 @@ std::vector<std::vector<std::pair<std::string, Attr>>> FoldSpace::places_of(
     return places;
   }
   if (places_.loads) places.push_back({{"memory", std::string("loaded")}});
-  if (memories[0].reads > 0 &&
-      static_cast<double>(8 * stream_bytes(memories[0])) <= places_.streamed) {
+  if (places_.streamed > 0 && memories[0].reads > 0) {
     places.push_back({{"memory", std::string("streamed")}});
   }
   return places;
+}
+
+// A streamed memory may have attributes to fold by, besides those so many that the node has anyway.
+void add_stream_folds(Node& node, size_t attrs,
+                      std::vector<std::vector<std::pair<std::string, Attr>>>& places) {
+  if (places.back().empty() || places.back()[0].second != Attr(std::string("streamed"))) return;
+  const auto streamed = places.back();
+  const auto before = node.attr;
+  for (const auto& [name, value] : streamed) node.attr[name] = value;
+  const std::vector<Fold> folds = node.op->folds(node);
+  node.attr = before;
+  for (size_t f = attrs; f < folds.size(); ++f) {
+    for (size_t v = 1; v < folds[f].legal.size(); ++v) {
+      places.push_back(streamed);
+      places.back().emplace_back(folds[f].attr, folds[f].legal[v]);
+    }
+  }
 }
 
 // Attribute by attribute, because the legal values of one may depend on those before it.
@@ -185,9 +201,6 @@ void FoldSpace::enumerate(size_t i, size_t depth,
     return;
   }
   Choice choice;
-  choice.steps = node.op->rhythm(node, family_).steps();
-  least_[i] = std::min(least_[i], choice.steps);
-  if (choice.steps > limit_) return;
   const Ports ports = node.op->ports(node);
   for (const Stream& stream : ports.in) choice.lanes.push_back(stream.lanes);
   for (const Stream& stream : ports.out) choice.lanes.push_back(stream.lanes);
@@ -195,8 +208,16 @@ void FoldSpace::enumerate(size_t i, size_t depth,
   for (const auto& attr : attrs) choice.parallel *= static_cast<double>(attr.second);
   choice.attrs = std::move(attrs);
   const auto attr = node.attr;
-  for (auto& place : places_of(node)) {
+  auto places = places_of(node);
+  add_stream_folds(node, depth, places);
+  for (auto& place : places) {
     for (const auto& [name, value] : place) node.attr[name] = value;
+    choice.steps = node.op->rhythm(node, family_).steps();
+    least_[i] = std::min(least_[i], choice.steps);
+    if (choice.steps > limit_) {
+      node.attr = attr;
+      continue;
+    }
     choice.used = amounts(least_node_cost(node, family_));
     choice.place = std::move(place);
     choices_[i].push_back(choice);

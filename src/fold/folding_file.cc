@@ -171,7 +171,12 @@ class Applier {
       if (node == nullptr) continue;
       if (!named.insert(node).second)
         throw Error(fmt::format("folding file: '{}' names {} a second time", key, describe(*node)));
-      for (const auto& [name, value] : attributes.items()) apply(*node, key, name, value, false);
+      // Where weights are decides what else there is to fold by.
+      for (const bool place : {true, false}) {
+        for (const auto& [name, value] : attributes.items()) {
+          if ((name == "mem_mode") == place) apply(*node, key, name, value, false);
+        }
+      }
     }
     settle_ultra_ram();
     for (const auto& [name, node] : finn_names(core_)) {

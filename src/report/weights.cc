@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "src/cost/cost.h"
 #include "src/ir/op.h"
 #include "src/rtl/rom.h"
 #include "src/rtl/writable.h"
@@ -13,6 +14,10 @@ namespace foldstream {
 namespace {
 
 constexpr double kMbit = 1e6, kGbit = 1e9;
+
+double bits_of_frame(const MemoryShape& shape) {
+  return static_cast<double>(8 * stream_bytes(shape) * weight_stream(shape).beats);
+}
 
 // What it would take on the chip.
 double blocks_alone(const AbsentWeights& weights) {
@@ -35,10 +40,9 @@ WeightsReport weights_report(const Graph& core, Family family, int64_t interval,
       AbsentWeights weights{&node, shape, place, {}};
       report.bits += weights.bits();
       if (place == MemoryPlace::streamed) {
-        weights.cost.stream = static_cast<double>(8 * stream_bytes(shape));
+        weights.cost.stream = node_cost(node, family).stream;
         report.peak += weights.cost.stream * clock_mhz * 1e6;
-        report.mean += weights.cost.stream * static_cast<double>(weight_stream(shape).beats) /
-                       static_cast<double>(interval) * clock_mhz * 1e6;
+        report.mean += bits_of_frame(shape) / static_cast<double>(interval) * clock_mhz * 1e6;
       } else if (in_ultra_ram(node, shape)) {
         weights.cost = writable_memory_cost(shape, true);
       } else {
@@ -97,8 +101,7 @@ nlohmann::ordered_json weights_json(const WeightsReport& report) {
       entry["URAM_instead"] = ultra_alone(weights);
       entry["reads_per_frame"] = weights.shape.reads;
       entry["bits_per_cycle"] = weights.cost.stream;
-      entry["bits_per_frame"] =
-          weights.cost.stream * static_cast<double>(weight_stream(weights.shape).beats);
+      entry["bits_per_frame"] = bits_of_frame(weights.shape);
     } else {
       entry["URAM"] = weights.cost.uram;
     }

@@ -157,14 +157,29 @@ bool sign_decides(const Node& node, const Folding& folding) {
          folding.row_folds > kComparedRows && folding.row_folds <= kTableDepth;
 }
 
-bool replays(const Folding& folding) { return folding.group_row_folds > 1; }
+bool replays(const Folding& folding) { return folding.group_row_folds > 1 && folding.reuse == 1; }
 bool replays_from_memory(const Folding& folding) {
   return replays(folding) && folding.column_folds > 1;
 }
 
 // Registers from an issue to the vector's beat and its weights.
 int64_t vector_stages(const Folding& folding) {
-  return std::max<int64_t>(replays_from_memory(folding) ? 2 : 1, folding.word_latency);
+  const bool from_memory = replays_from_memory(folding) || folding.reuse > 1;
+  return std::max<int64_t>(from_memory ? 2 : 1, folding.word_latency);
+}
+
+int bits_of_index(int64_t count) {
+  return count > 1 ? std::bit_width(static_cast<uint64_t>(count - 1)) : 1;
+}
+
+// With `reuse`: words of the memories of vectors, two groups of them, and of results; each part
+// begins at a power of two.
+int64_t stored_beats(const Folding& folding) {
+  const int64_t beats = folding.reuse * folding.column_folds;
+  return (int64_t{1} << bits_of_index(beats)) + beats;
+}
+int64_t stored_results(const Folding& folding) {
+  return int64_t{1} << (bits_of_index(folding.reuse) + bits_of_index(folding.row_folds));
 }
 
 }  // namespace
@@ -197,6 +212,13 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
   return stages;
 }
 
+// The last result of each vector is kept when it is to be given: of vector v it is written so many
+// steps before the last one, and given so many after the first.
+int64_t idle_steps(const Node& node, const Folding& folding, Family family) {
+  return std::max<int64_t>(
+      0, pipeline_stages(node, folding, family) - (folding.reuse - 1) - (folding.row_folds - 1));
+}
+
 namespace {
 
 class Emitter {
@@ -225,7 +247,11 @@ class Emitter {
       give = "issue";
       matrix(simd_width);
     } else {
-      control();
+      if (folding_.reuse > 1) {
+        shared_control();
+      } else {
+        control();
+      }
       vector_words(simd_width);
       if (where == Form::embedded) {
         embedded_products();
@@ -240,6 +266,7 @@ class Emitter {
     FOLDSTREAM_CHECK(late >= 0);
     push_ = delayed_control(module_, push_, late);
     result_ = delayed_data(module_, result_, folding_.pe * shape_.out.bits, late);
+    if (folding_.reuse > 1) results();
     add_output_queue(module_, rhythm_, folding_.pe * shape_.out.bits, give, push_, result_);
     add_top(module_, hardware_);
     return std::move(hardware_);
@@ -253,7 +280,10 @@ class Emitter {
     const MemoryShape shape = memories(node_, family_)[0];
     module_.comment("Holding registers");
     add_stream_in(module_, shape.name, shape.width);
-    vector_in_ = add_holding_register(module_, "s", "vector", vector_width);
+    // With reuse vectors are stored.
+    if (folding_.reuse == 1) {
+      vector_in_ = add_holding_register(module_, "s", "vector", vector_width);
+    }
     weights_in_ = add_holding_register(module_, shape.name, "word", shape.width);
   }
 
@@ -285,6 +315,68 @@ class Emitter {
                       {"first_column_o", "first_column"},
                       {"column_o", "column"},
                       {"word_o", "word"}});
+  }
+
+  void shared_control() {
+    module_.comment("Issue controller");
+    const int beat_width = bits_of_index(folding_.reuse * folding_.column_folds) + 1;
+    const int vector_width = bits_of_index(folding_.reuse);
+    for (const char* wire : {"available", "write", "take_shared", "issue", "first_column", "finish",
+                             "finish_row", "give"}) {
+      module_.wire(wire);
+    }
+    module_.wire("write_address", beat_width);
+    module_.wire("read_address", beat_width);
+    module_.wire("vector", vector_width);
+    module_.wire("given_result", vector_width + bits_of_index(folding_.row_folds));
+    module_.instance("fst_mvau_shared_words", "u_control",
+                     {{"ColumnFolds", text(folding_.column_folds)},
+                      {"RowFolds", text(folding_.row_folds)},
+                      {"Vectors", text(folding_.reuse)},
+                      {"Idle", text(idle_steps(node_, folding_, family_))}},
+                     {{"clk_i", "clk_i"},
+                      {"rst_i", "rst_i"},
+                      {"s_valid_i", "s_valid_i"},
+                      {"s_ready_o", "s_ready_o"},
+                      {"write_o", "write"},
+                      {"write_address_o", "write_address"},
+                      {"weights_valid_i", weights_in_.valid},
+                      {"word_o", "take_shared"},
+                      {"available_i", "available"},
+                      {"issue_o", "issue"},
+                      {"read_address_o", "read_address"},
+                      {"first_column_o", "first_column"},
+                      {"vector_o", "vector"},
+                      {"finish_o", "finish"},
+                      {"finish_row_o", "finish_row"},
+                      {"give_o", "give"},
+                      {"result_o", "given_result"}});
+    finish_ = "finish", finish_row_ = "finish_row";
+  }
+
+  // Kept as they come, row by row, and given vector by vector.
+  void results() {
+    module_.comment("Results of a group");
+    const int64_t width = folding_.pe * shape_.out.bits;
+    add_fold_counter(module_, "result_vector_q", folding_.reuse, push_);
+    module_.wire("result_row_done");
+    module_.assign("result_row_done",
+                   fmt::format("{} && result_vector_q == {}'d{}", push_,
+                               bits_of_index(folding_.reuse), folding_.reuse - 1));
+    const bool several =
+        add_fold_counter(module_, "result_row_q", folding_.row_folds, "result_row_done") > 0;
+    module_.wire("kept_result", static_cast<int>(width));
+    module_.instance(
+        "fst_mvau_store", "u_results",
+        {{"Width", text(width)}, {"Depth", text(stored_results(folding_))}, {"Latency", "1"}},
+        {{"clk_i", "clk_i"},
+         {"write_i", push_},
+         {"write_address_i",
+          SvModule::concat({"result_vector_q", several ? "result_row_q" : "1'b0"})},
+         {"data_i", result_},
+         {"address_i", "given_result"},
+         {"data_o", "kept_result"}});
+    push_ = delayed_control(module_, "give", 1), result_ = "kept_result";
   }
 
   void matrix(int64_t width) {
@@ -336,7 +428,17 @@ class Emitter {
     module_.comment("Vector");
     module_.wire("vector_q", static_cast<int>(width));
     stage_ = 1;
-    if (replays_from_memory(folding_)) {
+    if (folding_.reuse > 1) {
+      stage_ = 2;
+      module_.instance("fst_mvau_store", "u_vectors",
+                       {{"Width", text(width)}, {"Depth", text(stored_beats(folding_))}},
+                       {{"clk_i", "clk_i"},
+                        {"write_i", "write"},
+                        {"write_address_i", "write_address"},
+                        {"data_i", vector_in_.data},
+                        {"address_i", "read_address"},
+                        {"data_o", "vector_q"}});
+    } else if (replays_from_memory(folding_)) {
       stage_ = 2;
       module_.instance("fst_mvau_replay", "u_replay",
                        {{"Width", text(width)}, {"Depth", text(folding_.column_folds)}},
@@ -380,8 +482,16 @@ class Emitter {
     module_.comment("Weights");
     const MemoryShape shape = memories(node_, family_)[0];
     if (folding_.memory == MemoryPlace::streamed) {
-      module_.assign(weights_in_.take, "issue");
-      weights_ = delayed_data(module_, weights_in_.data, shape.width, stage_);
+      if (folding_.reuse > 1) {
+        module_.assign(weights_in_.take, "take_shared");
+        module_.wire("shared_q", static_cast<int>(shape.width));
+        module_.register_data("shared_q",
+                              fmt::format("take_shared ? {} : shared_q", weights_in_.data));
+        weights_ = delayed_data(module_, "shared_q", shape.width, stage_ - 1);
+      } else {
+        module_.assign(weights_in_.take, "issue");
+        weights_ = delayed_data(module_, weights_in_.data, shape.width, stage_);
+      }
       hardware_.outside.push_back({shape, std::move(content), folding_.memory});
       return;
     }
@@ -499,7 +609,7 @@ class Emitter {
       for (int r = 0; r < pe; ++r) initial.push_back(SvModule::constant(bits_of(begin_[r])));
       return initial;
     }
-    const std::string given = delayed_control(module_, "give", stage_ - 1);
+    const std::string given = delayed_control(module_, finish_row_, stage_ - 1);
     const int width = pe * sum_width_;
     add_fold_counter(module_, "row_q", folding_.row_folds, given);
     module_.wire("initial_sum", width);
@@ -521,12 +631,14 @@ class Emitter {
     begin_sums();
     module_.comment("Accumulators");
     const std::string valid = delayed_control(module_, "issue", stage_);
-    given_ = delayed_control(module_, "give", stage_);
+    given_ = delayed_control(module_, finish_, stage_);
     if (folding_.memory == MemoryPlace::writable && shape_.thresholds) threshold_words();
     const std::string first =
         several ? delayed_data(module_, "first_column", 1, stage_) : std::string("1'b1");
     const std::vector<std::string> initial = initial_sums();
     const int addend_width = std::min(partial_width_, sum_width_);
+    if (several && folding_.reuse > 1) keep_sums(valid, pe * sum_width_);
+    const char* previous = folding_.reuse > 1 ? "kept_sum" : "sum_q";
     module_.wire("next_sum", pe * sum_width_);
     module_.wire("sum_q", pe * sum_width_);
     for (int r = 0; r < pe; ++r) {
@@ -537,7 +649,7 @@ class Emitter {
                        {{"Width", text(sum_width_)}, {"AddendWidth", text(addend_width)}},
                        {{"first_i", first},
                         {"initial_i", initial[r]},
-                        {"previous_i", several ? word("sum_q") : fmt::format("{}'d0", sum_width_)},
+                        {"previous_i", several ? word(previous) : fmt::format("{}'d0", sum_width_)},
                         // What a sum modulo two to its width does not need is left out.
                         {"addend_i", SvModule::slice("partial", pe * partial_width_,
                                                      r * partial_width_, addend_width)},
@@ -549,6 +661,24 @@ class Emitter {
     module_.wire("summed_q");
     module_.register_control("summed_q", given_, "1'b0");
     given_ = "summed_q";
+  }
+
+  // The sums of a group's vectors, each read and written in the same cycle.
+  void keep_sums(const std::string& valid, int width) {
+    const std::string vector =
+        delayed_data(module_, "vector", bits_of_index(folding_.reuse), stage_);
+    module_.wire("kept_sum", width);
+    module_.raw(
+        fmt::format("(* ram_style = \"distributed\" *)\nlogic [{}:0] {} [{}];\n"
+                    "always_ff @(posedge clk_i) if ({}) {}[{}] <= next_sum;",
+                    width - 1, module_.fresh("sums"), int64_t{1} << bits_of_index(folding_.reuse),
+                    valid, "sums", vector));
+    module_.assign("kept_sum", fmt::format("sums[{}]", vector));
+  }
+
+  // That a row's sums are complete, beside the last of them.
+  std::string row_done() {
+    return folding_.reuse > 1 ? delayed_control(module_, finish_row_, stage_) : given_;
   }
 
   // The thresholds of a row beside its finished sum.
@@ -569,12 +699,12 @@ class Emitter {
     }
     std::string flips;
     if (any_flip) {
-      const int width = add_fold_counter(module_, "result_row_q", folding_.row_folds, given_);
+      const int width = add_fold_counter(module_, "sign_row_q", folding_.row_folds, row_done());
       std::vector<bool> bits((size_t{1} << width) * pe);
       for (int64_t row = 0; row < shape_.rows; ++row) bits[row] = shape_.thresholds->flipped(row);
       module_.localparam(fmt::format("bit [{}:0]", bits.size() - 1), "Flips",
                          SvModule::constant(bits));
-      flips = fmt::format(" ^ Flips[{}*result_row_q+:{}]", pe, pe);
+      flips = fmt::format(" ^ Flips[{}*sign_row_q+:{}]", pe, pe);
     }
     std::vector<std::string> reached;
     for (int r = pe; r-- > 0;) {
@@ -608,7 +738,7 @@ class Emitter {
     spec.name = instance_ + "_thresholds";
     const arith::Generated compare = arith::compare(spec);
     SvBindings connections{{"value_i", "sum_q"}};
-    if (add_fold_counter(module_, "row_q", folding_.row_folds, given_) > 0) {
+    if (add_fold_counter(module_, "row_q", folding_.row_folds, row_done()) > 0) {
       connections.emplace_back("fold_i", "row_q");
     }
     module_.wire("result", static_cast<int>(folding_.pe) * shape_.out.bits);
@@ -634,6 +764,8 @@ class Emitter {
   bool begins_at_threshold_ = false;
   // Where beats and words come from: straight from the port and a memory, or registers.
   HeldInput vector_in_{"s_valid_i", "s_data_i", "s_ready_o"}, weights_in_{"1'b1", "", ""};
+  // With the step that completes a row's sum, and with that of the last vector.
+  std::string finish_ = "give", finish_row_ = "give";
   std::string vector_, weights_ = "weights", given_, push_, result_;
 };
 
@@ -761,7 +893,7 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
 }
 
 // The controller, the vector's beat, and what follows a step to its sum.
-Cost control_cost(const Folding& folding, Form form, const Rhythm& rhythm, int64_t vector_width) {
+Cost control_cost(const Folding& folding, Form form, int64_t stages, int64_t vector_width) {
   const int64_t columns = folding.column_folds, rows = folding.row_folds;
   const bool column_is_low = (columns & (columns - 1)) == 0;
   Cost cost = counter_cost(columns);
@@ -774,10 +906,10 @@ Cost control_cost(const Folding& folding, Form form, const Rhythm& rhythm, int64
   // Issue, and with several columns also the first and the last of them.
   const int64_t to_sum = vector_stages(folding);
   const auto follow = static_cast<double>(columns > 1 ? 3 : 1);
-  cost.ff += follow * static_cast<double>(to_sum) + static_cast<double>(stages_of(rhythm) - to_sum);
+  cost.ff += follow * static_cast<double>(to_sum) + static_cast<double>(stages - to_sum);
   // The vector's beat; the address of the word that comes with it.
-  cost.ff +=
-      static_cast<double>(vector_width * (1 + to_sum - (replays_from_memory(folding) ? 2 : 1)));
+  cost.ff += static_cast<double>(
+      vector_width * (1 + to_sum - (replays_from_memory(folding) || folding.reuse > 1 ? 2 : 1)));
   const int64_t address_stages = form == Form::embedded ? to_sum : to_sum - folding.word_latency;
   cost.ff += static_cast<double>(address_stages) * unsigned_width(rows * columns - 1);
   if (replays_from_memory(folding)) {
@@ -797,7 +929,9 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
   const int64_t vector_width = folding.simd * in.bits;
   const int64_t words = folding.row_folds * folding.column_folds;
   Cost cost = queue_cost(rhythm, folding.pe * out.bits);
-  if (folding.memory == MemoryPlace::streamed) cost += hold_cost(vector_width);
+  if (folding.memory == MemoryPlace::streamed && folding.reuse == 1) {
+    cost += hold_cost(vector_width);
+  }
   const auto add = [&](const arith::Cost& part) {
     cost.lut += part.luts, cost.ff += part.flip_flops, cost.bram18 += part.block_memories;
     cost.dsp += part.multipliers;
@@ -809,7 +943,10 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
     cost.lut += 1, cost.ff += static_cast<double>(vector_width + stages_of(rhythm));
     return cost;
   }
-  cost += control_cost(folding, where, rhythm, vector_width);
+  const bool shares = folding.reuse > 1;
+  cost += control_cost(folding, where,
+                       shares ? pipeline_stages(node, folding, family) : stages_of(rhythm),
+                       vector_width);
   if (where == Form::embedded) {
     add(sampled_cost(node, folding, family, least));
   } else {
@@ -833,6 +970,16 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
                           std::max<int64_t>(1, node.tensor("w")->type.max());
   const int sum_width = unsigned_width(largest);
   cost.lut += pe * sum_width, cost.ff += pe * sum_width;
+  if (shares) {
+    cost += memory_cost(vector_width, stored_beats(folding));
+    cost += memory_cost(folding.pe * out.bits, stored_results(folding));
+    if (folding.column_folds > 1) cost += memory_cost(folding.pe * sum_width, folding.reuse);
+    // Where beats are written, which of the vectors and rows results are of.
+    for (const int64_t count : {2 * folding.reuse * folding.column_folds, folding.reuse,
+                                folding.reuse, folding.row_folds, folding.row_folds}) {
+      cost += counter_cost(count);
+    }
+  }
   const Tensor* t = node.tensor("t");
   if (folding.memory == MemoryPlace::writable) {
     if (t != nullptr) {
@@ -856,7 +1003,7 @@ std::vector<MemoryShape> memories(const Node& node, Family family) {
       {.name = "weights",
        .width = folding.pe * folding.simd * bits,
        .depth = folding.row_folds * folding.column_folds,
-       .reads = node.in_type(0).count() / node.in_type(0).shape.back()}};
+       .reads = node.in_type(0).count() / node.in_type(0).shape.back() / folding.reuse}};
   if (folding.memory != MemoryPlace::writable) return memories;
   const Type& w = node.tensor("w")->type;
   const int64_t columns = w.shape[1];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -135,6 +136,14 @@ Shape::Shape(const Node& node) {
   out = thresholds ? thresholds->result(out_shape) : acc;
 }
 
+std::vector<int64_t> reuses(const Node& node) {
+  constexpr int64_t kMostVectors = 64;  // sums that look-up tables keep well
+  if (memory_place(node) != MemoryPlace::streamed || node.integer("groups", 1) != 1) return {1};
+  std::vector<int64_t> legal = divisors(node.in_type(0).count() / node.in_type(0).shape.back());
+  std::erase_if(legal, [](int64_t vectors) { return vectors > kMostVectors; });
+  return legal;
+}
+
 Folding::Folding(const Node& node) {
   const Tensor& w = *node.tensor("w");
   if (node.in_type(0).bits > kMostHardwareBits) {
@@ -155,6 +164,14 @@ Folding::Folding(const Node& node) {
   word_latency = memory_latency(node);
   row_folds = w.type.shape[0] / pe, column_folds = w.type.shape[1] / simd;
   group_row_folds = group_rows / pe;
+  reuse = node.integer("reuse", 1);
+  if (reuse != 1) {
+    const std::vector<int64_t> legal = reuses(node);
+    if (std::find(legal.begin(), legal.end(), reuse) == legal.end()) {
+      throw Error(fmt::format("{}: reuse = {}", describe(node), reuse),
+                  fmt::format("legal values are {}", fmt::join(legal, ", ")));
+    }
+  }
 }
 
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {

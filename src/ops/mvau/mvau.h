@@ -38,13 +38,20 @@ struct Folding {
   int64_t word_latency;             // cycles from an address of that memory to its word
   int64_t groups;
   int64_t group_row_folds;  // that one group's columns serve
+  int64_t reuse;            // vectors in a row that a streamed word of weights serves
 };
 
 // Whether products may go into DSP blocks: factors of more than a few bits.
 bool may_use_dsp(const Node& node);
 
-// Registers from the issue of a step to the output queue.
+// The legal values of `reuse`.
+std::vector<int64_t> reuses(const Node& node);
+
+// Registers from the issue of a step to the output queue, or to where a group's results are kept.
 int64_t pipeline_stages(const Node& node, const Folding& folding, Family family);
+
+// With `reuse`, steps between a group's last product and the first of its results to be given.
+int64_t idle_steps(const Node& node, const Folding& folding, Family family);
 
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in);
 

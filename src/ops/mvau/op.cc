@@ -8,6 +8,7 @@
 #include "src/arith/weights.h"
 #include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
+#include "src/ir/steps.h"
 #include "src/ops/mvau/mvau.h"
 #include "src/rtl/block.h"
 
@@ -21,6 +22,7 @@ std::vector<Fold> folds(const Node& node) {
   std::vector<Fold> folds{{"pe", divisors(shape[0] / node.integer("groups", 1))},
                           {"simd", divisors(shape[1])}};
   if (may_use_dsp(node)) folds.push_back({"dsp", {0, 1}});
+  if (const auto legal = reuses(node); legal.size() > 1) folds.push_back({"reuse", legal});
   return folds;
 }
 
@@ -33,10 +35,41 @@ Ports ports(const Node& node) {
 
 constexpr uint32_t kTakesWord = 2;  // of weights, the input after the vector
 
+// A group of vectors shares each word: it is stored before its first step and freed with its last
+// product; then its results are given.
+Rhythm shared_rhythm(const Node& node, const Folding& folding, Family family) {
+  const int64_t vectors = node.in_type(0).count() / node.in_type(0).shape.back();
+  const int64_t reuse = folding.reuse, words = folding.row_folds * folding.column_folds;
+  const int64_t beats = reuse * folding.column_folds;
+  const Phase first{.take = kTakesWord, .acquire = beats}, others{.steps = reuse - 1},
+      most{.steps = reuse - 2}, last{.release = beats};
+  std::vector<Block> group;
+  if (words == 1) {
+    group.push_back({1, {first, most, last}});
+  } else {
+    group.push_back({1, {first, others}});
+    group.push_back({words - 2, {{.take = kTakesWord}, others}});
+    group.push_back({1, {{.take = kTakesWord}, most, last}});
+  }
+  group.push_back({1, {{.steps = idle_steps(node, folding, family)}}});
+  group.push_back({1, {{.steps = reuse * folding.row_folds, .give = 1}}});
+  for (Block& block : group) {
+    std::erase_if(block.phases, [](const Phase& phase) { return phase.steps == 0; });
+  }
+  std::erase_if(group,
+                [](const Block& block) { return block.repeat == 0 || block.phases.empty(); });
+  Rhythm rhythm{.frame = repeated(group, vectors / reuse)};
+  rhythm.store = Store{2 * beats, vectors * folding.column_folds};
+  rhythm.hold = kHoldPlaces;
+  finish_rhythm(node, 1, 1, rhythm);
+  return rhythm;
+}
+
 // Rows outside, columns inside: a group's columns are taken with its first rows and kept for the
 // others.
 Rhythm rhythm(const Node& node, Family family) {
   const Folding folding(node);
+  if (folding.reuse > 1) return shared_rhythm(node, folding, family);
   const int64_t vectors = node.in_type(0).count() / node.in_type(0).shape.back() * folding.groups;
   const int64_t row_folds = folding.group_row_folds, column_folds = folding.column_folds;
   const bool streamed = folding.memory == MemoryPlace::streamed;
