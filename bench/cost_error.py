@@ -16,6 +16,7 @@ memory or a DSP block differs.
 """
 
 import argparse
+import collections
 import hashlib
 import json
 import multiprocessing
@@ -184,6 +185,15 @@ def requantize(r, i):
             f" hi={r.choice([15, 255])} pe={r.choice([1, 2, 4])}")
 
 
+def writable(r, i):
+    """Layers whose weights and thresholds can be written; their memories are synthesized beside them."""
+    bits, pe, simd = r.choice([2, 4, 8]), r.choice([1, 2, 4]), r.choice([2, 4, 8])
+    rows, columns = pe * r.choice([2, 4, 8]), simd * r.choice([4, 8, 32])
+    levels = r.choice([0, 1, 3])
+    return (f"mvau in=u{bits}[1,{columns}] w:s{bits}[{rows},{columns}]{thresholds(r, rows, 2 * bits + columns.bit_length() // 2, levels)}"
+            f" pe={pe} simd={simd} memory=writable")
+
+
 def add_constant(r, i):
     return f"add_constant in=s{r.choice([4, 8, 12])}[1,24] c:s{r.choice([4, 8])}[24] pe={r.choice([1, 2, 4, 8])}"
 
@@ -195,12 +205,12 @@ def multiply_constant(r, i):
 # Configurations of each operator.
 SAMPLE = {mvau: 42, vvau: 10, threshold: 8, sliding_window: 15, pool: 10, eltwise: 8, fifo: 22, width_converter: 8, fork: 4, label_select: 5,
           crop: 2, pad_stream: 3, concat_streams: 2, split_stream: 2, upsample: 3, shuffle: 3, lookup: 4, requantize: 3, add_constant: 2,
-          multiply_constant: 2}
+          multiply_constant: 2, writable: 6}
 
 
 def sample(seed):
-    """Lines of a cases.txt, every operator from a generator of its own so that more of one leave the others alone."""
-    lines = []
+    """The generator of each line of a cases.txt; every one has random numbers of its own, so that more of one leave the others alone."""
+    lines = {}
     for operator, count in SAMPLE.items():
         r = random.Random(f"{seed} {operator.__name__}")
         mine = []
@@ -209,7 +219,7 @@ def sample(seed):
             while line in mine:
                 line = operator(r, i)
             mine.append(line)
-        lines += mine
+        lines.update(dict.fromkeys(mine, operator.__name__))
     return lines
 
 
@@ -227,11 +237,14 @@ def emit(program, line, folder):
 
 
 def synthesize(folder):
-    """LUT, FF, BRAM18, DSP of the operator emitted into the folder; in a process of its own."""
+    """LUT, FF, BRAM18, DSP of the operator emitted into the folder and its memories; in a process of its own."""
     os.chdir(folder)  # memory images are found by file name
-    top, parameters = re.search(r"^  (\w+) (?:#\((.*)\) )?u_dut_0 \($", (folder / "bench.sv").read_text(), re.MULTILINE).groups()
+    bench = (folder / "bench.sv").read_text()
+    top, parameters = re.search(r"^  (\w+) (?:#\((.*)\) )?u_dut_0 \($", bench, re.MULTILINE).groups()
     values = re.findall(r"\.(\w+)\((\d+)\)", parameters or "")
-    count = ops_area.synthesize(folder, " ".join([top, *(f"-G {name}={value}" for name, value in values)]))
+    count = collections.Counter(ops_area.synthesize(folder, " ".join([top, *(f"-G {name}={value}" for name, value in values)])))
+    for memory in re.findall(r"^  (dut_0_\w+) u_", bench, re.MULTILINE):
+        count.update(ops_area.synthesize(folder, memory))
     os.chdir(ROOT)
     return {"lut": sum(sites * count.get(name, 0) for name, sites in cells_area.SITES.items()),
             "ff": sum(n for name, n in count.items() if name.startswith("FD")),
@@ -271,9 +284,9 @@ def main():
     parser.add_argument("--limit")
     options = parser.parse_args()
     program = str(pathlib.Path(options.program).resolve())
-    lines = [line for line in sample(options.seed) if not options.operator or line.split()[0] in options.operator]
+    lines = {line: name for line, name in sample(options.seed).items() if not options.operator or name in options.operator}
     if options.short:
-        lines = lines[3::14]
+        lines = dict(list(lines.items())[3::14])
     emitted = {}
     for line in lines:
         with tempfile.TemporaryDirectory() as name:
@@ -292,7 +305,7 @@ def main():
     wrong = {key: [line for line, (cost, found) in results.items() if cost[key] != found[key]] for key in ("bram", "dsp")}
     print(f"\n{'':20}{'number':>8}{'LUT median':>12}{'worst':>8}{'FF median':>12}{'worst':>8}{'BRAM wrong':>12}{'DSP wrong':>11}")
     for name in [*(operator.__name__ for operator in SAMPLE), "all"]:
-        mine = [line for line in results if name in ("all", line.split()[0])]
+        mine = [line for line in results if name in ("all", lines[line])]
         if not mine:
             continue
         errors = {key: [error(*results[line], key) for line in mine] for key in ("lut", "ff")}

@@ -193,13 +193,16 @@ struct Blocks {
   int64_t deep = 1;  // of them one behind the other
 };
 
-// A block of 18 Kbit is so wide at most, and half as wide each time it is twice as deep.
+// A block of 18 Kbit is so wide at most, and half as wide each time it is twice as deep. Of those as
+// few, synthesis takes the deepest that use the parity bits.
 Blocks blocks_of(int64_t width, int64_t depth, int64_t widest) {
-  constexpr int64_t kBlockBits = 18 * 1024;
+  constexpr int64_t kBlockBits = 18 * 1024, kParity = 9;
   Blocks fewest;
   for (int64_t lanes = widest, words = kBlockBits / widest; lanes >= 1; lanes /= 2, words *= 2) {
     const int64_t deep = (depth + words - 1) / words, count = (width + lanes - 1) / lanes * deep;
-    if (fewest.count == 0 || count <= fewest.count) fewest = {count, deep};
+    if (fewest.count == 0 || count < fewest.count || (count == fewest.count && lanes >= kParity)) {
+      fewest = {count, deep};
+    }
   }
   return fewest;
 }
@@ -243,6 +246,18 @@ Cost chosen_constants_cost(int64_t folds, int64_t bits) {
   return cost;
 }
 
+Cost block_memory_cost(int64_t width, int64_t depth) {
+  const Blocks blocks = blocks_of(width, depth, kWidestBlock);
+  Cost cost;
+  cost.bram18 = static_cast<double>(blocks.count);
+  // Words are chosen among the blocks that stand one behind the other.
+  if (blocks.deep > 1) {
+    cost.lut = static_cast<double>(width * ((blocks.deep + 2) / 3));
+    cost.ff = std::bit_width(static_cast<uint64_t>(blocks.deep - 1));
+  }
+  return cost;
+}
+
 Cost memory_cost(int64_t width, int64_t depth) {
   Cost cost;
   // Four LUTs hold six bits of 32 words or three of 64.
@@ -252,13 +267,7 @@ Cost memory_cost(int64_t width, int64_t depth) {
   // Synthesis keeps a deep memory of few bits in LUTs, where words are chosen among banks.
   constexpr int64_t kMostCells = 16, kMostBits = 2600;
   if (depth > kLutQueueDepth && (cells > kMostCells || width * depth > kMostBits)) {
-    const Blocks blocks = blocks_of(width, depth, kWidestBlock);
-    cost.bram18 = static_cast<double>(blocks.count);
-    // Words are chosen among the blocks that stand one behind the other.
-    if (blocks.deep > 1) {
-      cost.lut = static_cast<double>(width * ((blocks.deep + 3) / 3) + blocks.deep);
-      cost.ff = std::bit_width(static_cast<uint64_t>(blocks.deep - 1));
-    }
+    cost = block_memory_cost(width, depth);
   } else if (banks == 2 && width == 1) {
     cost.lut = 4;  // a cell of its own
   } else {
@@ -296,7 +305,8 @@ Cost queue_cost(const Rhythm& rhythm, int64_t width) {
   // Few bits are registers instead of tables.
   constexpr int64_t kFewBits = 8;
   if (const int64_t kept = width << bits; kept < kFewBits) {
-    cost.lut = static_cast<double>(width), cost.ff = static_cast<double>(kept);
+    cost.lut = static_cast<double>(bits > 1 ? width + 4 : width);
+    cost.ff = static_cast<double>(kept);
   } else {
     cost = memory_cost(width, rhythm.queue);
   }

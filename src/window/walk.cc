@@ -461,9 +461,7 @@ namespace {
 // fst_memory is told which memory to be, whatever its size.
 Cost ring_cost(const Walk& walk, int64_t depth) {
   if (!walk.block_memory()) return memory_cost(walk.shape.width, depth);
-  Cost cost;
-  if (walk.shape.width > 0) cost.bram18 = block_memories(walk.shape.width, depth);
-  return cost;
+  return block_memory_cost(walk.shape.width, depth);
 }
 
 int bits_of(int64_t count) { return std::bit_width(static_cast<uint64_t>(count - 1)); }
@@ -479,9 +477,18 @@ Cost place_cost(int64_t places) {
 Cost controller_cost(const Walk& walk) {
   const Axis &rows = walk.shape.rows, &columns = walk.shape.columns;
   Cost cost;
+  const bool same_need =
+      walk.row_need == walk.need && walk.bottom_need == walk.need && walk.last_need == walk.need;
+  const bool ends_early =
+      walk.bottom_row != rows.windows() - 1 || walk.right_column != columns.windows() - 1;
+  // Where the last row of windows ends like all others, and nothing else asks for the row, nobody
+  // counts it.
+  const bool rows_alike = same_need && !ends_early && !rows.padded() && !columns.padded() &&
+                          rows.size == rows.windows() * rows.stride;
   for (const int64_t count :
        {walk.unit, walk.units, columns.kernel, walk.shape.whole_columns ? 1 : rows.kernel,
-        walk.shape.groups, columns.windows(), rows.windows(), walk.shape.give_stride}) {
+        walk.shape.groups, columns.windows(), rows_alike ? 1 : rows.windows(),
+        walk.shape.give_stride}) {
     cost += counter_cost(count);
   }
   // The places in use beyond those needed: a sum, and whether one is free. Where windows need more
@@ -489,12 +496,8 @@ Cost controller_cost(const Walk& walk) {
   const int64_t spare = walk.places - walk.need;
   const double used = (walk.need > spare ? bits_of(walk.need) : bits_of(spare + 1)) + 1;
   cost.ff += used, cost.lut += 1.25 * used;
-  if (walk.row_need != walk.need || walk.bottom_need != walk.need || walk.last_need != walk.need) {
-    cost.lut += 0.5 * used + 3;
-  }
+  if (!same_need) cost.lut += 0.5 * used + 3;
   // Whether a window begins, and whether all of the frame is there.
-  const bool ends_early =
-      walk.bottom_row != rows.windows() - 1 || walk.right_column != columns.windows() - 1;
   cost.ff += ends_early ? 2 : 1, cost.lut += 2;
   return cost;
 }

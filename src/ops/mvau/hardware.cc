@@ -984,6 +984,7 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
   if (folding.memory == MemoryPlace::writable) {
     if (t != nullptr) {
       add(arith::threshold_memory_cost(folding.pe, t->type.shape[1], sum_width));
+      cost += counter_cost(folding.row_folds);
     }
   } else if (folding.row_folds > 1 && (t == nullptr ? !same_begin : sign_decides(node, folding))) {
     // Where sums begin.

@@ -304,7 +304,7 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
             ? arith::threshold_memory_cost(1, t->type.shape[1], sum_width)
             : arith::thresholding_cost(t->type.shape[1], folding.channel_folds, sum_width, family);
     cost.lut += pe * compare.luts, cost.ff += pe * compare.flip_flops;
-    cost += counter_cost(folding.channel_folds);
+    cost += counter_cost(folding.channel_folds);  // of the thresholds' word
   } else if (folding.channel_folds > 1 && folding.memory != MemoryPlace::writable &&
              arith::constant_depends_on_weights(spec)) {
     cost += counter_cost(folding.channel_folds);

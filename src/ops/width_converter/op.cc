@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <numeric>
 
 #include "src/ir/folding.h"
@@ -74,10 +75,12 @@ Cost cost(const Node& node, Family family) {
   const int64_t phases = in <= out ? out / group : in / group;
   const int64_t choices = in <= out ? in / group : phases;
   Cost cost = queue_cost(rhythm(node, family), streams.out[0].width());
-  // A LUT chooses among four.
-  const int64_t tables = choices == 1 ? 0 : (choices + 3) / 4;
-  cost.lut += static_cast<double>(streams.out[0].width() * tables) + 4;
-  cost.ff += static_cast<double>((phases - 1) * group * streams.in[0].bits) + 4;
+  // A LUT chooses among four; of more phases the choice is a chain of comparisons.
+  const auto many = static_cast<double>(choices);
+  const double tables = choices == 1 ? 0 : choices <= 4 ? 1 : many * std::log2(many) / 4;
+  cost.lut += static_cast<double>(streams.out[0].width()) * tables + (choices == 1 ? 2 : 7);
+  const Cost phase = counter_cost(phases);
+  cost.ff += static_cast<double>((phases - 1) * group * streams.in[0].bits) + phase.ff;
   return cost;
 }
 
