@@ -2,17 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds what operators say they cost against synthesis, over a sample of configurations drawn from a seed.
 
-usage: build/tools/bin/python bench/cost_error.py OPS_CASES [--operator NAME]... [--seed N] [--short] [--kept] [--seconds N] [--limit LUT=MEDIAN,WORST]
+usage: build/tools/bin/python bench/cost_error.py OPS_CASES [--operator NAME]... [--seed N] [--smallest] [--kept] [--seconds N] [--limit LUT=MEDIAN,WORST]
 
 OPS_CASES is the program that test/ops builds. Each configuration is one operator as it is emitted, control and queues included, mapped by
 synth_xilinx -family xc7 -flatten -abc9; LUT and FF are counted as in cells_area.py. The error of LUT and FF is |cost - found| / max(found, 50):
 what is smaller than 50 is held to the same absolute error as 50. BRAM (blocks of 18 Kbit) and DSP must be equal. What was synthesized is kept in
 build/cost_error under a hash of the SystemVerilog, so that only changed hardware is synthesized again.
 
-The formulas were adjusted on the sample of seed 1; another seed shows how well they foretell. --short takes one configuration in fourteen. --kept
-synthesizes nothing and leaves out what has no result yet: costs alone are asked again, which takes seconds. --seconds gives up a synthesis that
-takes longer; the smallest go first. --limit makes the exit status 1 when the median or the worst error of LUT, in percent, is above, or a block
-memory or a DSP block differs.
+The formulas were adjusted on the sample of seed 1; another seed shows how well they foretell. --smallest takes the configuration of each operator
+that costs the fewest LUTs, for a test of seconds. --kept synthesizes nothing and leaves out what has no result yet: costs alone are asked again.
+--seconds gives up a synthesis that takes longer; the smallest go first. --limit makes the exit status 1 when the median or the worst error of LUT,
+in percent, is above, a block memory or a DSP block differs, or something was not synthesized.
 """
 
 import argparse
@@ -278,19 +278,20 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--operator", action="append")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--smallest", action="store_true")
     parser.add_argument("--kept", action="store_true")
     parser.add_argument("--seconds", type=int, default=3600)
     parser.add_argument("--limit")
     options = parser.parse_args()
     program = str(pathlib.Path(options.program).resolve())
     lines = {line: name for line, name in sample(options.seed).items() if not options.operator or name in options.operator}
-    if options.short:
-        lines = dict(list(lines.items())[3::14])
     emitted = {}
     for line in lines:
         with tempfile.TemporaryDirectory() as name:
             emitted[line] = emit(program, line, pathlib.Path(name))
+    if options.smallest:
+        emitted = {line: emitted[line] for line in
+                   (min((line for line in lines if lines[line] == name), key=lambda line: emitted[line][0]["lut"]) for name in dict.fromkeys(lines.values()))}
     if not options.kept:
         for line, (_, kept) in sorted(emitted.items(), key=lambda item: item[1][0]["lut"]):
             if not kept.exists():
@@ -300,8 +301,8 @@ def main():
     for line, (cost, found) in results.items():
         print(f"{found['lut']:6}{cost['lut']:6}{error(cost, found, 'lut'):6.1f}%{found['ff']:7}{cost['ff']:6}{error(cost, found, 'ff'):6.1f}%"
               f"{found['bram']:6}{cost['bram']:5}{found['dsp']:5}{cost['dsp']:5}  {line}")
-    if len(results) < len(lines):
-        print(f"{len(lines) - len(results)} of {len(lines)} configurations have not been synthesized")
+    if len(results) < len(emitted):
+        print(f"{len(emitted) - len(results)} of {len(emitted)} configurations have not been synthesized")
     wrong = {key: [line for line, (cost, found) in results.items() if cost[key] != found[key]] for key in ("bram", "dsp")}
     print(f"\n{'':20}{'number':>8}{'LUT median':>12}{'worst':>8}{'FF median':>12}{'worst':>8}{'BRAM wrong':>12}{'DSP wrong':>11}")
     for name in [*(operator.__name__ for operator in SAMPLE), "all"]:
@@ -314,7 +315,7 @@ def main():
     if options.limit:
         median, worst = map(float, options.limit.removeprefix("LUT=").split(","))
         errors = [error(cost, found, "lut") for cost, found in results.values()]
-        return int(statistics.median(errors) > median or max(errors) > worst or any(wrong.values()))
+        return int(len(results) < len(emitted) or statistics.median(errors) > median or max(errors) > worst or any(wrong.values()))
     return 0
 
 

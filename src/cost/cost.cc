@@ -75,8 +75,21 @@ Cost least_node_cost(const Node& node, Family family) {
   return cost;
 }
 
+Cost bus_cost(const Graph& graph, Family family) {
+  std::vector<MemoryShape> on_bus;
+  for (const Node& node : graph.nodes) {
+    if (!has_cost(node) || node.op->memories == nullptr) continue;
+    const MemoryPlace place = memory_place(node);
+    if (place != MemoryPlace::writable && place != MemoryPlace::loaded) continue;
+    for (MemoryShape& memory : node.op->memories(node, family)) {
+      on_bus.push_back(std::move(memory));
+    }
+  }
+  return writable_bus_cost(on_bus);
+}
+
 Cost total_cost(const Graph& graph, Family family) {
-  Cost total;
+  Cost total = bus_cost(graph, family);
   for (const Node& node : graph.nodes) total += node_cost(node, family);
   return total;
 }

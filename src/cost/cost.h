@@ -15,6 +15,9 @@ namespace foldstream {
 Cost node_cost(const Node& node, Family family);
 // Not above it, and quick.
 Cost least_node_cost(const Node& node, Family family);
+// The bus by which memories are written; zero where there are none.
+Cost bus_cost(const Graph& graph, Family family);
+// All nodes and the bus.
 Cost total_cost(const Graph& graph, Family family);
 
 // One resource of a design on a part.

@@ -236,6 +236,13 @@ std::string table(const Report& report) {
         grouped(ceiling(node.cost.ff)), grouped(ceiling(node.cost.bram18)),
         grouped(ceiling(node.cost.dsp)));
   }
+  if (report.bus.lut > 0) {
+    text += fmt::format(
+        "<tr><td>{}</td><td></td><td></td><td></td><td></td><td></td><td></td><td></td><td></td>"
+        "<td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+        kBus, grouped(ceiling(report.bus.lut)), grouped(ceiling(report.bus.ff)),
+        grouped(ceiling(report.bus.bram18)), grouped(ceiling(report.bus.dsp)));
+  }
   text += fmt::format(
       "<tr class=\"total\"><td>Whole design</td><td></td><td></td><td>{}</td><td>{}</td><td></td>"
       "<td></td><td></td><td></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",

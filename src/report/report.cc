@@ -203,6 +203,8 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
     if (edge.to == Report::kOutside) edge.outside = streams.blocks[link.to].name;
     report.edges.push_back(std::move(edge));
   }
+  report.bus = bus_cost(core, part.family);
+  report.total += report.bus;
   report.uses = use_of(report.total, whole_of(part));
   report.bounds = bounds_of(report, board.empty() ? 0 : find_board(board).stream_bits);
   return report;
@@ -250,20 +252,23 @@ nlohmann::ordered_json estimate_layer_cycles(const Report& report) {
 
 nlohmann::ordered_json estimate_layer_resources(const Report& report) {
   nlohmann::ordered_json file = nlohmann::ordered_json::object();
-  for (const ReportNode& node : report.nodes) {
-    const double bits = weight_bits(node);
-    file[node.name] = {{"BRAM_18K", ceiling(node.cost.bram18)},
-                       {"BRAM_efficiency", efficiency(bits, node.cost.bram18, kBramBits)},
-                       {"LUT", ceiling(node.cost.lut)},
-                       {"FF", ceiling(node.cost.ff)},
-                       {"URAM", ceiling(node.cost.uram)},
-                       {"URAM_efficiency", efficiency(bits, node.cost.uram, kUramBits)},
-                       {"DSP", ceiling(node.cost.dsp)}};
-  }
+  const auto add = [&](const std::string& name, const Cost& cost, double bits) {
+    file[name] = {{"BRAM_18K", ceiling(cost.bram18)},
+                  {"BRAM_efficiency", efficiency(bits, cost.bram18, kBramBits)},
+                  {"LUT", ceiling(cost.lut)},
+                  {"FF", ceiling(cost.ff)},
+                  {"URAM", ceiling(cost.uram)},
+                  {"URAM_efficiency", efficiency(bits, cost.uram, kUramBits)},
+                  {"DSP", ceiling(cost.dsp)}};
+  };
+  for (const ReportNode& node : report.nodes) add(node.name, node.cost, weight_bits(node));
+  if (report.bus.lut > 0) add(kBus, report.bus, 0);
   nlohmann::ordered_json& total = file["total"];
   for (const char* key : {"BRAM_18K", "LUT", "FF", "URAM", "DSP"}) {
     double sum = 0;
-    for (const ReportNode& node : report.nodes) sum += file[node.name][key].get<double>();
+    for (const auto& [name, entry] : file.items()) {
+      if (name != "total") sum += entry[key].get<double>();
+    }
     total[key] = sum;
   }
   return file;
@@ -364,6 +369,11 @@ std::string report_text(const Report& report) {
                     grouped(node.latency), grouped(node.queue), grouped(ceiling(node.cost.lut)),
                     grouped(ceiling(node.cost.ff)), grouped(ceiling(node.cost.bram18)),
                     grouped(ceiling(node.cost.dsp))});
+  }
+  if (report.bus.lut > 0) {
+    rows.push_back({kBus, "", "", "", "", grouped(ceiling(report.bus.lut)),
+                    grouped(ceiling(report.bus.ff)), grouped(ceiling(report.bus.bram18)),
+                    grouped(ceiling(report.bus.dsp))});
   }
   rows.push_back({"total", "", grouped(report.max_cycles), grouped(report.latency_cycles), "",
                   grouped(ceiling(report.total.lut)), grouped(ceiling(report.total.ff)),

@@ -47,6 +47,9 @@ struct ReportBound {
   double cycles = 0;
 };
 
+// What the bus is called beside the nodes, after its port.
+inline constexpr const char* kBus = "s_axilite";
+
 struct Report {
   static constexpr size_t kOutside = SIZE_MAX;
 
@@ -56,6 +59,7 @@ struct Report {
   double clock_mhz = 0;
   std::vector<ReportNode> nodes;
   std::vector<ReportEdge> edges;
+  Cost bus;  // to memories that can be written; no node's
   Cost total;
   std::vector<Use> uses;
   int64_t max_cycles = 0;                           // of the slowest node

@@ -180,4 +180,19 @@ Cost writable_memory_cost(const MemoryShape& shape, bool ultra) {
   return cost;
 }
 
+Cost writable_bus_cost(const std::vector<MemoryShape>& memories) {
+  Cost cost;
+  if (memories.empty()) return cost;
+  int64_t words = 0;
+  for (const MemoryShape& memory : memories) words += int64_t{1} << BusRegion(memory).address_bits;
+  const double address = bits_of_index(words), count = static_cast<double>(memories.size());
+  // fst_axilite: both addresses, data and answer, and what it knows of its transaction.
+  cost.lut = 15 + address, cost.ff = 2 * address + 2 * kBusBits + 14;
+  // The choice among the answers, and each memory's comparison with its part of the address: 179
+  // LUTs for seven memories by Yosys.
+  cost.lut += 0.7 * kBusBits * count + 3 * count;
+  cost.ff += address + 2 * kBusBits + 2 + count;
+  return cost;
+}
+
 }  // namespace foldstream

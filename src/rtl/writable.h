@@ -40,6 +40,9 @@ std::vector<BusWord> bus_words(const MemoryShape& shape, const MemoryWords& word
 // there is one at the address of this cycle).
 Hardware writable_memory(const std::string& module, const OutsideMemory& memory);
 Cost writable_memory_cost(const MemoryShape& shape, bool ultra);
+// What leads to so many memories: the AXI4-Lite port, registers on the way, the choice of an
+// answer.
+Cost writable_bus_cost(const std::vector<MemoryShape>& memories);
 
 inline constexpr int64_t kUltraWidth = 72, kUltraWords = 4096;  // of a block of UltraRAM
 
