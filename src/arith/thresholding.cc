@@ -79,8 +79,8 @@ int threshold_memory_latency(int64_t levels) { return levels > 3 ? 2 : 1; }
 Cost threshold_memory_cost(int64_t lanes, int64_t levels, int64_t value_bits) {
   const auto thresholds = static_cast<double>(lanes * levels);
   Cost cost;
-  // Fitted to Yosys: 30 LUTs for 3 thresholds of 7 bits, 116 for 4 lanes of 3 of 12, 364 for 2 of 15
-  // of 14.
+  // Fitted to Yosys: 30 LUTs for 3 thresholds of 7 bits, 116 for 4 lanes of 3 of 12, 364 for 2 of
+  // 15 of 14.
   cost.luts = thresholds * (0.4 * static_cast<double>(value_bits) + (levels > 3 ? 6.5 : 5));
   cost.flip_flops = thresholds;
   if (threshold_memory_latency(levels) > 1) {

@@ -193,8 +193,8 @@ struct Blocks {
   int64_t deep = 1;  // of them one behind the other
 };
 
-// A block of 18 Kbit is so wide at most, and half as wide each time it is twice as deep. Of those as
-// few, synthesis takes the deepest that use the parity bits.
+// A block of 18 Kbit is so wide at most, and half as wide each time it is twice as deep. Of those
+// as few, synthesis takes the deepest that use the parity bits.
 Blocks blocks_of(int64_t width, int64_t depth, int64_t widest) {
   constexpr int64_t kBlockBits = 18 * 1024, kParity = 9;
   Blocks fewest;

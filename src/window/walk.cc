@@ -483,9 +483,8 @@ Cost controller_cost(const Walk& walk) {
       walk.bottom_row != rows.windows() - 1 || walk.right_column != columns.windows() - 1;
   // Where the last row of windows ends like all others, and nothing else asks for the row, nobody
   // counts it.
-  const bool rows_alike = !walk.shape.whole_columns && same_need && !ends_early &&
-                          !rows.padded() && !columns.padded() &&
-                          rows.size == rows.windows() * rows.stride;
+  const bool rows_alike = !walk.shape.whole_columns && same_need && !ends_early && !rows.padded() &&
+                          !columns.padded() && rows.size == rows.windows() * rows.stride;
   for (const int64_t count :
        {walk.unit, walk.units, columns.kernel, walk.shape.whole_columns ? 1 : rows.kernel,
         walk.shape.groups, columns.windows(), rows_alike ? 1 : rows.windows(),
