@@ -163,9 +163,10 @@ Dot::Dot(DotSpec spec) : spec_(std::move(spec)) {
 }
 
 bool constant_depends_on_weights(const DotSpec& spec) {
-  // Planes of products with 0 are 0 for weights in two's complement and without sign.
-  return spec.weight.coding == Coding::kBipolar || spec.weight.coding == Coding::kTernary ||
-         spec.activation.coding == Coding::kBipolar;
+  // Products with 0 have no bits whatever a weight in two's complement or without a sign is, and a
+  // product of two signs is as far from its plane for each of them.
+  if (spec.weight.coding == Coding::kTernary) return true;
+  return (spec.weight.coding == Coding::kBipolar) != (spec.activation.coding == Coding::kBipolar);
 }
 
 DotRow dot_row(DotSpec spec) {
