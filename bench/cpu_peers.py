@@ -40,8 +40,8 @@ def affine(net, x, factor, addend):
     return x
 
 
-def dense(name, width, weight_bits, activation):
-    net = Network(name, [1, 784])
+def dense(name, width, weight_bits, activation, batch):
+    net = Network(name, [batch, 784])
     x = activation(net, affine(net, net.input, 2.0, -1.0))
     for _ in range(3):
         inner = net.shape[x][1]
@@ -57,8 +57,8 @@ def ternary(net, x):
     return net.quant(x, 2, 1, signed=1, narrow=1)
 
 
-def cnv():
-    net = Network("cnv-w1a1", [1, 3, 32, 32])
+def cnv(batch):
+    net = Network("cnv-w1a1", [batch, 3, 32, 32])
     x = net.quant(affine(net, net.input, 2.0, -1.0), 8, 1 / 128)
     for channels, pooled in ((64, False), (64, True), (128, False), (128, True), (256, False), (256, False)):
         inner = 9 * net.shape[x][1]
@@ -73,15 +73,23 @@ def cnv():
 
 
 MADE = {
-    "tfc-w1a1": lambda: dense("tfc-w1a1", 64, 1, binary),
-    "lfc-w1a1": lambda: dense("lfc-w1a1", 1024, 1, binary),
-    "lfc-w2a2": lambda: dense("lfc-w2a2", 1024, 2, ternary),
+    "tfc-w1a1": lambda batch: dense("tfc-w1a1", 64, 1, binary, batch),
+    "lfc-w1a1": lambda batch: dense("lfc-w1a1", 1024, 1, binary, batch),
+    "lfc-w2a2": lambda batch: dense("lfc-w2a2", 1024, 2, ternary, batch),
     "cnv-w1a1": cnv,
 }
+QONNX_BATCH = 100  # images at once, of a package that runs node by node
 FOUND = {"mobilenet-v1-w4a4": ("u8", 1.0), "resnet18-w4a4-cifar10": ("u8", 1.0)}
 
 
-def plain(model):
+def made(name, folder, batch):
+    net, output = MADE[name](batch)
+    path = folder / f"{name}-{batch}.onnx"
+    net.save(output, str(path))
+    return onnx.load(path)
+
+
+def plain(model, any_batch):
     """The model without quantizers: weights as their values, binary activations as signs, ternary ones rounded."""
     model = onnx.ModelProto.FromString(model.SerializeToString())
     graph = model.graph
@@ -118,7 +126,7 @@ def plain(model):
     kept = [t for t in graph.initializer if t.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)
-    for port in list(graph.input) + list(graph.output):
+    for port in list(graph.input) + list(graph.output) if any_batch else []:
         port.type.tensor_type.shape.dim[0].dim_param = "N"
     del model.opset_import[:]
     model.opset_import.append(helper.make_opsetid("", 13))
@@ -175,25 +183,28 @@ def compare(name, model, twin_options, folder, seconds):
 
     scale = twin_options["byte_scale"]
     floats = (images / scale).astype(np.float32)
+    # Models of others reshape to one image.
+    peers = batches if name in MADE else [1]
     for kind in ("float32", "int8"):
         at = folder / f"{name}-{kind}.onnx"
         if kind == "float32":
-            onnx.save(plain(model), at)
+            onnx.save(plain(model, name in MADE), at)
             source = at
         else:
             quantize_static(str(source), str(at), Calibration(model.graph.input[0].name, shape), QuantFormat.QDQ)
         runner = session(at)
         feed = runner.get_inputs()[0].name
         result[f"onnxruntime_{kind}"] = best_of_batches(
-            lambda b: lambda x=floats[:b]: runner.run(None, {feed: x}), batches, seconds
+            lambda b: lambda x=floats[:b]: runner.run(None, {feed: x}), peers, seconds
         )
-    if not large:
+    if name in MADE:
         from qonnx.core.modelwrapper import ModelWrapper
         from qonnx.core.onnx_exec import execute_onnx
+        from qonnx.transformation.infer_shapes import InferShapes
 
-        wrapper = ModelWrapper(onnx.ModelProto.FromString(model.SerializeToString()))
+        wrapper = ModelWrapper(made(name, folder, QONNX_BATCH)).transform(InferShapes())
         feed = model.graph.input[0].name
-        result["qonnx"] = rate(lambda: execute_onnx(wrapper, {feed: floats[:1]}), 1, seconds)
+        result["qonnx"] = rate(lambda: execute_onnx(wrapper, {feed: floats[:QONNX_BATCH]}), QONNX_BATCH, seconds)
     best = max(result["onnxruntime_float32"], result["onnxruntime_int8"])
     result["times_onnxruntime"] = result["twin"] / best
     if "qonnx" in result:
@@ -220,10 +231,7 @@ def main():
         folder = pathlib.Path(temporary)
         for name in names:
             if name in MADE:
-                net, output = MADE[name]()
-                made = folder / f"{name}-made.onnx"
-                net.save(output, str(made))
-                model, how = onnx.load(made), {"byte_scale": 255.0}
+                model, how = made(name, folder, 1), {"byte_scale": 255.0}
             elif name in FOUND:
                 files = [options.models / f"{name}.onnx", options.models / f"{name}.onnx.gz"]
                 file = next((f for f in files if f.exists()), None)

@@ -130,14 +130,15 @@ HWY_INLINE void store_tile(D d, const Raw& raw, const Finish<Sum>& finish, int64
         finish.t.data() + 3 * row + kLanes;  // three thresholds a row, the second its own
     const Sum* flip = finish.flip.data() + row;
     for (int v = 0; v < kVectors; ++v) {
-      uint32_t bits = 0;
+      uint32_t below_bits = 0;
       for (int b = 0; b < kBlocks; ++b) {
-        auto reached = hn::Not(hn::Lt(raw(v, b), hn::Load(d, t + 3 * b * kLanes)));
+        auto below = hn::Lt(raw(v, b), hn::Load(d, t + 3 * b * kLanes));
         if (HWY_UNLIKELY(finish.any_flip)) {
-          reached = hn::Xor(reached, hn::MaskFromVec(hn::Load(d, flip + b * kLanes)));
+          below = hn::Xor(below, hn::MaskFromVec(hn::Load(d, flip + b * kLanes)));
         }
-        bits |= bits_of(d, reached) << (b * kLanes);
+        below_bits |= bits_of(d, below) << (b * kLanes);
       }
+      const uint32_t bits = ~below_bits & static_cast<uint32_t>((uint64_t{1} << kRows) - 1);
       put_bits<kRows>(outs[v] + row / 8, bits, row, finish.rows);
     }
   } else if (finish.form == Form::trits) {

@@ -98,6 +98,20 @@ template <bool kZeroOperands>
 HWY_INLINE void stage(const PopcountMatrix& m, const uint64_t* const* vectors, int64_t count,
                       uint64_t* HWY_RESTRICT to) {
   constexpr int64_t kPlanes = kZeroOperands ? 2 : 1;
+  // Neighbouring windows over positions of a word each: what they have at a tap lies in a row.
+  bool in_a_row = count == kVectors;
+  for (int64_t v = 1; v < count; ++v) {
+    in_a_row = in_a_row && vectors[v] == vectors[v - 1] + kPlanes;
+  }
+  if (in_a_row) {
+    for (const WordRun& run : m.runs) {
+      const uint64_t* from = vectors[0] + run.offset;
+      for (int64_t i = 0; i < run.words; ++i, from += kPlanes, to += kVectors * kPlanes) {
+        std::memcpy(to, from, kVectors * kPlanes * sizeof(uint64_t));
+      }
+    }
+    return;
+  }
   for (int64_t v = 0; v < count; ++v) {
     uint64_t* at = to + v * kPlanes;
     for (const WordRun& run : m.runs) {
