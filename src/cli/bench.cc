@@ -209,12 +209,7 @@ int run(const Program& program, const Options& options) {
             << fmt::format(
                    "latency of one image: {:.2f} us median, {:.2f} us 90 %, {:.2f} us 99 %\n",
                    percentile(0.5), percentile(0.9), percentile(0.99));
-  for (const exec::StepInfo& step : compiled.steps()) {
-    if (!step.is_kernel) {
-      std::cout << fmt::format("note: node '{}' ({}) has no kernel, so it is slow\n", step.node,
-                               step.op);
-    }
-  }
+  for (const std::string& note : notes_on(compiled)) std::cout << "note: " << note << "\n";
   return kDone;
 }
 

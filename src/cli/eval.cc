@@ -176,6 +176,7 @@ int run(const Program& program, const Options& options) {
           "{} mismatches with the {} engine{}\n", mismatches, engine_name(reference),
           compared < data.count ? fmt::format(" in {} samples", compared) : "");
     if (!first.empty()) std::cout << "first: " << first << "\n";
+    for (const std::string& note : runner.notes()) std::cout << "note: " << note << "\n";
   }
   return mismatches == 0 ? kDone : kAnswerIsNo;
 }

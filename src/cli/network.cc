@@ -136,6 +136,15 @@ TwinGraph twin_graph(const Network& network, const RunOptions& options) {
   return twin;
 }
 
+std::vector<std::string> notes_on(const exec::Program& program) {
+  std::vector<std::string> notes;
+  for (const exec::StepInfo& step : program.steps()) {
+    if (step.is_kernel) continue;
+    notes.push_back(fmt::format("node '{}' ({}) has no kernel, so it is slow", step.node, step.op));
+  }
+  return notes;
+}
+
 Tensor tensor_of(const exec::Port& port, const std::byte* memory) {
   Tensor tensor = make_zero(port.type);
   switch (port.storage.form) {
@@ -311,6 +320,10 @@ std::vector<Frame> EngineRunner::run(const std::vector<Frame>& frames, Progress&
     }
   });
   return results;
+}
+
+std::vector<std::string> EngineRunner::notes() const {
+  return state_->program ? notes_on(*state_->program) : std::vector<std::string>();
 }
 
 std::string EngineRunner::first_difference(const std::vector<Frame>& frames) const {

@@ -58,6 +58,9 @@ struct TwinGraph {
 };
 TwinGraph twin_graph(const Network& network, const RunOptions& options);
 
+// Nodes of a program that no kernel computes, in words.
+std::vector<std::string> notes_on(const exec::Program& program);
+
 // Results of a program as tensors; `memory` is what its outputs were written to.
 Tensor tensor_of(const exec::Port& port, const std::byte* memory);
 
@@ -72,6 +75,9 @@ class EngineRunner {
   // reference has none.
   std::vector<Frame> run(const std::vector<Frame>& frames, Progress& progress,
                          std::vector<Frame>* from_core = nullptr) const;
+
+  // Nodes that the cpu engine has no kernel for, in words.
+  std::vector<std::string> notes() const;
 
   // The rtl engine: the first stream between nodes on which the last of `frames`, run one after the
   // other, differs from the integers: "node 'fc1' (mvau), element 3: 5 instead of 4". Empty when

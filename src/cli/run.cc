@@ -41,6 +41,7 @@ int run(const Program& program, const Options& options) {
   } else {
     std::cout << fmt::format("{} frames by the {} engine: {} written to '{}'\n", frames.size(),
                              options.engine, to_string(results.shape), options.output);
+    for (const std::string& note : runner.notes()) std::cout << "note: " << note << "\n";
   }
   return kDone;
 }
