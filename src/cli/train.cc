@@ -50,8 +50,8 @@ int run(const Program& program, const train::Options& options) {
     } else {
       std::cout << "no test set is in the data folder\n";
     }
-    std::cout << fmt::format("the written model gives other scores on {} of {} samples\n",
-                             outcome.mismatches, outcome.compared);
+    std::cout << fmt::format("the written model differs on {} of {} samples\n", outcome.mismatches,
+                             outcome.compared);
   }
   return outcome.mismatches == 0 ? kDone : kAnswerIsNo;
 }

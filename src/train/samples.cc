@@ -2,6 +2,7 @@
 #include "src/train/samples.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 #include <numeric>
@@ -113,6 +114,10 @@ void fill_batch(const DataSet& data, std::span<const int64_t> indices, float div
   const int64_t elements = element_count(data.shape);
   const bool changed = augment != nullptr && augment->any();
   std::vector<float> sample(changed ? elements : 0);
+  std::array<float, 256> of_byte;
+  for (size_t byte = 0; byte < of_byte.size(); ++byte) {
+    of_byte[byte] = static_cast<float>(byte) / divisor;
+  }
   for (const int64_t index : indices) {
     FOLDSTREAM_CHECK(index >= 0 && index < data.count);
     float* const to = changed ? sample.data() : out;
@@ -121,7 +126,7 @@ void fill_batch(const DataSet& data, std::span<const int64_t> indices, float div
       for (int64_t i = 0; i < elements; ++i) to[i] = from[i] / divisor;
     } else {
       const uint8_t* from = data.bytes.data() + index * elements;
-      for (int64_t i = 0; i < elements; ++i) to[i] = static_cast<float>(from[i]) / divisor;
+      for (int64_t i = 0; i < elements; ++i) to[i] = of_byte[from[i]];
     }
     if (changed) {
       const int64_t height = data.shape[1], width = data.shape[2];

@@ -27,10 +27,12 @@ struct Outcome {
   bool finished = true;            // false: stopped as asked; no model was written
   int64_t correct = 0, total = 0;  // of the test part; total 0: it isn't there
   double validation_accuracy = 0;
-  int64_t best_epoch = 0, epochs = 0;    // epochs done
-  int64_t compared = 0, mismatches = 0;  // samples shown to the exported model, and differences
-  nlohmann::ordered_json history;        // [epoch, loss, accuracy on the validation split] each
-  double seconds = 0;                    // of training, in this process
+  int64_t best_epoch = 0, epochs = 0;  // epochs done
+  // Samples shown to the exported model; those with other scores, or, where sums aren't exact in
+  // float32, of another class.
+  int64_t compared = 0, mismatches = 0;
+  nlohmann::ordered_json history;  // [epoch, loss, accuracy on the validation split] each
+  double seconds = 0;              // of training, in this process
   double samples_per_second = 0;
 };
 
