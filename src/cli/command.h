@@ -38,5 +38,6 @@ void add_image(Program& program);
 void add_bench(Program& program);
 void add_opt(Program& program);
 void add_train(Program& program);
+void add_quantize(Program& program);
 
 }  // namespace foldstream

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "src/cli/classes.h"
 #include "src/cli/command.h"
 #include "src/cli/network.h"
 #include "src/data/data_set.h"

@@ -64,6 +64,7 @@ int run(int argc, char** argv) {
   add_image(program);
   add_train(program);
   add_bench(program);
+  add_quantize(program);
   add_opt(program);
   try {
     program.app.parse(argc, argv);

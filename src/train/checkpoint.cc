@@ -17,18 +17,6 @@ constexpr size_t kHash = 64;
 
 }  // namespace
 
-void write_whole(const std::filesystem::path& path, std::string_view bytes) {
-  std::filesystem::path partial = path;
-  partial += ".part";
-  write_file(partial, bytes);
-  std::error_code error;
-  std::filesystem::rename(partial, path, error);
-  if (error) {
-    std::filesystem::remove(partial);
-    throw Error(fmt::format("can't write '{}': {}", path.string(), error.message()));
-  }
-}
-
 void write_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint) {
   nlohmann::ordered_json header = {{"info", checkpoint.info},
                                    {"tensors", nlohmann::ordered_json::array()}};

@@ -29,7 +29,4 @@ void write_checkpoint(const std::filesystem::path& path, const Checkpoint& check
 // Throws Error when the file is damaged or is something else.
 Checkpoint read_checkpoint(const std::filesystem::path& path);
 
-// Whole or not at all: beside the final name, then renamed.
-void write_whole(const std::filesystem::path& path, std::string_view bytes);
-
 }  // namespace foldstream::train

@@ -22,6 +22,7 @@
 #include "src/train/recipe.h"
 #include "src/train/samples.h"
 #include "src/util/error.h"
+#include "src/util/files.h"
 #include "src/util/interrupt.h"
 #include "src/util/progress.h"
 #include "src/util/sha256.h"

@@ -100,6 +100,23 @@ void write_file(const fs::path& path, std::string_view text) {
   if (file.close() != 0) fail("write", path, errno);
 }
 
+void write_whole(const fs::path& path, std::string_view bytes) {
+  fs::path unfinished = path;
+  unfinished += ".part";
+  std::error_code error;
+  try {
+    write_file(unfinished, bytes);
+    fs::rename(unfinished, path, error);
+  } catch (...) {
+    fs::remove(unfinished, error);
+    throw;
+  }
+  if (!error) return;
+  std::error_code ignored;
+  fs::remove(unfinished, ignored);
+  fail("write", path, error.value());
+}
+
 TemporaryFolder::TemporaryFolder() : path_(make_temporary()) {}
 
 TemporaryFolder::TemporaryFolder(const fs::path& path) : path_(path) { make_folder(path_); }

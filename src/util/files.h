@@ -15,6 +15,9 @@ std::string read_file(const std::filesystem::path& path);
 // Makes parent folders as needed.
 void write_file(const std::filesystem::path& path, std::string_view text);
 
+// Beside the final name, then renamed: the file appears whole or not at all.
+void write_whole(const std::filesystem::path& path, std::string_view bytes);
+
 // A folder that is removed with everything in it when this goes out of scope.
 class TemporaryFolder {
  public:

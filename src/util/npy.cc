@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "src/util/error.h"
+#include "src/util/files.h"
 
 namespace foldstream {
 namespace {
@@ -249,20 +250,7 @@ std::string npy_bytes(const NpyArray& array) {
 }
 
 void write_npy(const std::filesystem::path& path, const NpyArray& array) {
-  const std::string bytes = npy_bytes(array);
-  std::filesystem::path unfinished = path;
-  unfinished += ".part";
-  std::ofstream out(unfinished, std::ios::binary);
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  out.close();
-  std::error_code error;
-  if (out) std::filesystem::rename(unfinished, path, error);
-  if (!out || error) {
-    std::error_code ignored;
-    std::filesystem::remove(unfinished, ignored);
-    throw Error(fmt::format("{}: can't be written", path.string()),
-                "check that the folder exists and the disk is not full");
-  }
+  write_whole(path, npy_bytes(array));
 }
 
 }  // namespace foldstream

@@ -29,6 +29,7 @@ ROOM_ORDER = [
     "flow",
     "exec",
     "data",
+    "calibrate",
     "backend",
     "train",
     "api",
