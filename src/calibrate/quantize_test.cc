@@ -96,7 +96,7 @@ TEST(QuantizeModelTest, EveryProductHasItsQuantizersAndSharesThem) {
   for (const QuantizedProduct& product : quantized.products) {
     EXPECT_GT(product.weight_error, 0);
     EXPECT_LT(product.weight_error, 0.01);
-    EXPECT_LT(product.activation_error, 0.01);
+    EXPECT_LT(product.activation_error, 0.02);
   }
 }
 
