@@ -33,30 +33,6 @@ struct Options {
   RunOptions how;
 };
 
-// The class that a result names: an index by itself, a single score by its sign, several scores by
-// the largest, the first of equals.
-int64_t class_of(const Tensor& result) {
-  if (!result.type.is_float) {
-    if (result.count() == 1) return result.ints[0];
-    return std::max_element(result.ints.begin(), result.ints.end()) - result.ints.begin();
-  }
-  if (result.count() == 1) return result.reals[0] > 0 ? 1 : 0;
-  return std::max_element(result.reals.begin(), result.reals.end()) - result.reals.begin();
-}
-
-Type input_type(const Graph& model) {
-  const Node* input = nullptr;
-  for (const Node& node : model.nodes) {
-    if (node.op->kind != Op::Kind::input) continue;
-    if (input != nullptr) throw Error("the model has several inputs, but a sample is one");
-    input = &node;
-  }
-  if (input == nullptr || !input->out[0].is_float) {
-    throw Error("the model has no float input to show samples to");
-  }
-  return input->out[0];
-}
-
 // Classes of all samples by the CPU twin, in one go.
 std::vector<int64_t> classes_of(const Network& network, const DataSet& data, double scale,
                                 const Type& type, const RunOptions& how, Progress& progress) {
