@@ -4,7 +4,7 @@
 
 usage: build/tools/bin/python bench/cpu_peers.py [NAME ...] [--json] [--seconds S] [--models DIR]
 
-Networks are made here with random weights: lfc-w1a1, lfc-w2a2, tfc-w1a1, cnv-w1a1. onnxruntime gets the same layers
+Networks are made here with random weights: lfc-w1a1, lfc-w2a2, tfc-w1a1, cnv-w1a1, resnet50-w1a2. onnxruntime gets the same layers
 with signs for binary activations, and its own static quantization for int8. Networks of DIR (mobilenet-v1-w4a4,
 resnet18-w4a4-cifar10) are compared too where the files are there; onnxruntime then runs them without quantizers, float32
 and int8. Rates are images per second of processor time, the best of several measurements, each engine at its best
@@ -15,6 +15,7 @@ import argparse
 import gzip
 import json
 import pathlib
+import subprocess
 import sys
 import tempfile
 import time
@@ -78,6 +79,7 @@ MADE = {
     "lfc-w2a2": lambda batch: dense("lfc-w2a2", 1024, 2, ternary, batch),
     "cnv-w1a1": cnv,
 }
+SCRIPTS = {"resnet50-w1a2": "resnet50.py"}
 QONNX_BATCH = 100  # images at once, of a package that runs node by node
 FOUND = {"mobilenet-v1-w4a4": ("u8", 1.0), "resnet18-w4a4-cifar10": ("u8", 1.0)}
 
@@ -220,18 +222,22 @@ def _timed(call):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help=", ".join([*MADE, *FOUND]))
+    parser.add_argument("names", nargs="*", help=", ".join([*MADE, *SCRIPTS, *FOUND]))
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--models", type=pathlib.Path, default=ROOT.parent / "shared" / "models")
     options = parser.parse_args()
-    names = options.names or [*MADE, *FOUND]
+    names = options.names or [*MADE, *SCRIPTS, *FOUND]
     results = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
         for name in names:
             if name in MADE:
                 model, how = made(name, folder, 1), {"byte_scale": 255.0}
+            elif name in SCRIPTS:
+                path = folder / f"{name}-made.onnx"
+                subprocess.run([sys.executable, ROOT / "examples" / "topologies" / SCRIPTS[name], path], check=True)
+                model, how = onnx.load(path), {"byte_scale": 255.0}
             elif name in FOUND:
                 files = [options.models / f"{name}.onnx", options.models / f"{name}.onnx.gz"]
                 file = next((f for f in files if f.exists()), None)
@@ -243,7 +249,7 @@ def main():
                 model = onnx.ModelProto.FromString(data)
                 how = {"byte_scale": scale, "input_type": kind, "input_scale": scale}
             else:
-                parser.error(f"there is no network '{name}'; known are {', '.join([*MADE, *FOUND])}")
+                parser.error(f"there is no network '{name}'; known are {', '.join([*MADE, *SCRIPTS, *FOUND])}")
             results.append(compare(name, model, how, folder, options.seconds))
             if not options.json:
                 print(

@@ -7,6 +7,7 @@
 
 #include "src/ir/graph.h"
 #include "src/ir/hardware.h"
+#include "src/ir/kernel.h"
 
 namespace foldstream::eltwise {
 
@@ -22,5 +23,7 @@ std::vector<int64_t> factors(const Node& node, size_t port);
 Rhythm rhythm(const Node& node, Family family);
 Cost cost(const Node& node, Family family);
 Hardware emit(const Node& node, Family family, const std::string& instance);
+
+extern const Kernels kernels;
 
 }  // namespace foldstream::eltwise

@@ -7,7 +7,6 @@
 #include <array>
 
 #include "src/ir/folding.h"
-#include "src/ir/kernel.h"
 #include "src/ir/onnx_node.h"
 #include "src/ops/eltwise/eltwise.h"
 #include "src/util/error.h"
@@ -204,14 +203,6 @@ std::vector<int64_t> factors(const Node& node, size_t port) {
   return {first, first + count};
 }
 
-namespace {
-
-// Unless a sum has factors of its own for each channel.
-bool uniform(const Node& node) { return factors(node, 0).size() <= 1; }
-
-const Kernels kernels{.uniform = uniform};
-
-}  // namespace
 }  // namespace foldstream::eltwise
 
 namespace foldstream {

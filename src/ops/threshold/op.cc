@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include "src/arith/thresholding.h"
+#include "src/ir/kernel.h"
 #include "src/ir/onnx_node.h"
 #include "src/ir/thresholds.h"
+#include "src/kernel/byte_steps.h"
 #include "src/rtl/pointwise.h"
 
 namespace foldstream {
@@ -83,6 +85,19 @@ std::map<std::string, int64_t> counts(const Node& node) {
   return {{fmt::format("param_threshold_{}b", node.in_type(0).bits), t.count()}};
 }
 
+std::vector<Range> ranges(const Node& node, std::span<const Range>) {
+  return {{0, node.tensor("t")->type.shape[1]}};
+}
+
+std::unique_ptr<Kernel> make(const KernelSite& site) {
+  const Node& node = site.node;
+  if (pointwise::channel_axis(node) + 1 != node.out[0].shape.size()) return nullptr;
+  return kernel::make_byte_steps(site.in[0], Thresholds(node, pointwise::channels(node)),
+                                 site.out[0]);
+}
+
+const Kernels kernels{.ranges = ranges, .make = make};
+
 }  // namespace
 
 extern const Op op_threshold;
@@ -99,6 +114,7 @@ const Op op_threshold{.name = "threshold",
                       .cost = cost,
                       .emit = emit,
                       .counts = counts,
-                      .finn_name = "Thresholding"};
+                      .finn_name = "Thresholding",
+                      .kernels = &kernels};
 
 }  // namespace foldstream
