@@ -136,12 +136,30 @@ class Permute final : public Kernel {
         place[d] = 0;
       }
     }
+    // Short rows at even distances: taken by their first elements, then their second ...
+    constexpr int64_t kShort = 16;
+    const auto rows = static_cast<int64_t>(rows_.size());
+    row_step_ = rows > 1 ? rows_[1] : 1;
+    by_columns_ = run_ < kShort;
+    for (int64_t row = 0; row < rows; ++row) {
+      by_columns_ = by_columns_ && rows_[row] == row * row_step_;
+    }
   }
 
   void run(const KernelCall& call) const override {
-    const auto* from = reinterpret_cast<const Element*>(call.in[0]);
-    auto* to = reinterpret_cast<Element*>(call.out[0]);
+    const auto* __restrict from = reinterpret_cast<const Element*>(call.in[0]);
+    auto* __restrict to = reinterpret_cast<Element*>(call.out[0]);
     for (int64_t f = 0; f < call.frames; ++f, from += count_) {
+      if (by_columns_) {
+        const auto rows = static_cast<int64_t>(rows_.size());
+        const int64_t run = run_, row_step = row_step_;
+        for (int64_t i = 0; i < run; ++i) {
+          const Element* column = from + i * step_;
+          for (int64_t row = 0; row < rows; ++row) to[row * run + i] = column[row * row_step];
+        }
+        to += count_;
+        continue;
+      }
       for (const int64_t row : rows_) {
         for (int64_t i = 0; i < run_; ++i) to[i] = from[row + i * step_];
         to += run_;
@@ -150,7 +168,8 @@ class Permute final : public Kernel {
   }
 
  private:
-  int64_t count_, run_ = 1, step_ = 1;
+  int64_t count_, run_ = 1, step_ = 1, row_step_ = 1;
+  bool by_columns_ = false;
   std::vector<int64_t> rows_;
 };
 
