@@ -29,19 +29,18 @@ HWY_INLINE int32_t quad_at(const uint8_t* bytes) {
 }
 
 template <bool kSmall, int kVectorsOfTile>
-HWY_INLINE void tile(const ByteMatrix& m, const std::vector<ByteRun>& runs,
-                     const uint8_t* const* vectors, uint8_t* const* outs, int64_t at) {
+HWY_INLINE void tile(const ByteMatrix& m, const uint8_t* const* vectors, uint8_t* const* outs,
+                     int64_t at) {
   const D d;
   const int8_t* HWY_RESTRICT w = m.weights.data() + at * m.quads * 4 * kLanes * kBlocks;
   V sums[kVectorsOfTile][kBlocks];
   for (int v = 0; v < kVectorsOfTile; ++v) {
     for (int b = 0; b < kBlocks; ++b) sums[v][b] = hn::Zero(d);
   }
-  for (const ByteRun& run : runs) {
+  for (const ByteRun& run : m.runs) {
     const uint8_t* x[kVectorsOfTile];
     for (int v = 0; v < kVectorsOfTile; ++v) x[v] = vectors[v] + run.offset;
-    const int64_t quads = (run.bytes + 3) / 4;
-    for (int64_t i = 0; i < quads; ++i, w += 4 * kLanes * kBlocks) {
+    for (int64_t i = 0; i < run.quads; ++i, w += 4 * kLanes * kBlocks) {
       V weights[kBlocks];
       for (int b = 0; b < kBlocks; ++b) {
         weights[b] = hn::Load(d, reinterpret_cast<const int32_t*>(w) + b * kLanes);
@@ -62,43 +61,25 @@ HWY_INLINE void tile(const ByteMatrix& m, const std::vector<ByteRun>& runs,
 
 template <bool kSmall>
 void multiply(const ByteMatrix& m, const uint8_t* const* vectors, uint8_t* const* outs,
-              int64_t count, int64_t first, int64_t last, uint8_t* staged) {
+              int64_t count, int64_t first, int64_t last) {
   constexpr int64_t kChunk = 64;
   for (int64_t begin = 0; begin < count; begin += kChunk) {
     const int64_t some = HWY_MIN(kChunk, count - begin);
     const uint8_t* const* from = vectors + begin;
-    const std::vector<ByteRun>* runs = &m.runs;
-    const uint8_t* whole[kChunk];
-    if (m.stages()) {
-      // Short runs put together once for all rows.
-      for (int64_t v = 0; v < some; ++v) {
-        uint8_t* to = staged + v * m.quads * 4;
-        whole[v] = to;
-        for (const ByteRun& run : m.runs) {
-          // By 16 bytes: what is too much is written over by the next run, or multiplied with
-          // zeros.
-          for (int64_t i = 0; i < run.bytes; i += 16) {
-            std::memcpy(to + i, from[v] + run.offset + i, 16);
-          }
-          to += run.bytes;
-        }
-      }
-      from = whole, runs = &m.staged_run;
-    }
     for (int64_t at = first; at < last; ++at) {
       int64_t v = 0;
       for (; v + kVectors <= some; v += kVectors) {
-        tile<kSmall, kVectors>(m, *runs, from + v, outs + begin + v, at);
+        tile<kSmall, kVectors>(m, from + v, outs + begin + v, at);
       }
-      for (; v + 2 <= some; v += 2) tile<kSmall, 2>(m, *runs, from + v, outs + begin + v, at);
-      for (; v < some; ++v) tile<kSmall, 1>(m, *runs, from + v, outs + begin + v, at);
+      for (; v + 2 <= some; v += 2) tile<kSmall, 2>(m, from + v, outs + begin + v, at);
+      for (; v < some; ++v) tile<kSmall, 1>(m, from + v, outs + begin + v, at);
     }
   }
 }
 
 void run(const ByteMatrix& m, const uint8_t* const* vectors, uint8_t* const* outs, int64_t count,
-         int64_t first, int64_t last, uint8_t* staged) {
-  (m.small ? multiply<true> : multiply<false>)(m, vectors, outs, count, first, last, staged);
+         int64_t first, int64_t last) {
+  (m.small ? multiply<true> : multiply<false>)(m, vectors, outs, count, first, last);
 }
 
 ByteRoutine routine() { return {kLanes, kBlocks, run}; }

@@ -10,18 +10,15 @@
 
 namespace foldstream::kernel {
 
-// Neighbouring bytes of an operand, from the vector's address on.
+// Neighbouring bytes of an operand, from the vector's address on. What lies between the last of
+// them and the next multiple of four is multiplied with zeros.
 struct ByteRun {
-  int64_t offset = 0, bytes = 0;
+  int64_t offset = 0, quads = 0;  // `quads`: of four bytes
 };
 
 struct ByteMatrix {
   std::vector<ByteRun> runs;
-  // Runs are multiplied by fours of bytes, and what lies between the last one and the next multiple
-  // of four with zeros. Short ones are copied to one first: then this is it.
-  std::vector<ByteRun> staged_run;
-  bool stages() const { return !staged_run.empty(); }
-  int64_t quads = 0;  // of all that is multiplied
+  int64_t quads = 0;  // of all runs
   // No product of two neighbours' sum leaves int16: quicker where no instruction adds up four.
   bool small = false;
   AlignedVector<int8_t> weights;  // for each tile of rows, quad after quad: four bytes a row
@@ -32,10 +29,8 @@ struct ByteMatrix {
 struct ByteRoutine {
   int64_t lanes = 1, blocks = 1;  // a tile is so many blocks of so many rows
   using Run = void (*)(const ByteMatrix& matrix, const uint8_t* const* vectors,
-                       uint8_t* const* outs, int64_t count, int64_t first, int64_t last,
-                       uint8_t* staged);
-  // Tiles first .. last - 1 of the rows for `count` vectors. `outs` are the results' vectors,
-  // `staged` is room for 64 vectors put together, and 64 bytes behind them.
+                       uint8_t* const* outs, int64_t count, int64_t first, int64_t last);
+  // Tiles first .. last - 1 of the rows for `count` vectors. `outs` are the results' vectors.
   Run run = nullptr;
 };
 

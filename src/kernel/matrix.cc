@@ -171,15 +171,8 @@ class Bytes final : public Matrix {
       }
     }
     for (const Run& run : runs) {
-      matrix_.runs.push_back({run.offset, run.elements});
-      matrix_.quads += (run.elements + 3) / 4;
-    }
-    constexpr int64_t kShort = 64;  // bytes, for which a run's beginning costs as much as the run
-    const auto count = static_cast<int64_t>(runs.size());
-    if (count > 1 && columns < kShort * count) {
-      matrix_.staged_run = {{0, columns}};
-      matrix_.quads = (columns + 3) / 4;
-      runs = {{0, columns}};
+      matrix_.runs.push_back({run.offset, (run.elements + 3) / 4});
+      matrix_.quads += matrix_.runs.back().quads;
     }
     matrix_.tiles = (rows + tile_rows - 1) / tile_rows;
     matrix_.weights.assign(matrix_.tiles * matrix_.quads * 4 * tile_rows, 0);
@@ -207,19 +200,15 @@ class Bytes final : public Matrix {
   }
 
   void run(const std::byte* const* vectors, std::byte* const* outs, int64_t count, int64_t piece,
-           int64_t pieces, std::byte* scratch) const override {
+           int64_t pieces, std::byte* /*scratch*/) const override {
     for_each_group(spec_, matrix_.tiles, vectors, outs, count, piece, pieces,
                    [&](const std::byte* const* x, std::byte* const* y, int64_t some, int64_t first,
                        int64_t last) {
                      run_(matrix_, reinterpret_cast<const uint8_t* const*>(x),
-                          reinterpret_cast<uint8_t* const*>(y), some, first, last,
-                          reinterpret_cast<uint8_t*>(scratch));
+                          reinterpret_cast<uint8_t* const*>(y), some, first, last);
                    });
   }
 
-  int64_t scratch_bytes() const override {
-    return matrix_.stages() ? 64 * 4 * matrix_.quads + 64 : 0;
-  }
   Multiplier multiplier() const override { return Multiplier::bytes; }
 
  private:

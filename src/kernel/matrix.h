@@ -34,7 +34,7 @@ class Matrix {
   // The vectors at these addresses, to results at those; shares of the rows when there are pieces.
   virtual void run(const std::byte* const* vectors, std::byte* const* outs, int64_t count,
                    int64_t piece, int64_t pieces, std::byte* scratch) const = 0;
-  virtual int64_t scratch_bytes() const = 0;
+  virtual int64_t scratch_bytes() const { return 0; }  // of each caller's `scratch`
   virtual Multiplier multiplier() const = 0;
 };
 
