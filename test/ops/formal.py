@@ -24,7 +24,7 @@ FREE_GIVE = ("dut_0.sv", ".take_i(give)", ".take_i(1'b0)")
 LEAKY_BEAT = ("dut_0.sv", "assign s_ready_o = available;", "assign s_ready_o = available && s_valid_i;")
 LEAKY_LAST = ("dut_0.sv", "assign s_ready_o = !last || available;", "assign s_ready_o = (!last || available) && s_valid_i;")
 LEAKY_HOLD = ("fst_skid.sv", "assign s_ready_o = !spare_valid_q;", "assign s_ready_o = !spare_valid_q && s_valid_i;")
-LEAKY_CONTROL = ("fst_mvau_control.sv", "assign s_ready_o = first_row &&", "assign s_ready_o = s_valid_i && first_row &&")
+LEAKY_CONTROL = ("fst_mvau_control.sv", "assign s_ready_o = weights_valid_i &&", "assign s_ready_o = s_valid_i && weights_valid_i &&")
 LEAKY_WALK = ("fst_window_walk.sv", "assign s_ready_o = used_q !=", "assign s_ready_o = s_valid_i && used_q !=")
 
 PROOFS = [
