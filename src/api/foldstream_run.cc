@@ -10,7 +10,6 @@
 #include "src/exec/crew.h"
 #include "src/exec/program.h"
 #include "src/flow/compile.h"
-#include "src/ir/op.h"
 #include "src/onnx/reader.h"
 #include "src/util/error.h"
 
@@ -89,15 +88,8 @@ int fs_load(const char* path, const fs_options* options, fs_network** network, c
                      given.input_scale == 0 ? 1 : given.input_scale);
     const Compiled compiled = streamline_only(read_model(path), compile);
     const Graph& graph = compiled.steps.back().graph;
-    exec::ProgramOptions how{.level = given.instructions == nullptr ? "" : given.instructions,
-                             .byte_inputs = {}};
-    if (given.byte_scale > 0) {
-      for (const Node& node : graph.nodes) {
-        if (node.op->kind == Op::Kind::input && node.out[0].is_float) {
-          how.byte_inputs[node.name] = given.byte_scale;
-        }
-      }
-    }
+    const exec::ProgramOptions how{.level = given.instructions == nullptr ? "" : given.instructions,
+                                   .byte_scale = given.byte_scale};
     auto made = std::make_unique<fs_network>();
     made->crew = std::make_unique<exec::Crew>(given.threads);
     made->program = std::make_unique<exec::Program>(graph, how);

@@ -5,8 +5,8 @@
 
 #include <random>
 
-#include "src/backend/tools.h"
 #include "src/backend/verilator.h"
+#include "src/backend/verilator_fixture.h"
 #include "src/backend/yosys.h"
 #include "src/fold/share_memories.h"
 #include "src/ir/op.h"
@@ -104,16 +104,7 @@ Graph side_by_side() {
   return graph;
 }
 
-class SharedMemoryTest : public testing::Test {
- protected:
-  void SetUp() override {
-    try {
-      tool_package("verilator");
-    } catch (const Error& error) {
-      GTEST_SKIP() << error.what();
-    }
-  }
-};
+using SharedMemoryTest = VerilatorTest;
 
 TEST_F(SharedMemoryTest, EqualBitsAndEqualRateAtEveryRatio) {
   std::mt19937_64 random(5);

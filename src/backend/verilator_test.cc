@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <random>
 
-#include "src/backend/tools.h"
+#include "src/backend/verilator_fixture.h"
 #include "src/ir/op.h"
 #include "src/rtl/block.h"
 #include "src/rtl/rom.h"
@@ -136,17 +136,6 @@ TEST(Stitch, MakesModuleNamesOfAnything) {
   EXPECT_EQ(module_name("1a"), "network_1a");
   EXPECT_EQ(module_name("..."), "network");
 }
-
-class VerilatorTest : public testing::Test {
- protected:
-  void SetUp() override {
-    try {
-      tool_package("verilator");
-    } catch (const Error& error) {
-      GTEST_SKIP() << error.what();
-    }
-  }
-};
 
 std::vector<std::vector<Tensor>> random_frames(int count, int bits) {
   std::mt19937_64 random(7);

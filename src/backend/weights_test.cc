@@ -8,8 +8,8 @@
 #include <random>
 #include <set>
 
-#include "src/backend/tools.h"
 #include "src/backend/verilator.h"
+#include "src/backend/verilator_fixture.h"
 #include "src/flow/writable.h"
 #include "src/fold/queues.h"
 #include "src/ir/op.h"
@@ -68,14 +68,11 @@ Parts network() {
   return parts;
 }
 
-class WeightsTest : public testing::Test {
+class WeightsTest : public VerilatorTest {
  protected:
   void SetUp() override {
-    try {
-      tool_package("verilator");
-    } catch (const Error& error) {
-      GTEST_SKIP() << error.what();
-    }
+    VerilatorTest::SetUp();
+    if (IsSkipped()) return;
     insert_stream_nodes(core_);
     set_queues(core_, Family::generic);
     design_ = stitch(core_, Family::generic);

@@ -7,8 +7,8 @@
 
 #include <random>
 
-#include "src/backend/tools.h"
 #include "src/backend/verilator.h"
+#include "src/backend/verilator_fixture.h"
 #include "src/fold/queues.h"
 #include "src/ir/op.h"
 #include "src/passes/insert_stream_nodes.h"
@@ -82,14 +82,11 @@ std::vector<std::vector<Tensor>> random_frames(const Graph& core) {
   return frames;
 }
 
-class WritableTest : public testing::Test {
+class WritableTest : public VerilatorTest {
  protected:
   void SetUp() override {
-    try {
-      tool_package("verilator");
-    } catch (const Error& error) {
-      GTEST_SKIP() << error.what();
-    }
+    VerilatorTest::SetUp();
+    if (IsSkipped()) return;
     make_writable(parts_, {"all"}, Family::generic);
     insert_stream_nodes(parts_.core);
     set_queues(parts_.core, Family::generic);

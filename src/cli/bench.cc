@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -14,10 +13,9 @@
 #include "src/cli/network.h"
 #include "src/exec/crew.h"
 #include "src/exec/program.h"
-#include "src/ir/op.h"
 #include "src/kernel/level.h"
 #include "src/kernel/peak.h"
-#include "src/util/error.h"
+#include "src/util/clock.h"
 #include "src/util/interrupt.h"
 
 namespace foldstream {
@@ -35,11 +33,7 @@ double wall_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-double processor_seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
+double processor_seconds() { return 1e-9 * static_cast<double>(process_nanoseconds()); }
 
 // Operands and results of a batch in memory.
 class Batch {
@@ -124,16 +118,9 @@ std::vector<double> latencies(const exec::Program& program, const Batch& batch, 
 
 int run(const Program& program, const Options& options) {
   const Network network = load_network(options.network);
-  TwinGraph twin = twin_graph(network, options.how);
-  twin.graph.outputs.resize(twin.outputs);
-  twin.graph.remove_dead();
-  exec::ProgramOptions how{.level = options.how.level, .byte_inputs = {}};
-  for (const Node& node : twin.graph.nodes) {
-    if (node.op->kind == Op::Kind::input && node.out[0].is_float && !options.floats) {
-      how.byte_inputs[node.name] = options.scale;
-    }
-  }
-  const exec::Program compiled(twin.graph, how);
+  const exec::Program compiled(
+      twin_graph(network, options.how).of_model(),
+      {.level = options.how.level, .byte_scale = options.floats ? 0 : options.scale});
   const Batch batch(compiled, options.batch);
   exec::Crew crew(options.how.threads);
 

@@ -34,19 +34,11 @@ struct Options {
 };
 
 // Classes of all samples by the CPU twin, in one go.
-std::vector<int64_t> classes_of(const Network& network, const DataSet& data, double scale,
+std::vector<int64_t> classes_of(const TwinGraph& twin, const DataSet& data, double scale,
                                 const Type& type, const RunOptions& how, Progress& progress) {
   data.sample(0, type.shape, scale);  // whether samples fit at all
-  TwinGraph twin = twin_graph(network, how);
-  twin.graph.outputs.resize(twin.outputs);
-  twin.graph.remove_dead();
-  exec::ProgramOptions options{.level = how.level, .byte_inputs = {}};
-  if (!data.bytes.empty()) {
-    for (const Node& node : twin.graph.nodes) {
-      if (node.op->kind == Op::Kind::input) options.byte_inputs[node.name] = scale;
-    }
-  }
-  const exec::Program twin_program(twin.graph, options);
+  const exec::Program twin_program(
+      twin.of_model(), {.level = how.level, .byte_scale = data.bytes.empty() ? 0 : scale});
   exec::Crew crew(how.threads);
   const exec::Port& port = twin_program.outputs().front();
   std::vector<std::vector<std::byte>> out;
@@ -99,7 +91,7 @@ int run(const Program& program, const Options& options) {
                     (engine == Engine::cpu ? data.count : 0) + shown + (other ? compared : 0));
   std::vector<int64_t> classes;
   if (engine == Engine::cpu) {
-    classes = classes_of(network, data, scale, type, options.how, progress);
+    classes = classes_of(runner.twin(), data, scale, type, options.how, progress);
     for (int64_t i = 0; i < data.count; ++i) correct += classes[i] == data.labels[i] ? 1 : 0;
   }
   for (int64_t begin = 0; begin < shown; begin += kChunk) {

@@ -136,6 +136,13 @@ TwinGraph twin_graph(const Network& network, const RunOptions& options) {
   return twin;
 }
 
+Graph TwinGraph::of_model() const {
+  Graph model = graph.clone();
+  model.outputs.resize(outputs);
+  model.remove_dead();
+  return model;
+}
+
 std::vector<std::string> notes_on(const exec::Program& program) {
   std::vector<std::string> notes;
   for (const exec::StepInfo& step : program.steps()) {
@@ -147,15 +154,7 @@ std::vector<std::string> notes_on(const exec::Program& program) {
 
 Tensor tensor_of(const exec::Port& port, const std::byte* memory) {
   Tensor tensor = make_zero(port.type);
-  switch (port.storage.form) {
-    case Form::floats: {
-      const auto* values = reinterpret_cast<const float*>(memory);
-      std::copy_n(values, tensor.count(), tensor.reals.begin());
-      break;
-    }
-    default:
-      kernel::unpack(port.storage, memory, port.storage.vectors, tensor.ints.data());
-  }
+  kernel::load(port.storage, memory, tensor);
   return tensor;
 }
 
@@ -169,7 +168,7 @@ struct EngineRunner::State {
   std::vector<BusWord> writes;  // before the simulation's first frame
   std::unique_ptr<exec::Program> program;
   std::unique_ptr<exec::Crew> crew;
-  size_t outputs = 0;  // of the model, before the program's others
+  TwinGraph twin;  // that it runs
 };
 
 EngineRunner::EngineRunner(const Network& network, Engine engine, const RunOptions& options)
@@ -185,10 +184,9 @@ EngineRunner::EngineRunner(const Network& network, Engine engine, const RunOptio
     return;
   }
   if (engine == Engine::cpu) {
-    const TwinGraph twin = twin_graph(network, options);
-    state.outputs = twin.outputs;
-    state.program = std::make_unique<exec::Program>(
-        twin.graph, exec::ProgramOptions{.level = options.level, .byte_inputs = {}});
+    state.twin = twin_graph(network, options);
+    state.program = std::make_unique<exec::Program>(state.twin.graph,
+                                                    exec::ProgramOptions{.level = options.level});
     state.crew = std::make_unique<exec::Crew>(options.threads);
     return;
   }
@@ -234,13 +232,8 @@ std::vector<Frame> EngineRunner::run_program(const State& state, const std::vect
     const exec::Port& port = program.inputs()[i];
     auto& memory = in.emplace_back(count * static_cast<size_t>(port.storage.bytes()));
     for (size_t f = 0; f < count; ++f) {
-      const Tensor& tensor = frames[f].at(i);
-      std::byte* at = memory.data() + f * static_cast<size_t>(port.storage.bytes());
-      if (port.storage.form == Form::floats) {
-        std::copy(tensor.reals.begin(), tensor.reals.end(), reinterpret_cast<float*>(at));
-      } else {
-        kernel::pack(port.storage, tensor.ints.data(), port.storage.vectors, at);
-      }
+      kernel::store(frames[f].at(i), port.storage,
+                    memory.data() + f * static_cast<size_t>(port.storage.bytes()));
     }
     from.push_back(memory.data());
   }
@@ -257,7 +250,7 @@ std::vector<Frame> EngineRunner::run_program(const State& state, const std::vect
       const exec::Port& port = program.outputs()[i];
       Tensor tensor =
           tensor_of(port, out[i].data() + f * static_cast<size_t>(port.storage.bytes()));
-      if (i < state.outputs) {
+      if (i < state.twin.outputs) {
         results[f].push_back(std::move(tensor));
       } else if (from_core != nullptr) {
         (*from_core)[f].push_back(std::move(tensor));
@@ -321,6 +314,8 @@ std::vector<Frame> EngineRunner::run(const std::vector<Frame>& frames, Progress&
   });
   return results;
 }
+
+const TwinGraph& EngineRunner::twin() const { return state_->twin; }
 
 std::vector<std::string> EngineRunner::notes() const {
   return state_->program ? notes_on(*state_->program) : std::vector<std::string>();

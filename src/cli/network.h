@@ -55,6 +55,8 @@ void add_run_options(CLI::App& command, RunOptions& options);
 struct TwinGraph {
   Graph graph;
   size_t outputs = 0;  // of the model
+
+  Graph of_model() const;  // without the others
 };
 TwinGraph twin_graph(const Network& network, const RunOptions& options);
 
@@ -76,6 +78,7 @@ class EngineRunner {
   std::vector<Frame> run(const std::vector<Frame>& frames, Progress& progress,
                          std::vector<Frame>* from_core = nullptr) const;
 
+  const TwinGraph& twin() const;  // of the cpu engine
   // Nodes that the cpu engine has no kernel for, in words.
   std::vector<std::string> notes() const;
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <set>
 
 #include "src/ir/eval.h"
@@ -13,6 +12,7 @@
 #include "src/kernel/convert.h"
 #include "src/kernel/level.h"
 #include "src/kernel/tables.h"
+#include "src/util/clock.h"
 #include "src/util/error.h"
 
 namespace foldstream::exec {
@@ -27,7 +27,6 @@ int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 struct Step {
   std::unique_ptr<Kernel> kernel;
   std::vector<int> in, out;  // buffers
-  StepInfo info;
 };
 
 // Memory of one stored value. Outside the block when the caller has it.
@@ -57,23 +56,11 @@ class Eval final : public Kernel {
       for (size_t port = 0; port < in_.size(); ++port) {
         if (in_[port].constant != nullptr) continue;
         const Storage& storage = in_[port].storage;
-        const std::byte* from = call.in[port] + f * storage.bytes();
-        if (storage.form == Form::floats) {
-          const auto* floats = reinterpret_cast<const float*>(from);
-          std::copy_n(floats, operands[port].count(), operands[port].reals.begin());
-        } else {
-          kernel::unpack(storage, from, storage.vectors, operands[port].ints.data());
-        }
+        kernel::load(storage, call.in[port] + f * storage.bytes(), operands[port]);
       }
       const std::vector<Tensor> results = evaluate_node(node_, pointers);
       for (size_t port = 0; port < results.size(); ++port) {
-        std::byte* to = call.out[port] + f * out_[port].bytes();
-        if (out_[port].form == Form::floats) {
-          auto* floats = reinterpret_cast<float*>(to);
-          for (const double real : results[port].reals) *floats++ = static_cast<float>(real);
-        } else {
-          kernel::pack(out_[port], results[port].ints.data(), out_[port].vectors, to);
-        }
+        kernel::store(results[port], out_[port], call.out[port] + f * out_[port].bytes());
       }
     }
   }
@@ -110,14 +97,14 @@ Form output_form(const Type& type) {
 
 struct Plan {
   Graph graph;
-  std::map<const Node*, std::vector<Tensor>> constants;  // results that are the same in every frame
+  std::unique_ptr<Evaluator> meaning;  // knows what is the same in every frame
   std::vector<Port> inputs, outputs;
   std::vector<Buffer> buffers;
   std::vector<Step> steps;
-  std::vector<StepInfo> infos;
-  int64_t tile = 1;     // frames that pass through all steps together
-  int64_t bytes = 0;    // of a tile's buffers
-  int64_t scratch = 0;  // of any step
+  std::vector<StepInfo> infos;  // one a step
+  int64_t tile = 1;             // frames that pass through all steps together
+  int64_t bytes = 0;            // of a tile's buffers
+  int64_t scratch = 0;          // of any step
 
   void place(int64_t frames);
   int64_t memory() const { return aligned(bytes) + aligned(scratch); }
@@ -139,14 +126,9 @@ class Builder {
     int buffer;
   };
 
-  const Tensor* constant(const Value& value) const {
-    if (value.node->op->kind == Op::Kind::constant) return value.node->tensor("value");
-    const auto it = plan_.constants.find(value.node);
-    return it == plan_.constants.end() ? nullptr : &it->second[value.port];
-  }
+  const Tensor* constant(const Value& value) const { return plan_.meaning->constant(value); }
   bool is_constant(const Node& node) const { return constant({const_cast<Node*>(&node), 0}); }
 
-  void find_constants();
   void find_ranges();
   void find_tables();
   void choose_forms();
@@ -154,13 +136,18 @@ class Builder {
   void add_node(const Node& node);
   bool add_kernel(const Node& node, Form result, bool through_windows);
   bool add_table(const Node& node, Form result);
+  void add_eval(const Node& node);
   void add_output(const Output& output);
 
   // Whether all users of a node that gives windows may read them in its operand's frame.
   bool seen_through(const Node& node) const;
   // Of an operand, with the padding that windows of it may reach.
   Range operand_range(const Node& node, size_t port) const;
-  Form form(const Value& value) const;
+  Form form(const Value& value) const;  // that its users wish for
+  Form dense_form(const Value& value) const;
+  Storage storage(const Value& value, Form form) const {
+    return kernel::storage_of(form, ranges_.at(value), value.type().shape);
+  }
 
   int new_buffer(int64_t bytes);
   void add_step(std::unique_ptr<Kernel> kernel, std::vector<int> in, std::vector<int> out,
@@ -193,7 +180,7 @@ bool passes_on(const Node& node) {
 
 void Builder::build() {
   users_ = plan_.graph.users();
-  find_constants();
+  plan_.meaning = std::make_unique<Evaluator>(plan_.graph);
   find_ranges();
   find_tables();
   choose_forms();
@@ -206,17 +193,6 @@ void Builder::build() {
     }
   }
   for (const Output& output : plan_.graph.outputs) add_output(output);
-}
-
-void Builder::find_constants() {
-  for (const Node& node : plan_.graph.nodes) {
-    if (node.op->kind == Op::Kind::input || node.op->kind == Op::Kind::constant) continue;
-    std::vector<const Tensor*> in;
-    for (const Value& value : node.in) {
-      if (const Tensor* known = constant(value)) in.push_back(known);
-    }
-    if (in.size() == node.in.size()) plan_.constants[&node] = evaluate_node(node, in);
-  }
 }
 
 void Builder::find_ranges() {
@@ -253,69 +229,41 @@ Range Builder::operand_range(const Node& node, size_t port) const {
   return range;
 }
 
-// A node's function of one element, for each of the elements of its operand's table.
-std::vector<double> tabulate(const Node& node, size_t port, const std::vector<double>& table,
-                             const std::vector<const Tensor*>& constants) {
+// What a node makes of operands of other shapes, with its channels, if it has any, along the last
+// axis.
+Tensor evaluate_on(const Node& node, const std::vector<Tensor>& operands) {
   Graph graph;
   std::vector<Value> in;
-  const Type& type = node.in_type(port);
-  for (size_t i = 0; i < node.in.size(); ++i) {
-    if (i == port) {
-      in.push_back({&graph.add(require_op("input"), {}, "bytes",
-                               {{"type", element_name(type)}, {"shape", Shape{256}}}),
-                    0});
-    } else {
-      Tensor scalar = *constants[i];
-      scalar.type.shape = {};
-      in.push_back({&graph.add(require_op("constant"), {}, "scalar", {}, {{"value", scalar}}), 0});
-    }
-  }
-  Node& copy = graph.add(*node.op, std::move(in), node.name, node.attr, node.data);
-  graph.outputs.push_back({"out", {&copy, 0}});
-  Tensor operand = make_zero(copy.in[port].type());
-  for (size_t i = 0; i < table.size(); ++i) {
-    if (operand.type.is_float) {
-      operand.reals[i] = table[i];
-    } else {
-      operand.ints[i] = static_cast<int64_t>(table[i]);
-    }
-  }
-  const Tensor result = Evaluator(graph).run({&operand, 1}).front();
-  if (result.type.is_float) return result.reals;
-  return {result.ints.begin(), result.ints.end()};
-}
-
-// A node's integers for operands of another shape, whose elements are given by their place.
-std::vector<int64_t> evaluate_on(const Node& node, const Shape& shape,
-                                 const std::vector<std::function<int64_t(int64_t)>>& elements) {
-  Graph graph;
-  std::vector<Value> in;
-  std::vector<Tensor> operands;
-  for (size_t port = 0; port < elements.size(); ++port) {
-    const Type& type = node.in_type(port);
-    Node& input = graph.add(require_op("input"), {}, fmt::format("operand{}", port),
-                            {{"type", element_name(type)}, {"shape", shape}});
-    in.push_back({&input, 0});
-    operands.push_back(make_zero(input.out[0]));
-    for (int64_t i = 0; i < operands.back().count(); ++i) {
-      operands.back().ints[i] = elements[port](i);
-    }
+  std::vector<const Tensor*> pointers;
+  for (const Tensor& operand : operands) {
+    in.push_back({&graph.add(require_op("constant"), {}, node.name, {}, {{"value", operand}}), 0});
+    pointers.push_back(&operand);
   }
   std::map<std::string, Attr, std::less<>> attr = node.attr;
-  attr.erase("axis");  // the last
-  Node& copy = graph.add(*node.op, std::move(in), node.name, std::move(attr), node.data);
-  graph.outputs.push_back({"out", {&copy, 0}});
-  return Evaluator(graph).run(operands).front().ints;
+  attr.erase("axis");
+  const Node& copy = graph.add(*node.op, std::move(in), node.name, std::move(attr), node.data);
+  return evaluate_node(copy, pointers).front();
+}
+
+// The meanings of the 256 bytes as elements of a type.
+Tensor as_tensor(const std::vector<double>& table, Type type) {
+  type.shape = {static_cast<int64_t>(table.size())};
+  Tensor tensor = make_zero(type);
+  if (type.is_float) {
+    tensor.reals = table;
+  } else {
+    tensor.ints.assign(table.begin(), table.end());
+  }
+  return tensor;
 }
 
 void Builder::find_tables() {
   for (const Node& node : plan_.graph.nodes) {
     if (node.op->kind == Op::Kind::input) {
-      const auto it = options_.byte_inputs.find(node.name);
-      if (it == options_.byte_inputs.end()) continue;
+      if (!(options_.byte_scale > 0) || !node.out[0].is_float) continue;
       Table& table = tables_[value_of(node)];
       for (int byte = 0; byte < 256; ++byte) {
-        table.push_back(static_cast<float>(byte) / static_cast<float>(it->second));
+        table.push_back(static_cast<float>(byte) / static_cast<float>(options_.byte_scale));
       }
       continue;
     }
@@ -345,8 +293,17 @@ void Builder::find_tables() {
         tables_[value_of(node, static_cast<int>(out))] = tables_.at(from);
       }
     } else if (node.out[0].shape == from.type().shape) {
+      std::vector<Tensor> operands;
+      for (const Tensor* constant : constants) {
+        operands.push_back(constant == nullptr ? as_tensor(tables_.at(from), from.type())
+                                               : *constant);
+        if (constant != nullptr) operands.back().type.shape = {};
+      }
       try {
-        tables_[value_of(node)] = tabulate(node, *port, tables_.at(from), constants);
+        const Tensor result = evaluate_on(node, operands);
+        Table& table = tables_[value_of(node)];
+        table = result.reals;
+        if (!result.type.is_float) table.assign(result.ints.begin(), result.ints.end());
       } catch (const Error&) {
         // Some byte has no value there; whether one comes is found out frame by frame.
       }
@@ -368,7 +325,11 @@ Form Builder::form(const Value& value) const {
   if (value.type().is_float) return Form::floats;
   const auto it = wishes_.find(value);
   if (it != wishes_.end() && it->second.size() == 1) return *it->second.begin();
-  return kernel::dense_form(ranges_.at(value));
+  return dense_form(value);
+}
+
+Form Builder::dense_form(const Value& value) const {
+  return value.type().is_float ? Form::floats : kernel::dense_form(ranges_.at(value));
 }
 
 void Builder::choose_forms() {
@@ -413,9 +374,9 @@ void Builder::add_step(std::unique_ptr<Kernel> kernel, std::vector<int> in, std:
     if (buffer >= 0) plan_.buffers[buffer].last = step;
   }
   for (const int buffer : out) plan_.buffers[buffer].first = plan_.buffers[buffer].last = step;
-  StepInfo info{node.name, std::string(node.op->name), std::string(how),
-                0,         kernel->multiplier(),       is_kernel};
-  plan_.steps.push_back({std::move(kernel), std::move(in), std::move(out), std::move(info)});
+  plan_.infos.push_back({node.name, std::string(node.op->name), std::string(how), 0,
+                         kernel->multiplier(), is_kernel});
+  plan_.steps.push_back({std::move(kernel), std::move(in), std::move(out)});
 }
 
 int Builder::stored(const Value& value, const Storage& wanted) {
@@ -451,12 +412,9 @@ int Builder::padded(int buffer, const Storage& storage, const Geometry& geometry
 
 void Builder::add_input(const Node& node) {
   const Value value = value_of(node);
-  Storage storage = node.out[0].is_float
-                        ? kernel::float_storage(node.out[0].shape)
-                        : kernel::storage_of(output_form(node.out[0]), {}, node.out[0].shape);
-  if (tables_.contains(value)) {
-    storage = kernel::storage_of(Form::bytes, {0, 255}, node.out[0].shape);
-  }
+  const Storage storage = tables_.contains(value)
+                              ? kernel::storage_of(Form::bytes, {0, 255}, node.out[0].shape)
+                              : kernel::storage_of(output_form(node.out[0]), {}, node.out[0].shape);
   const int buffer = new_buffer(storage.bytes());
   plan_.buffers[buffer].input = static_cast<int>(plan_.inputs.size());
   plan_.inputs.push_back({node.name, node.out[0], storage});
@@ -493,66 +451,44 @@ void Builder::add_node(const Node& node) {
   if (passes_on(node)) {
     // As it is stored, if its bytes mean the same in the result's shape.
     const Stored from = stored_.at(node.in[0]).front();
-    Storage as = node.out[0].is_float
-                     ? kernel::float_storage(node.out[0].shape)
-                     : kernel::storage_of(from.storage.form, ranges_.at(value), node.out[0].shape);
+    Storage as = storage(value, from.storage.form);
     as.base = from.storage.base;
-    if (tables_.contains(node.in[0])) {
-      as = kernel::storage_of(form(value), ranges_.at(value), node.out[0].shape);
-    }
     return set_results({as, stored(node.in[0], as)});
   }
   if (kernels != nullptr && kernels->gives_windows && seen_through(node)) {
     // Added when a user's kernel can't see through it after all.
     return;
   }
-  const Form wanted = form(value);
-  const Form dense = node.out[0].is_float ? Form::floats : kernel::dense_form(ranges_.at(value));
+  const Form wanted = form(value), dense = dense_form(value);
   if (add_kernel(node, wanted, true)) return;
   if (dense != wanted && add_kernel(node, dense, true)) return;
   // The windows as values of their own.
-  const Node* before = node.in.empty() ? nullptr : node.in[0].node;
-  if (before != nullptr && !stored_.contains(node.in[0]) && constant(node.in[0]) == nullptr) {
-    KernelSite site{*before, {}, {}};
-    const Range range = operand_range(*before, 0);
-    const Storage frame = kernel::storage_of(kernel::dense_form(ranges_.at(before->in[0])),
-                                             ranges_.at(before->in[0]), before->in_type(0).shape);
-    const Storage windows =
-        kernel::storage_of(kernel::dense_form(range), range, before->out[0].shape);
-    site.in.push_back({frame, ranges_.at(before->in[0])});
-    site.out.push_back(windows);
-    const int in = stored(before->in[0], frame), out = new_buffer(windows.bytes());
-    add_step(std::make_unique<Eval>(site), {in}, {out}, *before, "eval", false);
-    stored_[node.in[0]] = {{windows, out}};
+  for (const Value& operand : node.in) {
+    if (!stored_.contains(operand) && constant(operand) == nullptr) add_eval(*operand.node);
   }
   if (add_kernel(node, wanted, false)) return;
   if (dense != wanted && add_kernel(node, dense, false)) return;
-  if (add_table(node, wanted)) return;
+  if (!add_table(node, wanted)) add_eval(node);
+}
+
+void Builder::add_eval(const Node& node) {
   KernelSite site{node, {}, {}};
   std::vector<int> in, out;
-  for (size_t port = 0; port < node.in.size(); ++port) {
-    const Value& operand = node.in[port];
+  for (const Value& operand : node.in) {
     if (const Tensor* known = constant(operand)) {
       site.in.emplace_back().constant = known;
       in.push_back(-1);
       continue;
     }
-    const Storage storage = operand.type().is_float
-                                ? kernel::float_storage(operand.type().shape)
-                                : kernel::storage_of(kernel::dense_form(ranges_.at(operand)),
-                                                     ranges_.at(operand), operand.type().shape);
-    in.push_back(stored(operand, storage));
-    site.in.push_back({storage, ranges_.at(operand)});
+    const Storage dense = storage(operand, dense_form(operand));
+    in.push_back(stored(operand, dense));
+    site.in.push_back({dense, ranges_.at(operand)});
   }
   for (size_t port = 0; port < node.out.size(); ++port) {
     const Value result = value_of(node, static_cast<int>(port));
-    const Storage storage =
-        node.out[port].is_float
-            ? kernel::float_storage(node.out[port].shape)
-            : kernel::storage_of(form(result), ranges_.at(result), node.out[port].shape);
-    site.out.push_back(storage);
-    out.push_back(new_buffer(storage.bytes()));
-    stored_[result] = {{storage, out.back()}};
+    site.out.push_back(storage(result, form(result)));
+    out.push_back(new_buffer(site.out.back().bytes()));
+    stored_[result] = {{site.out.back(), out.back()}};
   }
   add_step(std::make_unique<Eval>(site), in, out, node, "eval", false);
 }
@@ -587,24 +523,17 @@ bool Builder::add_kernel(const Node& node, Form result, bool through_windows) {
       described.windows = &node;
       source.pads = &node;
     }
-    const Shape& shape = source.value.type().shape;
-    if (operand.type().is_float) {
-      described.storage = kernel::float_storage(shape);
-    } else {
-      const Form form = kernels->wants == nullptr
-                            ? kernel::dense_form(described.range)
-                            : kernels->wants(node, port, described.range, result);
-      described.storage = kernel::storage_of(form, described.range, shape);
-    }
+    const Form form = operand.type().is_float ? Form::floats
+                      : kernels->wants == nullptr
+                          ? kernel::dense_form(described.range)
+                          : kernels->wants(node, port, described.range, result);
+    described.storage = kernel::storage_of(form, described.range, source.value.type().shape);
     site.in.push_back(described);
     sources.push_back(source);
   }
   for (size_t port = 0; port < node.out.size(); ++port) {
     const Value value = value_of(node, static_cast<int>(port));
-    const Form as = port == 0 ? result : form(value);
-    site.out.push_back(node.out[port].is_float
-                           ? kernel::float_storage(node.out[port].shape)
-                           : kernel::storage_of(as, ranges_.at(value), node.out[port].shape));
+    site.out.push_back(storage(value, port == 0 ? result : form(value)));
   }
   KernelSite padded_site = site;
   for (size_t port = 0; port < sources.size(); ++port) {
@@ -634,7 +563,7 @@ bool Builder::add_kernel(const Node& node, Form result, bool through_windows) {
            site.in.empty() ? "" : form_name(site.in[0].storage.form));
   if (node.op->counts != nullptr) {
     for (const auto& [key, count] : node.op->counts(node)) {
-      if (key.starts_with("op_mac")) plan_.steps.back().info.products += count;
+      if (key.starts_with("op_mac")) plan_.infos.back().products += count;
     }
   }
   return true;
@@ -655,7 +584,14 @@ bool Builder::add_table(const Node& node, Form result) {
     if (kernel::dense_form(ranges.back()) != Form::bytes) return false;
     storages.push_back(kernel::storage_of(Form::bytes, ranges.back(), operand.type().shape));
   }
-  const Storage out = kernel::storage_of(result, ranges_.at(value_of(node)), node.out[0].shape);
+  const Storage out = storage(value_of(node), result);
+  const auto filled = [&](Shape shape, size_t port, const auto& element) {
+    Type type = node.in_type(port);
+    type.shape = std::move(shape);
+    Tensor tensor = make_zero(type);
+    for (int64_t i = 0; i < tensor.count(); ++i) tensor.ints[i] = element(i);
+    return tensor;
+  };
   std::unique_ptr<Kernel> kernel;
   if (node.in.size() == 1) {
     const int64_t values = ranges[0].hi - ranges[0].lo + 1;
@@ -664,8 +600,10 @@ bool Builder::add_table(const Node& node, Form result) {
     // Vectors of channels, one for each value.
     if (!uniform && axis >= 0 && axis != last) return false;
     const int64_t channels = uniform ? 1 : out.length;
-    const std::vector<int64_t> y = evaluate_on(
-        node, {values, channels}, {[&](int64_t i) { return ranges[0].lo + i / channels; }});
+    const std::vector<int64_t> y =
+        evaluate_on(node, {filled({values, channels}, 0,
+                                  [&](int64_t i) { return ranges[0].lo + i / channels; })})
+            .ints;
     std::vector<int64_t> table(channels * 256, y[0]);
     for (int64_t i = 0; i < values * channels; ++i) {
       table[i % channels * 256 + ranges[0].lo + i / channels - storages[0].base] = y[i];
@@ -675,10 +613,14 @@ bool Builder::add_table(const Node& node, Form result) {
     constexpr int64_t kMost = 1 << 12;  // entries that stay in the nearest cache
     const auto count = [&](size_t port) { return ranges[port].hi - storages[port].base + 1; };
     if (count(0) * count(1) > kMost) return false;
-    const std::vector<int64_t> table = evaluate_on(
-        node, {count(0) * count(1), 1},
-        {[&](int64_t i) { return std::max(storages[0].base + i / count(1), ranges[0].lo); },
-         [&](int64_t i) { return std::max(storages[1].base + i % count(1), ranges[1].lo); }});
+    const Shape pairs{count(0) * count(1), 1};
+    const auto element = [&](size_t port, int64_t byte) {
+      return std::max(storages[port].base + byte, ranges[port].lo);
+    };
+    const std::vector<int64_t> table =
+        evaluate_on(node, {filled(pairs, 0, [&](int64_t i) { return element(0, i / count(1)); }),
+                           filled(pairs, 1, [&](int64_t i) { return element(1, i % count(1)); })})
+            .ints;
     kernel = kernel::make_pair_table(count(1), table, out);
   }
   if (kernel == nullptr) return false;
@@ -694,8 +636,7 @@ bool Builder::add_table(const Node& node, Form result) {
 
 void Builder::add_output(const Output& output) {
   const Type& type = output.value.type();
-  const Storage storage = type.is_float ? kernel::float_storage(type.shape)
-                                        : kernel::storage_of(output_form(type), {}, type.shape);
+  const Storage storage = kernel::storage_of(output_form(type), {}, type.shape);
   const auto index = static_cast<int>(plan_.outputs.size());
   plan_.outputs.push_back({output.name, type, storage});
   if (const Tensor* known = constant(output.value)) {
@@ -754,7 +695,6 @@ Program::Program(const Graph& graph, const ProgramOptions& options)
   plan_->place(1);
   plan_->tile = std::clamp<int64_t>(kNear / std::max<int64_t>(plan_->bytes, 1), 1, kMost);
   plan_->place(plan_->tile);
-  for (const Step& step : plan_->steps) plan_->infos.push_back(step.info);
 }
 
 Program::~Program() = default;
@@ -841,11 +781,12 @@ void Program::run(const std::vector<const void*>& in, const std::vector<void*>& 
   std::byte* memory = crew.memory(0, bytes);
   const Calls calls(plan, in, out, memory);
   for (int64_t first = 0; first < frames; ++first) {
-    for (const Step& step : plan.steps) {
+    for (size_t i = 0; i < plan.steps.size(); ++i) {
+      const Step& step = plan.steps[i];
       calls(step, first, 1, [&](KernelCall call) {
         // Handing out work takes a microsecond or two.
         constexpr int64_t kWorth = 1 << 20;
-        if (!step.kernel->divisible() || step.info.products < kWorth) {
+        if (!step.kernel->divisible() || plan.infos[i].products < kWorth) {
           call.scratch = memory + aligned(plan.bytes);
           step.kernel->run(call);
           return;
@@ -862,17 +803,6 @@ void Program::run(const std::vector<const void*>& in, const std::vector<void*>& 
   }
 }
 
-namespace {
-
-// Of this thread: others on the machine don't count.
-int64_t processor_nanoseconds() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return int64_t{1000000000} * time.tv_sec + time.tv_nsec;
-}
-
-}  // namespace
-
 void Program::profile(const std::vector<const void*>& in, const std::vector<void*>& out,
                       int64_t frames, std::vector<int64_t>& nanoseconds) const {
   const Plan& plan = *plan_;
@@ -884,9 +814,9 @@ void Program::profile(const std::vector<const void*>& in, const std::vector<void
     for (size_t i = 0; i < plan.steps.size(); ++i) {
       calls(plan.steps[i], first, some, [&](KernelCall call) {
         call.scratch = memory.data() + aligned(plan.bytes);
-        const int64_t begin = processor_nanoseconds();
+        const int64_t begin = thread_nanoseconds();
         plan.steps[i].kernel->run(call);
-        nanoseconds[i] += processor_nanoseconds() - begin;
+        nanoseconds[i] += thread_nanoseconds() - begin;
       });
     }
   }

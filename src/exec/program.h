@@ -4,9 +4,7 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +16,8 @@ namespace foldstream::exec {
 
 struct ProgramOptions {
   std::string level;  // instruction set (kernel/level.h); empty: the best
-  // Float inputs that come as bytes: a byte stands for byte / divisor in float32.
-  std::map<std::string, double> byte_inputs;
+  // Above 0: float inputs come as bytes, and a byte stands for byte / byte_scale in float32.
+  double byte_scale = 0;
 };
 
 // What the caller gives or gets: frames one after the other, elements in the order of `type`.

@@ -109,13 +109,7 @@ std::vector<Tensor> run_all(const Program& program, const std::vector<std::vecto
     const Storage& storage = program.inputs()[i].storage;
     auto& memory = in.emplace_back(count * storage.bytes());
     for (int64_t f = 0; f < count; ++f) {
-      std::byte* at = memory.data() + f * storage.bytes();
-      const Tensor& tensor = frames[f][i];
-      if (storage.form == Form::floats) {
-        std::copy(tensor.reals.begin(), tensor.reals.end(), reinterpret_cast<float*>(at));
-      } else {
-        kernel::pack(storage, tensor.ints.data(), storage.vectors, at);
-      }
+      kernel::store(frames[f][i], storage, memory.data() + f * storage.bytes());
     }
     from.push_back(memory.data());
   }
@@ -126,12 +120,7 @@ std::vector<Tensor> run_all(const Program& program, const std::vector<std::vecto
   std::vector<Tensor> results;
   for (int64_t f = 0; f < count; ++f) {
     Tensor& tensor = results.emplace_back(make_zero(port.type));
-    const std::byte* at = out.data() + f * port.storage.bytes();
-    if (port.storage.form == Form::floats) {
-      std::copy_n(reinterpret_cast<const float*>(at), tensor.count(), tensor.reals.begin());
-    } else {
-      kernel::unpack(port.storage, at, port.storage.vectors, tensor.ints.data());
-    }
+    kernel::load(port.storage, out.data() + f * port.storage.bytes(), tensor);
   }
   return results;
 }
@@ -148,7 +137,7 @@ void expect_twin(const Graph& graph, int64_t frames = 9, bool all_kernels = true
     }
   }
   for (const std::string& level : kernel::levels()) {
-    const Program program(graph, {.level = level, .byte_inputs = {}});
+    const Program program(graph, {.level = level});
     for (const StepInfo& step : program.steps()) {
       if (all_kernels) {
         EXPECT_TRUE(step.is_kernel) << level << ": node " << step.node << " has no kernel";
@@ -357,7 +346,7 @@ output "y" %4
     operands.push_back({make_floats({2, 6}, values)});
   }
   for (const std::string& level : kernel::levels()) {
-    const Program program(graph, {.level = level, .byte_inputs = {}});
+    const Program program(graph, {.level = level});
     const std::vector<Tensor> results = run_all(program, operands, 1);
     for (size_t f = 0; f < operands.size(); ++f) {
       ASSERT_EQ(results[f], meaning.run(operands[f])[0]) << "frame " << f << " at " << level;
@@ -382,7 +371,7 @@ output "y" %4
   for (int i = 0; i < 70; ++i) weights += draw(0, 1) != 0 ? " 1" : " -1";
   const Graph graph = parse(text + weights + "\n");
   const Evaluator meaning(graph);
-  const Program program(graph, {.level = "", .byte_inputs = {{"x", 255}}});
+  const Program program(graph, {.level = "", .byte_scale = 255});
   std::vector<uint8_t> bytes(70 * 8);
   for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(draw(0, 255));
   std::vector<std::byte> out(8 * program.outputs()[0].storage.bytes());
@@ -400,7 +389,7 @@ TEST(Program, SaysWhichLevelIsMissing) {
   Net net(integer_type(1, false, {1, 8}));
   const Graph graph = net.mvau(bipolar({1, 8}), 0).done();
   try {
-    Program(graph, {.level = "AVX9", .byte_inputs = {}});
+    Program(graph, {.level = "AVX9"});
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(std::string(error.what()).find("instruction set level 'AVX9' is not among"), 0U);

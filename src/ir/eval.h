@@ -33,11 +33,10 @@ class Evaluator {
       const std::function<void(const Node&, const std::vector<Tensor>&)>& see) const;
 
   const std::vector<const Node*>& inputs() const { return inputs_; }
-
- private:
   // What a value is in every frame; null where it depends on the inputs.
   const Tensor* constant(const Value& value) const;
 
+ private:
   const Graph& graph_;
   std::vector<const Node*> inputs_;
   std::map<const Node*, std::vector<Tensor>> constants_;

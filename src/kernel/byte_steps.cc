@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "src/kernel/pack.h"
+#include "src/kernel/codes.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "src/kernel/byte_steps.cc"
@@ -63,36 +63,29 @@ class ByteSteps final : public Kernel {
       : t_(std::move(t)),
         flips_(std::move(flips)),
         levels_(levels),
-        out_(out),
-        steps_(byte_steps_routine()),
-        pack_(pack_routine()) {}
+        store_(out),
+        steps_(byte_steps_routine()) {}
 
-  int64_t scratch_bytes(int64_t) const override { return out_.length + 64; }
+  int64_t scratch_bytes(int64_t) const override { return store_.scratch_bytes(); }
 
   void run(const KernelCall& call) const override {
-    const auto* x = reinterpret_cast<const uint8_t*>(call.in[0]);
-    const int64_t all = call.frames * out_.vectors;
-    for (int64_t v = 0; v < all; ++v, x += out_.length) {
-      std::byte* vector = call.out[0] + v * out_.stride();
-      auto* y = reinterpret_cast<uint8_t*>(out_.form == Form::bytes ? vector : call.scratch);
-      steps_.run(x, t_.data(), levels_, out_.length, y);
-      if (!flips_.empty()) {
-        for (int64_t c = 0; c < out_.length; ++c) {
-          y[c] = static_cast<uint8_t>(flips_[c] != 0 ? levels_ - y[c] : y[c]);
-        }
+    const auto* bytes = reinterpret_cast<const uint8_t*>(call.in[0]);
+    const int64_t channels = store_.storage().length;
+    store_.each_vector(call, [&](int64_t v, std::byte* codes) {
+      auto* y = reinterpret_cast<uint8_t*>(codes);
+      steps_.run(bytes + v * channels, t_.data(), levels_, channels, y);
+      if (flips_.empty()) return;
+      for (int64_t c = 0; c < channels; ++c) {
+        y[c] = static_cast<uint8_t>(flips_[c] != 0 ? levels_ - y[c] : y[c]);
       }
-      auto* words = reinterpret_cast<uint64_t*>(vector);
-      if (out_.form == Form::bits) pack_.bits(y, out_.length, 1, words);
-      if (out_.form == Form::trits) pack_.trits(y, out_.length, words);
-    }
+    });
   }
 
  private:
   std::vector<uint8_t> t_, flips_;
   int64_t levels_;
-  Storage out_;
+  CodeStore store_;
   ByteStepsRoutine steps_;
-  PackRoutine pack_;
 };
 
 }  // namespace

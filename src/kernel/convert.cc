@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "src/ir/permute.h"
-#include "src/kernel/pack.h"
+#include "src/kernel/codes.h"
 #include "src/util/error.h"
 
 namespace foldstream::kernel {
@@ -175,39 +175,25 @@ class Permute final : public Kernel {
 
 class Lookup final : public Kernel {
  public:
-  Lookup(const std::vector<double>& table, const Storage& to) : to_(to), routine_(pack_routine()) {
+  Lookup(const std::vector<double>& table, const Storage& to) : store_(to) {
     for (int64_t i = 0; i < 256; ++i) {
       table_[i] = static_cast<uint8_t>(static_cast<int64_t>(table[i]) - to.base);
     }
   }
 
-  int64_t scratch_bytes(int64_t) const override { return to_.length + 64; }
-
-  void look_up(const uint8_t* __restrict from, int64_t count, uint8_t* __restrict to) const {
-    for (int64_t i = 0; i < count; ++i) to[i] = table_[from[i]];
-  }
+  int64_t scratch_bytes(int64_t) const override { return store_.scratch_bytes(); }
 
   void run(const KernelCall& call) const override {
-    const auto* from = reinterpret_cast<const uint8_t*>(call.in[0]);
-    const int64_t vectors = call.frames * to_.vectors;
-    if (to_.form == Form::bytes) {
-      return look_up(from, vectors * to_.length, reinterpret_cast<uint8_t*>(call.out[0]));
-    }
-    auto* codes = reinterpret_cast<uint8_t*>(call.scratch);
-    for (int64_t v = 0; v < vectors; ++v, from += to_.length) {
-      auto* to = reinterpret_cast<uint64_t*>(call.out[0] + v * to_.stride());
-      look_up(from, to_.length, codes);
-      if (to_.form == Form::bits) {
-        routine_.bits(codes, to_.length, 1, to);
-      } else {
-        routine_.trits(codes, to_.length, to);
-      }
-    }
+    const auto* bytes = reinterpret_cast<const uint8_t*>(call.in[0]);
+    store_.each_run(call, [&](int64_t first, int64_t count, std::byte* codes) {
+      const uint8_t* __restrict from = bytes + first;
+      auto* __restrict to = reinterpret_cast<uint8_t*>(codes);
+      for (int64_t i = 0; i < count; ++i) to[i] = table_[from[i]];
+    });
   }
 
  private:
-  Storage to_;
-  PackRoutine routine_;
+  CodeStore store_;
   uint8_t table_[256];
 };
 
@@ -307,6 +293,23 @@ void pack(const Storage& s, const int64_t* from, int64_t vectors, std::byte* to)
   }
 }
 
+void store(const Tensor& tensor, const Storage& storage, std::byte* to) {
+  if (storage.form == Form::floats) {
+    auto* floats = reinterpret_cast<float*>(to);
+    for (const double real : tensor.reals) *floats++ = static_cast<float>(real);
+  } else {
+    pack(storage, tensor.ints.data(), storage.vectors, to);
+  }
+}
+
+void load(const Storage& storage, const std::byte* from, Tensor& tensor) {
+  if (storage.form == Form::floats) {
+    std::copy_n(reinterpret_cast<const float*>(from), tensor.count(), tensor.reals.begin());
+  } else {
+    unpack(storage, from, storage.vectors, tensor.ints.data());
+  }
+}
+
 Form dense_form(Range range) {
   const bool fits = range.lo >= std::numeric_limits<int32_t>::min() &&
                     range.hi <= std::numeric_limits<int32_t>::max();
@@ -321,8 +324,6 @@ Storage storage_of(Form form, Range range, const Shape& shape) {
   if (form <= Form::bytes && !unsigned_bytes) storage.base = range.lo;
   return storage;
 }
-
-Storage float_storage(const Shape& shape) { return storage_of(Form::floats, {}, shape); }
 
 bool same_bytes(const Storage& a, const Storage& b) {
   if (a == b) return true;

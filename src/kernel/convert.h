@@ -15,11 +15,13 @@ namespace foldstream::kernel {
 void unpack(const Storage& storage, const std::byte* from, int64_t vectors, int64_t* to);
 void pack(const Storage& storage, const int64_t* from, int64_t vectors, std::byte* to);
 
+// A frame of a value, floats too; `tensor` has the value's type.
+void store(const Tensor& tensor, const Storage& storage, std::byte* to);
+void load(const Storage& storage, const std::byte* from, Tensor& tensor);
+
 // The form that holds any integers of that range, with base 0 where it can.
 Form dense_form(Range range);
-Storage storage_of(Form form, Range range, const Shape& shape);
-// For floats.
-Storage float_storage(const Shape& shape);
+Storage storage_of(Form form, Range range, const Shape& shape);  // the range of integers only
 
 // Whether a value in one storage is, byte for byte, one in the other.
 bool same_bytes(const Storage& a, const Storage& b);

@@ -29,14 +29,6 @@ bool groups_fill(const MatrixSpec& spec, int64_t tile_rows) {
   return spec.groups == 1 || spec.w->type.shape[0] / spec.groups % tile_rows == 0;
 }
 
-// Calls visit(tile, row of the tile, row) for every row of the tiles, -1 for those behind the last.
-template <class Visit>
-void for_each_row(int64_t rows, int64_t tile_rows, const Visit& visit) {
-  for (int64_t r = 0; r < (rows + tile_rows - 1) / tile_rows * tile_rows; ++r) {
-    visit(r / tile_rows, r % tile_rows, r < rows ? r : -1);
-  }
-}
-
 // Vectors at these addresses, moved on by a group's step.
 class Moved {
  public:
@@ -50,20 +42,25 @@ class Moved {
   const std::byte* moved_[kMost];
 };
 
-// Runs `of_group(group, vectors, outs, count, first tile, last tile)` for every group's share of a
+// Of rows; `step` bytes from one's columns to the next's.
+struct Groups {
+  int64_t count = 1, step = 0;
+};
+
+// Runs `of_group(vectors, outs, count, first tile, last tile)` for every group's share of a
 // piece; all groups have the same number of tiles.
 template <class Run>
-void for_each_group(const MatrixSpec& spec, int64_t tiles, const std::byte* const* vectors,
+void for_each_group(const Groups& groups, int64_t tiles, const std::byte* const* vectors,
                     std::byte* const* outs, int64_t count, int64_t piece, int64_t pieces,
                     const Run& of_group) {
-  const int64_t all = tiles, per_group = tiles / spec.groups;
-  const int64_t begin = all * piece / pieces, end = all * (piece + 1) / pieces;
-  if (spec.groups == 1) return of_group(vectors, outs, count, begin, end);
+  const int64_t per_group = tiles / groups.count;
+  const int64_t begin = tiles * piece / pieces, end = tiles * (piece + 1) / pieces;
+  if (groups.count == 1) return of_group(vectors, outs, count, begin, end);
   Moved moved;
   for (int64_t first = 0; first < count; first += Moved::kMost) {
     const int64_t some = std::min(Moved::kMost, count - first);
     for (int64_t group = begin / per_group; group * per_group < end; ++group) {
-      of_group(moved(vectors + first, some, group * spec.group_step), outs + first, some,
+      of_group(moved(vectors + first, some, group * groups.step), outs + first, some,
                std::max(begin, group * per_group), std::min(end, (group + 1) * per_group));
     }
   }
@@ -72,23 +69,24 @@ void for_each_group(const MatrixSpec& spec, int64_t tiles, const std::byte* cons
 class Popcount final : public Matrix {
  public:
   Popcount(const MatrixSpec& spec, const Values& values, const PopcountRoutine& routine)
-      : spec_(spec), run_(routine.run) {
+      : groups_{spec.groups, spec.group_step}, run_(routine.run) {
     const int64_t rows = spec.w->type.shape[0], columns = spec.w->type.shape[1];
     const int64_t tile_rows = routine.lanes * routine.blocks;
     matrix_.zero_weights = values.zeros;
     matrix_.zero_operands = spec.in.form == Form::trits;
     const int64_t word_bytes = matrix_.zero_operands ? 16 : 8;
+    bool ends_whole = false;  // the last run so far
     for (const Run& run : spec.runs) {
       const WordRun words{run.offset / 8, (run.elements + 63) / 64};
       FOLDSTREAM_CHECK(run.offset % word_bytes == 0);
       // A run that goes on where the last one ended, at a whole word, is part of it.
-      if (!matrix_.runs.empty() && run_ends_whole_ &&
+      if (!matrix_.runs.empty() && ends_whole &&
           matrix_.runs.back().offset + matrix_.runs.back().words * word_bytes / 8 == words.offset) {
         matrix_.runs.back().words += words.words;
       } else {
         matrix_.runs.push_back(words);
       }
-      run_ends_whole_ = run.elements % 64 == 0;
+      ends_whole = run.elements % 64 == 0;
       matrix_.words += words.words;
     }
     matrix_.tiles = (rows + tile_rows - 1) / tile_rows;
@@ -97,8 +95,8 @@ class Popcount final : public Matrix {
     matrix_.weights.assign(matrix_.tiles * matrix_.words * planes * tile_rows, 0);
     FinishSpec finish{rows, std::vector<int64_t>(rows), std::vector<Range>(rows), spec.thresholds,
                       spec.out};
-    for_each_row(rows, tile_rows, [&](int64_t tile, int64_t lane, int64_t r) {
-      if (r < 0) return;
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t tile = r / tile_rows, lane = r % tile_rows;
       const int64_t* w = spec.w->ints.data() + r * columns;
       int64_t word = 0, column = 0, sum = 0, nonzero = 0, positive = 0;
       for (const Run& run : spec.runs) {
@@ -124,13 +122,13 @@ class Popcount final : public Matrix {
         finish.addend[r] = spec.in.base * sum + positive;
         finish.raw[r] = {-nonzero, 0};
       }
-    });
+    }
     matrix_.finish = Finish<int64_t>(finish, routine.lanes);
   }
 
   void run(const std::byte* const* vectors, std::byte* const* outs, int64_t count, int64_t piece,
            int64_t pieces, std::byte* scratch) const override {
-    for_each_group(spec_, matrix_.tiles, vectors, outs, count, piece, pieces,
+    for_each_group(groups_, matrix_.tiles, vectors, outs, count, piece, pieces,
                    [&](const std::byte* const* x, std::byte* const* y, int64_t some, int64_t first,
                        int64_t last) {
                      run_(matrix_, reinterpret_cast<const uint64_t* const*>(x),
@@ -146,9 +144,8 @@ class Popcount final : public Matrix {
   }
 
  private:
-  MatrixSpec spec_;
+  Groups groups_;
   PopcountMatrix matrix_;
-  bool run_ends_whole_ = false;
   int64_t staged_bytes_ = 0;
   PopcountRoutine::Run run_;
 };
@@ -156,7 +153,7 @@ class Popcount final : public Matrix {
 class Bytes final : public Matrix {
  public:
   Bytes(const MatrixSpec& spec, const Values& values, const ByteRoutine& routine)
-      : spec_(spec), run_(routine.run) {
+      : groups_{spec.groups, spec.group_step}, run_(routine.run) {
     const int64_t rows = spec.w->type.shape[0], columns = spec.w->type.shape[1];
     const int64_t tile_rows = routine.lanes * routine.blocks;
     const int64_t operand = spec.range.hi - spec.in.base;
@@ -178,8 +175,8 @@ class Bytes final : public Matrix {
     matrix_.weights.assign(matrix_.tiles * matrix_.quads * 4 * tile_rows, 0);
     FinishSpec finish{rows, std::vector<int64_t>(rows), std::vector<Range>(rows), spec.thresholds,
                       spec.out};
-    for_each_row(rows, tile_rows, [&](int64_t tile, int64_t lane, int64_t r) {
-      if (r < 0) return;
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t tile = r / tile_rows, lane = r % tile_rows;
       const int64_t* w = spec.w->ints.data() + r * columns;
       int64_t quad = 0, column = 0, sum = 0;
       Range raw;
@@ -195,13 +192,13 @@ class Bytes final : public Matrix {
       }
       finish.addend[r] = spec.in.base * sum;
       finish.raw[r] = raw;
-    });
+    }
     matrix_.finish = Finish<int32_t>(finish, routine.lanes);
   }
 
   void run(const std::byte* const* vectors, std::byte* const* outs, int64_t count, int64_t piece,
            int64_t pieces, std::byte* /*scratch*/) const override {
-    for_each_group(spec_, matrix_.tiles, vectors, outs, count, piece, pieces,
+    for_each_group(groups_, matrix_.tiles, vectors, outs, count, piece, pieces,
                    [&](const std::byte* const* x, std::byte* const* y, int64_t some, int64_t first,
                        int64_t last) {
                      run_(matrix_, reinterpret_cast<const uint8_t* const*>(x),
@@ -212,7 +209,7 @@ class Bytes final : public Matrix {
   Multiplier multiplier() const override { return Multiplier::bytes; }
 
  private:
-  MatrixSpec spec_;
+  Groups groups_;
   ByteMatrix matrix_;
   ByteRoutine::Run run_;
 };

@@ -2,9 +2,9 @@
 #include "src/kernel/peak.h"
 
 #include <algorithm>
-#include <ctime>
 
 #include "src/kernel/level.h"
+#include "src/util/clock.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "src/kernel/peak.cc"
@@ -105,16 +105,6 @@ namespace foldstream::kernel {
 
 HWY_EXPORT(loop);
 
-namespace {
-
-double processor_seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
-
-}  // namespace
-
 double peak_products(Multiplier multiplier, const std::string& level) {
   double (*run)(int64_t, uint64_t*) = nullptr;
   at_level(level, [&] { run = HWY_DYNAMIC_DISPATCH(loop)(multiplier); });
@@ -122,9 +112,9 @@ double peak_products(Multiplier multiplier, const std::string& level) {
   uint64_t sink[16];
   double best = 0;
   for (int attempt = 0; attempt < 8; ++attempt) {
-    const double begin = processor_seconds();
+    const int64_t begin = thread_nanoseconds();
     const double products = run(20000, sink);
-    best = std::max(best, products / (processor_seconds() - begin));
+    best = std::max(best, 1e9 * products / static_cast<double>(thread_nanoseconds() - begin));
   }
   return best;
 }

@@ -6,8 +6,8 @@
 #include <random>
 #include <set>
 
-#include "src/backend/tools.h"
 #include "src/backend/verilator.h"
+#include "src/backend/verilator_fixture.h"
 #include "src/fold/fold.h"
 #include "src/fold/folding_file.h"
 #include "src/fold/queues.h"
@@ -120,12 +120,9 @@ void compare(const Graph& graph, const Simulation& simulation, Simulation::Optio
   }
 }
 
-TEST(RtlTime, EveryBeatOfWholeNetworks) {
-  try {
-    tool_package("verilator");
-  } catch (const Error& error) {
-    GTEST_SKIP() << error.what();
-  }
+using RtlTime = VerilatorTest;
+
+TEST_F(RtlTime, EveryBeatOfWholeNetworks) {
   const auto check = [](Graph graph, int64_t cycles) {
     SCOPED_TRACE(graph.name + " " + std::to_string(cycles));
     fold_for_cycles(graph, cycles, find_part("LFE5U-85F"));

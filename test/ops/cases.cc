@@ -233,14 +233,13 @@ class TwinCheck {
     const auto frames = static_cast<int64_t>(frames_.size());
     exec::Crew crew(1);
     for (const std::string& level : kernel::levels()) {
-      const exec::Program program(case_.graph, {.level = level, .byte_inputs = {}});
+      const exec::Program program(case_.graph, {.level = level});
       std::vector<std::vector<std::byte>> in, out;
       for (size_t port = 0; port < program.inputs().size(); ++port) {
         const Storage& storage = program.inputs()[port].storage;
         in.emplace_back(frames * storage.bytes());
         for (int64_t f = 0; f < frames; ++f) {
-          kernel::pack(storage, frames_[f].in[port].ints.data(), storage.vectors,
-                       in.back().data() + f * storage.bytes());
+          kernel::store(frames_[f].in[port], storage, in.back().data() + f * storage.bytes());
         }
       }
       for (const exec::Port& port : program.outputs()) {
@@ -253,11 +252,10 @@ class TwinCheck {
       program.run(from, to, frames, crew);
       for (size_t port = 0; port < out.size(); ++port) {
         const Storage& storage = program.outputs()[port].storage;
-        std::vector<int64_t> found(storage.vectors * storage.length);
+        Tensor found = make_zero(program.outputs()[port].type);
         for (int64_t f = 0; f < frames; ++f) {
-          kernel::unpack(storage, out[port].data() + f * storage.bytes(), storage.vectors,
-                         found.data());
-          if (found == frames_[f].out[port].ints) continue;
+          kernel::load(storage, out[port].data() + f * storage.bytes(), found);
+          if (found.ints == frames_[f].out[port].ints) continue;
           fail(case_.label, fmt::format("the CPU twin at {} gives other integers in frame {}, "
                                         "result {}",
                                         level, f, port));

@@ -428,25 +428,21 @@ class Emitter {
     module_.comment("Vector");
     module_.wire("vector_q", static_cast<int>(width));
     stage_ = 1;
+    const auto keep = [&](const std::string& instance, int64_t beats, const std::string& write,
+                          const std::string& write_address, const std::string& address) {
+      stage_ = 2;
+      module_.instance("fst_mvau_store", instance, {{"Width", text(width)}, {"Depth", text(beats)}},
+                       {{"clk_i", "clk_i"},
+                        {"write_i", write},
+                        {"write_address_i", write_address},
+                        {"data_i", vector_in_.data},
+                        {"address_i", address},
+                        {"data_o", "vector_q"}});
+    };
     if (folding_.reuse > 1) {
-      stage_ = 2;
-      module_.instance("fst_mvau_store", "u_vectors",
-                       {{"Width", text(width)}, {"Depth", text(stored_beats(folding_))}},
-                       {{"clk_i", "clk_i"},
-                        {"write_i", "write"},
-                        {"write_address_i", "write_address"},
-                        {"data_i", vector_in_.data},
-                        {"address_i", "read_address"},
-                        {"data_o", "vector_q"}});
+      keep("u_vectors", stored_beats(folding_), "write", "write_address", "read_address");
     } else if (replays_from_memory(folding_)) {
-      stage_ = 2;
-      module_.instance("fst_mvau_replay", "u_replay",
-                       {{"Width", text(width)}, {"Depth", text(folding_.column_folds)}},
-                       {{"clk_i", "clk_i"},
-                        {"write_i", "take"},
-                        {"address_i", "column"},
-                        {"data_i", vector_in_.data},
-                        {"data_o", "vector_q"}});
+      keep("u_replay", folding_.column_folds, "take", "column", "column");
     } else if (replays(folding_)) {
       module_.register_data("vector_q", fmt::format("take ? {} : vector_q", vector_in_.data));
     } else {

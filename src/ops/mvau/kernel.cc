@@ -2,10 +2,8 @@
 // The CPU twin: vectors where they lie, windows without a copy of them.
 #include "src/ir/kernel.h"
 
-#include <algorithm>
-#include <array>
-
 #include "src/kernel/matrix.h"
+#include "src/kernel/vectors.h"
 #include "src/ops/mvau/mvau.h"
 #include "src/window/geometry.h"
 
@@ -14,44 +12,29 @@ namespace {
 
 class MatrixKernel final : public Kernel {
  public:
-  MatrixKernel(std::unique_ptr<kernel::Matrix> matrix, const KernelSite& site,
-               std::vector<int64_t> offsets)
-      : matrix_(std::move(matrix)),
-        in_bytes_(site.in[0].storage.bytes()),
-        out_stride_(site.out[0].stride()),
-        offsets_(std::move(offsets)) {}
+  MatrixKernel(std::unique_ptr<kernel::Matrix> matrix, kernel::Vectors vectors)
+      : matrix_(std::move(matrix)), vectors_(std::move(vectors)) {}
 
   bool divisible() const override { return true; }
   int64_t scratch_bytes(int64_t) const override { return matrix_->scratch_bytes(); }
   Multiplier multiplier() const override { return matrix_->multiplier(); }
 
   void run(const KernelCall& call) const override {
-    const auto vectors = static_cast<int64_t>(offsets_.size()), all = call.frames * vectors;
+    const int64_t all = vectors_.count(call.frames), pieces = call.pieces;
     // Shares of the vectors where there are enough of them, else of the rows.
-    const bool by_vectors = all >= call.pieces * kSome;
-    const int64_t begin = by_vectors ? all * call.piece / call.pieces : 0;
-    const int64_t end = by_vectors ? all * (call.piece + 1) / call.pieces : all;
-    std::array<const std::byte*, kSome> from;
-    std::array<std::byte*, kSome> to;
-    int64_t frame = begin / vectors, v = begin % vectors;
-    for (int64_t first = begin; first < end;) {
-      const int64_t count = std::min<int64_t>(kSome, end - first);
-      for (int64_t i = 0; i < count; ++i, ++first) {
-        from[i] = call.in[0] + frame * in_bytes_ + offsets_[v];
-        to[i] = call.out[0] + first * out_stride_;
-        if (++v == vectors) v = 0, ++frame;
-      }
-      matrix_->run(from.data(), to.data(), count, by_vectors ? 0 : call.piece,
-                   by_vectors ? 1 : call.pieces, call.scratch);
-    }
+    const bool by_vectors = all >= pieces * kernel::Vectors::kSome;
+    const int64_t begin = by_vectors ? all * call.piece / pieces : 0;
+    const int64_t end = by_vectors ? all * (call.piece + 1) / pieces : all;
+    vectors_.each(call, begin, end,
+                  [&](const std::byte* const* from, std::byte* const* to, int64_t some) {
+                    matrix_->run(from, to, some, by_vectors ? 0 : call.piece,
+                                 by_vectors ? 1 : pieces, call.scratch);
+                  });
   }
 
  private:
-  static constexpr int64_t kSome = 64;
-
   std::unique_ptr<kernel::Matrix> matrix_;
-  int64_t in_bytes_, out_stride_;
-  std::vector<int64_t> offsets_;
+  kernel::Vectors vectors_;
 };
 
 std::vector<Range> ranges(const Node& node, std::span<const Range>) {
@@ -102,7 +85,8 @@ std::unique_ptr<Kernel> make(const KernelSite& site) {
   }
   auto matrix = kernel::make_matrix(spec);
   if (matrix == nullptr) return nullptr;
-  return std::make_unique<MatrixKernel>(std::move(matrix), site, std::move(vectors));
+  return std::make_unique<MatrixKernel>(std::move(matrix),
+                                        kernel::Vectors(site, std::move(vectors)));
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 // itself.
 #include <algorithm>
 
+#include "src/kernel/codes.h"
 #include "src/kernel/float_steps.h"
-#include "src/kernel/pack.h"
 #include "src/ops/quantize/quantize.h"
 #include "src/source/quantizer.h"
 
@@ -16,31 +16,16 @@ class Quantizer final : public Kernel {
   Quantizer(std::vector<kernel::FloatSteps> steps, int64_t run, const Storage& out)
       : steps_(std::move(steps)),
         run_(run),
-        out_(out),
-        codes_of_(kernel::float_steps_routine()),
-        pack_(kernel::pack_routine()) {}
+        store_(out),
+        codes_of_(kernel::float_steps_routine()) {}
 
-  int64_t scratch_bytes(int64_t) const override {
-    return out_.form == Form::bytes ? 0 : out_.length + 64;
-  }
+  int64_t scratch_bytes(int64_t) const override { return store_.scratch_bytes(); }
 
   void run(const KernelCall& call) const override {
     const auto* x = reinterpret_cast<const float*>(call.in[0]);
-    if (out_.form == Form::bytes) {
-      codes(x, call.frames * out_.vectors * out_.length, 0,
-            reinterpret_cast<uint8_t*>(call.out[0]));
-      return;
-    }
-    auto* bytes = reinterpret_cast<uint8_t*>(call.scratch);
-    for (int64_t v = 0; v < call.frames * out_.vectors; ++v, x += out_.length) {
-      codes(x, out_.length, v * out_.length, bytes);
-      auto* words = reinterpret_cast<uint64_t*>(call.out[0] + v * out_.stride());
-      if (out_.form == Form::bits) {
-        pack_.bits(bytes, out_.length, 1, words);
-      } else {
-        pack_.trits(bytes, out_.length, words);
-      }
-    }
+    store_.each_run(call, [&](int64_t first, int64_t count, std::byte* to) {
+      codes(x + first, count, first, reinterpret_cast<uint8_t*>(to));
+    });
   }
 
  private:
@@ -57,9 +42,8 @@ class Quantizer final : public Kernel {
 
   std::vector<kernel::FloatSteps> steps_;  // one, or one a channel
   int64_t run_;                            // neighbours that share a channel
-  Storage out_;
+  kernel::CodeStore store_;
   kernel::FloatStepsRoutine codes_of_;
-  kernel::PackRoutine pack_;
 };
 
 bool positive(const std::vector<float>& values) {
