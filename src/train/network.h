@@ -27,6 +27,12 @@ torch::Tensor quantized(const torch::Tensor& x, const torch::Tensor& scale,
 // With a scale that is a constant number.
 torch::Tensor quantized(const torch::Tensor& x, double scale, const Quantizer& quantizer);
 
+// Batch normalization of x [N, channels, ...] with the batch's statistics; the running ones,
+// [channels] as weight and bias, follow by the share `momentum`.
+torch::Tensor normalized(const torch::Tensor& x, const torch::Tensor& weight,
+                         const torch::Tensor& bias, const torch::Tensor& running_mean,
+                         const torch::Tensor& running_variance, double momentum, double epsilon);
+
 // Means over a batch. `scores` [N, classes], or [N, 1], whose sign tells label 1 from 0; `labels`
 // [N] int64.
 torch::Tensor squared_hinge(const torch::Tensor& scores, const torch::Tensor& labels);

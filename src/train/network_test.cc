@@ -134,6 +134,35 @@ TEST(QuantizerTest, AScaleIsLearnedByTheRoundingError) {
   EXPECT_NEAR(scale.grad().item<double>(), expected, 1e-5);
 }
 
+// Results, gradients and running statistics of a normalization.
+std::vector<torch::Tensor> of_normalization(const torch::Tensor& x, torch::ScalarType type) {
+  const int64_t channels = x.size(1);
+  torch::manual_seed(4);
+  const auto some = [&] { return torch::rand({channels}).add(0.5).to(type); };
+  const torch::Tensor operand = x.detach().clone().to(type).requires_grad_(true);
+  const torch::Tensor weight = some().requires_grad_(true), bias = some().requires_grad_(true);
+  const torch::Tensor mean = some(), variance = some();
+  const torch::Tensor y = normalized(operand, weight, bias, mean, variance, 0.1, 1e-4);
+  (y * torch::randn(x.sizes()).to(type)).sum().backward();
+  return {y.detach(), operand.grad(), weight.grad(), bias.grad(), mean, variance};
+}
+
+TEST(NormalizationTest, KernelsAndTensorOperationsAgree) {
+  const std::vector<std::vector<int64_t>> shapes = {{100, 37},  {2, 1},       {1, 1, 250},
+                                                    {5, 3, 21}, {4, 6, 9, 7}, {4, 6, 8, 4}};
+  for (const std::vector<int64_t>& shape : shapes) {
+    torch::manual_seed(6);
+    const torch::Tensor x = torch::randn(shape) * 20 + 30;
+    const auto kernels = of_normalization(x, torch::kFloat);
+    const auto operations = of_normalization(x, torch::kDouble);  // no kernel
+    for (size_t i = 0; i < kernels.size(); ++i) {
+      EXPECT_TRUE(torch::allclose(kernels[i], operations[i].to(torch::kFloat), 1e-4, 1e-4))
+          << torch::IntArrayRef(shape) << ": " << i << "\n"
+          << kernels[i] - operations[i];
+    }
+  }
+}
+
 TEST(OptimizerTest, KernelsAndTensorOperationsAgree) {
   Quantizer ternary;
   ternary.bits = 2;
