@@ -319,7 +319,7 @@ void Network::add_scale(const std::string& name, const Quantizer& quantizer, int
   buffers_[name + ".calibrated"] = torch::zeros({}, device_);
 }
 
-std::string Network::scale_name(const LayerSpec& layer) const {
+std::string Network::scale_name(const LayerSpec& layer) {
   return layer.quantizer->shared ? "quantizer." + layer.quantizer->name + ".scale"
                                  : layer.name + ".scale";
 }

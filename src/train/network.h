@@ -73,10 +73,12 @@ class Network {
 
   // Every tensor that evaluation depends on, by name; those of the optimizer too where asked for.
   std::vector<std::pair<std::string, torch::Tensor>> state(bool optimizer);
-  // Copies into those tensors; `values` has the same names and shapes.
+  // Copies into those tensors; `values` are some of them, with the same shapes.
   void load(const std::vector<std::pair<std::string, torch::Tensor>>& values);
 
   const Recipe& recipe() const { return recipe_; }
+  // The learned scale of a quantize layer among the tensors of state.
+  static std::string scale_name(const LayerSpec& layer);
   // For export, after training: of the layer at `index`.
   torch::Tensor weights(int index) const;       // quantized
   torch::Tensor weight_scale(int index) const;  // scalar, or one a row
@@ -91,7 +93,6 @@ class Network {
   void add_layer(const LayerSpec& layer);
   void add_weights(const LayerSpec& layer);
   void add_scale(const std::string& name, const Quantizer& quantizer, int64_t channels);
-  std::string scale_name(const LayerSpec& layer) const;
   torch::Tensor scale_of(const LayerSpec& layer) const;
   torch::Tensor used_weights(const LayerSpec& layer) const;
   torch::Tensor run(const LayerSpec& layer, const torch::Tensor& x, const torch::Tensor& other,

@@ -16,6 +16,8 @@
 #include "src/onnx/writer.h"
 #include "src/train/export.h"
 #include "src/train/samples.h"
+#include "src/train/start.h"
+#include "src/util/error.h"
 
 namespace foldstream::train {
 namespace {
@@ -411,6 +413,49 @@ TEST(ExportTest, TheModelOfOneAxisToo) {
   Network network(parse_recipe(kOneAxis, "one-axis"), 1, torch::kCPU);
   train_a_little(network, 6);
   expect_equal_scores(network);
+}
+
+// Without the last layer, whose numbers a model holds as constants of plain arithmetic.
+std::string without_tensor_norm(std::string_view recipe) {
+  return std::string(recipe.substr(0, recipe.rfind("[[layer]]")));
+}
+
+TEST(StartTest, ANetworkIsTakenBackFromItsModel) {
+  for (const std::string& text : {without_tensor_norm(kEverything), std::string(kOneAxis)}) {
+    const Recipe recipe = parse_recipe(text, "r.toml");
+    Network trained(recipe, 1, torch::kCPU), other(recipe, 2, torch::kCPU);
+    train_a_little(trained, 6);
+    const Graph model = read_model_bytes(write_model(exported(trained)), "model");
+    other.load(values_of_model(other, model, "model"));
+    std::vector<int64_t> shape = {8};
+    for (const int64_t size : recipe.input) shape.push_back(size);
+    const torch::Tensor x = torch::rand(shape);
+    EXPECT_TRUE(torch::equal(trained.forward(x, false), other.forward(x, false)));
+  }
+}
+
+TEST(StartTest, AModelOfOtherLayersIsRefused) {
+  const auto message = [](const std::string& text) {
+    Network network(parse_recipe(text, "r.toml"), 1, torch::kCPU);
+    const Network own(parse_recipe(kOneAxis, "one-axis"), 1, torch::kCPU);
+    try {
+      values_of_model(network, exported(own), "m.onnx");
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::string text(kOneAxis);
+  const auto with = [&](const std::string& old, const std::string& by) {
+    return std::string(text).replace(text.rfind(old), old.size(), by);
+  };
+  EXPECT_EQ(message(text), "");
+  EXPECT_EQ(message(with("bits = 2", "bits = 5")), "");
+  EXPECT_EQ(message(with("[[layer]]\ntype = \"batch_norm\"\n", "")),
+            "'m.onnx' has 1 batch normalizations, but r.toml has 0");
+  EXPECT_EQ(
+      message(with("channels = 4", "channels = 5")),
+      "'m.onnx', node 'conv1' (conv): found [4,2,3], but layer 'conv1' of r.toml takes [5,2,3]");
 }
 
 TEST(NetworkTest, StateRestoresTheScoresAndTheNextStep) {

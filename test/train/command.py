@@ -183,6 +183,21 @@ class TrainTest(unittest.TestCase):
         trained = self.check(self.recipe("unsw-nb15-mlp-w2a2"), "--epochs", 6, dataset="unsw-nb15")
         self.assertGreater(trained["accuracy"], 0.9)
 
+    def test_training_starts_from_a_model_of_brevitas(self):
+        shared = ROOT / "../shared/models"
+        if not shared.is_dir():
+            self.skipTest(f"the models of {shared} are not there")
+        for name in ("tfc-w1a1", "tfc-w2a2"):
+            foreign = shared / f"{name}.onnx"
+            result = run("eval", foreign, "--dataset", "mnist", "--data", self.folder, "--engine", "integer", "--json")
+            before = json.loads(result.stdout)["accuracy"]
+            # At no rate nothing but the statistics of the normalizations moves.
+            recipe = self.recipe(name)
+            recipe.write_text(re.sub("learning_rate = .*", "learning_rate = 1e-9", recipe.read_text()))
+            trained = self.check(recipe, "--epochs", 12, "--init", foreign)
+            self.assertGreater(before, 0.9, name)
+            self.assertGreater(trained["accuracy"], before - 0.02, name)
+
     def test_an_interrupted_training_goes_on_to_the_same_model(self):
         recipe = self.recipe("tfc-w1a1")
         model, whole = self.train(recipe, "--epochs", 60)
