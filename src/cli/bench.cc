@@ -130,18 +130,19 @@ int run(const Program& program, const Options& options) {
     return times[static_cast<size_t>(share * static_cast<double>(times.size() - 1))];
   };
 
-  // Layer by layer, on this thread, and what the multipliers could do at most.
+  // Layer by layer, on this thread, and in turns with that what the multipliers could do at most: a
+  // processor's clock isn't the same at any time.
   std::vector<int64_t> nanoseconds;
-  int64_t profiled = 0;
+  int64_t profiled = 0, turns = 0;
+  std::map<Multiplier, double> peaks;  // mean
+  for (const exec::StepInfo& step : compiled.steps()) peaks[step.multiplier] = 0;
   for (const double begin = wall_seconds(); wall_seconds() - begin < options.seconds;) {
     check_interrupt();
     compiled.profile(batch.from(), batch.to(), options.batch, nanoseconds);
-    profiled += options.batch;
-  }
-  std::map<Multiplier, double> peaks;
-  for (const exec::StepInfo& step : compiled.steps()) {
-    if (!peaks.contains(step.multiplier)) {
-      peaks[step.multiplier] = kernel::peak_products(step.multiplier, options.how.level);
+    profiled += options.batch, ++turns;
+    for (auto& [multiplier, peak] : peaks) {
+      const double now = kernel::peak_products(multiplier, options.how.level);
+      peak += (now - peak) / static_cast<double>(turns);
     }
   }
   double all_time = 0, least_time = 0;

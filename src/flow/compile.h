@@ -24,8 +24,6 @@ struct CompileOptions {
 // tail: results of the core, then those values -> model outputs.
 struct Parts {
   Graph head, core, tail;
-
-  Parts clone() const { return {head.clone(), core.clone(), tail.clone()}; }
 };
 
 struct FlowStep {

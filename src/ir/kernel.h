@@ -66,9 +66,10 @@ struct KernelCall {
 // How a kernel multiplies, for what a machine could reach at most.
 enum class Multiplier : uint8_t {
   none,
-  counts,      // 64 products by one count of a word's bits
-  two_counts,  // by two
-  bytes,       // bytes, added up in 32 bits
+  counts,           // 64 products by one count of a word's bits
+  binary_carries,   // 128 by one count, saving carries; weights and operands of two values
+  ternary_carries,  // 64 by one count, saving carries; weights and operands of three values
+  bytes,            // bytes, added up in 32 bits
 };
 
 // Computes frames of one node. Holds constants only: calls may run side by side. Operands in bits,

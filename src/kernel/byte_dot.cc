@@ -32,26 +32,28 @@ template <bool kSmall, int kVectorsOfTile>
 HWY_INLINE void tile(const ByteMatrix& m, const uint8_t* const* vectors, uint8_t* const* outs,
                      int64_t at) {
   const D d;
-  const int8_t* HWY_RESTRICT w = m.weights.data() + at * m.quads * 4 * kLanes * kBlocks;
+  constexpr int kStep = 4 * kLanes * kBlocks;
+  const auto quads = static_cast<int64_t>(m.quads.size());
+  const int8_t* HWY_RESTRICT w = m.weights.data() + at * quads * kStep;
+  const int64_t* HWY_RESTRICT offsets = m.quads.data();
   V sums[kVectorsOfTile][kBlocks];
+  const uint8_t* x[kVectorsOfTile];
   for (int v = 0; v < kVectorsOfTile; ++v) {
+    x[v] = vectors[v];
     for (int b = 0; b < kBlocks; ++b) sums[v][b] = hn::Zero(d);
   }
-  for (const ByteRun& run : m.runs) {
-    const uint8_t* x[kVectorsOfTile];
-    for (int v = 0; v < kVectorsOfTile; ++v) x[v] = vectors[v] + run.offset;
-    for (int64_t i = 0; i < run.quads; ++i, w += 4 * kLanes * kBlocks) {
-      V weights[kBlocks];
+  for (int64_t i = 0; i < quads; ++i, w += kStep) {
+    V weights[kBlocks];
+    for (int b = 0; b < kBlocks; ++b) {
+      weights[b] = hn::Load(d, reinterpret_cast<const int32_t*>(w) + b * kLanes);
+    }
+    const int64_t offset = offsets[i];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectorsOfTile; ++v) {
+      const V quad = hn::Set(d, quad_at(x[v] + offset));
+#pragma GCC unroll 8
       for (int b = 0; b < kBlocks; ++b) {
-        weights[b] = hn::Load(d, reinterpret_cast<const int32_t*>(w) + b * kLanes);
-      }
-#pragma GCC unroll 8
-      for (int v = 0; v < kVectorsOfTile; ++v) {
-        const V quad = hn::Set(d, quad_at(x[v] + 4 * i));
-#pragma GCC unroll 8
-        for (int b = 0; b < kBlocks; ++b) {
-          sums[v][b] = multiply_add<kSmall>(sums[v][b], quad, weights[b]);
-        }
+        sums[v][b] = multiply_add<kSmall>(sums[v][b], quad, weights[b]);
       }
     }
   }

@@ -10,15 +10,10 @@
 
 namespace foldstream::kernel {
 
-// Neighbouring bytes of an operand, from the vector's address on. What lies between the last of
-// them and the next multiple of four is multiplied with zeros.
-struct ByteRun {
-  int64_t offset = 0, quads = 0;  // `quads`: of four bytes
-};
-
 struct ByteMatrix {
-  std::vector<ByteRun> runs;
-  int64_t quads = 0;  // of all runs
+  // Of four neighbouring bytes each, from the vector's address. Those behind the columns that are
+  // neighbours are multiplied with zeros.
+  std::vector<int64_t> quads;
   // No product of two neighbours' sum leaves int16: quicker where no instruction adds up four.
   bool small = false;
   AlignedVector<int8_t> weights;  // for each tile of rows, quad after quad: four bytes a row

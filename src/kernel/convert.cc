@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "src/ir/permute.h"
+#include "src/kernel/byte_moves.h"
 #include "src/kernel/codes.h"
 #include "src/util/error.h"
 
@@ -144,14 +145,22 @@ class Permute final : public Kernel {
     for (int64_t row = 0; row < rows; ++row) {
       by_columns_ = by_columns_ && rows_[row] == row * row_step_;
     }
+    interleaves_ = sizeof(Element) == 1 && by_columns_ && row_step_ == 1 && run_ >= 2 && run_ <= 4;
   }
 
   void run(const KernelCall& call) const override {
     const auto* __restrict from = reinterpret_cast<const Element*>(call.in[0]);
     auto* __restrict to = reinterpret_cast<Element*>(call.out[0]);
     for (int64_t f = 0; f < call.frames; ++f, from += count_) {
+      const auto rows = static_cast<int64_t>(rows_.size());
+      if constexpr (sizeof(Element) == 1) {
+        if (interleaves_) {
+          routine_.interleave(from, step_, run_, rows, to);
+          to += count_;
+          continue;
+        }
+      }
       if (by_columns_) {
-        const auto rows = static_cast<int64_t>(rows_.size());
         const int64_t run = run_, row_step = row_step_;
         for (int64_t i = 0; i < run; ++i) {
           const Element* column = from + i * step_;
@@ -169,13 +178,15 @@ class Permute final : public Kernel {
 
  private:
   int64_t count_, run_ = 1, step_ = 1, row_step_ = 1;
-  bool by_columns_ = false;
+  bool by_columns_ = false, interleaves_ = false;
   std::vector<int64_t> rows_;
+  ByteMovesRoutine routine_ = byte_moves_routine();
 };
 
 class Lookup final : public Kernel {
  public:
-  Lookup(const std::vector<double>& table, const Storage& to) : store_(to) {
+  Lookup(const std::vector<double>& table, const Storage& to)
+      : store_(to), routine_(byte_moves_routine()) {
     for (int64_t i = 0; i < 256; ++i) {
       table_[i] = static_cast<uint8_t>(static_cast<int64_t>(table[i]) - to.base);
     }
@@ -186,14 +197,13 @@ class Lookup final : public Kernel {
   void run(const KernelCall& call) const override {
     const auto* bytes = reinterpret_cast<const uint8_t*>(call.in[0]);
     store_.each_run(call, [&](int64_t first, int64_t count, std::byte* codes) {
-      const uint8_t* __restrict from = bytes + first;
-      auto* __restrict to = reinterpret_cast<uint8_t*>(codes);
-      for (int64_t i = 0; i < count; ++i) to[i] = table_[from[i]];
+      routine_.look_up(table_, bytes + first, count, reinterpret_cast<uint8_t*>(codes));
     });
   }
 
  private:
   CodeStore store_;
+  ByteMovesRoutine routine_;
   uint8_t table_[256];
 };
 

@@ -26,6 +26,8 @@ constexpr int64_t kNarrowChannels = 1;
 constexpr int64_t kNarrowChannels = 2 * kLanes;
 #endif
 
+constexpr int64_t kSome = 16;  // vectors at a time
+
 void run_narrow(const DepthwiseLayer& layer, const uint8_t* const* vectors, uint8_t* const* outs,
                 int64_t count) {
   const D d;
@@ -36,24 +38,29 @@ void run_narrow(const DepthwiseLayer& layer, const uint8_t* const* vectors, uint
 #endif
   const hn::Rebind<uint8_t, decltype(d16)> d8;
   const hn::Rebind<int16_t, D> d16_half;
-  for (int64_t channel = 0, block = 0; channel < layer.channels; channel += kNarrowChannels) {
-    const int16_t* weights = layer.narrow_weights.data() + channel * layer.taps;
-    for (int64_t v = 0; v < count; ++v) {
-      const uint8_t* x = vectors[v] + channel;
-      auto sum = hn::Zero(d16);
-      for (int64_t tap = 0; tap < layer.taps; ++tap) {
-        const auto values = hn::PromoteTo(d16, hn::LoadU(d8, x + layer.tap_offsets[tap]));
-        sum = hn::Add(sum, hn::Mul(values, hn::LoadU(d16, weights + tap * kNarrowChannels)));
+  for (int64_t begin = 0; begin < count; begin += kSome) {
+    const int64_t some = HWY_MIN(kSome, count - begin);
+    for (int64_t channel = 0, block = 0; channel < layer.channels; channel += kNarrowChannels) {
+      const int16_t* weights = layer.narrow_weights.data() + channel * layer.taps;
+      HWY_ALIGN int32_t sums[kSome * kNarrowChannels];
+      for (int64_t v = 0; v < some; ++v) {
+        const uint8_t* x = vectors[begin + v] + channel;
+        auto sum = hn::Zero(d16);
+        for (int64_t tap = 0; tap < layer.taps; ++tap) {
+          const auto values = hn::PromoteTo(d16, hn::LoadU(d8, x + layer.tap_offsets[tap]));
+          sum = hn::Add(sum, hn::Mul(values, hn::LoadU(d16, weights + tap * kNarrowChannels)));
+        }
+        HWY_ALIGN int16_t narrow[kNarrowChannels];
+        hn::Store(sum, d16, narrow);
+        for (int64_t i = 0; i < kNarrowChannels; i += kLanes) {
+          hn::Store(hn::PromoteTo(d, hn::LoadU(d16_half, narrow + i)), d,
+                    sums + v * kNarrowChannels + i);
+        }
       }
-      HWY_ALIGN int16_t sums[kNarrowChannels];
-      hn::Store(sum, d16, sums);
-      for (int64_t b = 0; b * kLanes < kNarrowChannels; ++b) {
-        if (block + b >= layer.finish.blocks()) break;
-        const auto wide = hn::PromoteTo(d, hn::LoadU(d16_half, sums + b * kLanes));
-        store_block(d, wide, layer.finish, block + b, outs[v]);
+      for (int64_t i = 0; i < kNarrowChannels && block < layer.finish.blocks(); i += kLanes) {
+        store_blocks(d, sums + i, kNarrowChannels, layer.finish, block++, outs + begin, some);
       }
     }
-    block += kNarrowChannels / kLanes;
   }
 }
 
@@ -61,16 +68,21 @@ void run_wide(const DepthwiseLayer& layer, const uint8_t* const* vectors, uint8_
               int64_t count) {
   const D d;
   const hn::Rebind<uint8_t, D> d8;
-  for (int64_t block = 0; block < layer.finish.blocks(); ++block) {
-    const int32_t* weights = layer.wide_weights.data() + block * kLanes * layer.taps;
-    for (int64_t v = 0; v < count; ++v) {
-      const uint8_t* x = vectors[v] + block * kLanes;
-      auto sum = hn::Zero(d);
-      for (int64_t tap = 0; tap < layer.taps; ++tap) {
-        const auto values = hn::PromoteTo(d, hn::LoadU(d8, x + layer.tap_offsets[tap]));
-        sum = hn::Add(sum, hn::Mul(values, hn::LoadU(d, weights + tap * kLanes)));
+  for (int64_t begin = 0; begin < count; begin += kSome) {
+    const int64_t some = HWY_MIN(kSome, count - begin);
+    for (int64_t block = 0; block < layer.finish.blocks(); ++block) {
+      const int32_t* weights = layer.wide_weights.data() + block * kLanes * layer.taps;
+      HWY_ALIGN int32_t sums[kSome * kLanes];
+      for (int64_t v = 0; v < some; ++v) {
+        const uint8_t* x = vectors[begin + v] + block * kLanes;
+        auto sum = hn::Zero(d);
+        for (int64_t tap = 0; tap < layer.taps; ++tap) {
+          const auto values = hn::PromoteTo(d, hn::LoadU(d8, x + layer.tap_offsets[tap]));
+          sum = hn::Add(sum, hn::Mul(values, hn::LoadU(d, weights + tap * kLanes)));
+        }
+        hn::Store(sum, d, sums + v * kLanes);
       }
-      store_block(d, sum, layer.finish, block, outs[v]);
+      store_blocks(d, sums, kLanes, layer.finish, block, outs + begin, some);
     }
   }
 }

@@ -34,88 +34,118 @@ HWY_INLINE uint32_t bits_of(D d, M mask) {
 #endif
 }
 
-// Levels reached, before any flip, as lanes of the sums' type.
-template <class D, class V, class Sum>
-HWY_INLINE V levels_of(D d, V sums, const Finish<Sum>& finish, int64_t block) {
-  const Sum* t = finish.t.data() + block * (finish.levels + 2) * finish.lanes;
-  if constexpr (sizeof(Sum) == 4) {
-    if (finish.way[block] != Way::count) {
-      const hn::RebindToFloat<D> df;
-      const auto scale = hn::Load(df, finish.scale.data() + block * finish.lanes);
-      const auto offset = hn::Load(df, finish.offset.data() + block * finish.lanes);
-      const auto y = hn::Floor(hn::Add(hn::Mul(hn::ConvertTo(df, sums), scale), offset));
-      const auto top = hn::Set(df, static_cast<float>(finish.levels));
-      const V level = hn::ConvertTo(d, hn::Min(hn::Max(y, hn::Zero(df)), top));
-      if (finish.way[block] == Way::line) return level;
-      const auto lanes = static_cast<Sum>(finish.lanes);
-      const V place = hn::Add(hn::Mul(level, hn::Set(d, lanes)), hn::Iota(d, 0));
-      const auto too_high = hn::Lt(sums, hn::GatherIndex(d, t, place));
-      const auto right = hn::Lt(sums, hn::GatherIndex(d, t + finish.lanes, place));
-      const V one = hn::Set(d, 1);
-      return hn::Sub(hn::Add(level, hn::IfThenZeroElse(right, one)),
-                     hn::IfThenElseZero(too_high, one));
-    }
-  }
-  V count = hn::Zero(d);
-  for (int64_t i = 1; i <= finish.levels; ++i) {
-    const auto below = hn::Lt(sums, hn::Load(d, t + i * finish.lanes));
-    count = hn::Add(count, hn::IfThenZeroElse(below, hn::Set(d, 1)));
-  }
-  return count;
-}
-
-// Sums of rows block * lanes ... of one vector as words or bytes; `out` is where that vector's
-// results begin.
-template <class D, class V, class Sum>
-HWY_INLINE void store_block(D d, V sums, const Finish<Sum>& finish, int64_t block, uint8_t* out) {
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const int64_t row = block * lanes, valid = HWY_MIN(lanes, finish.rows - row);
-  if (finish.form == Form::words) {
-    const V result = hn::Add(sums, hn::Load(d, finish.addend.data() + row));
-    if constexpr (sizeof(Sum) == 4) {
-      if (valid == lanes) {
-        hn::StoreU(result, d, reinterpret_cast<int32_t*>(out) + row);
-        return;
-      }
-    }
-    HWY_ALIGN Sum values[hn::MaxLanes(D())];
-    hn::Store(result, d, values);
-    int32_t narrow[hn::MaxLanes(D())];
-    for (int64_t i = 0; i < valid; ++i) narrow[i] = static_cast<int32_t>(values[i]);
-    std::memcpy(reinterpret_cast<int32_t*>(out) + row, narrow, valid * sizeof(int32_t));
-    return;
-  }
-  V levels = finish.levels == 0 ? hn::Add(sums, hn::Load(d, finish.addend.data() + row))
-                                : levels_of(d, sums, finish, block);
-  if (finish.any_flip) {
-    const auto flip = hn::MaskFromVec(hn::Load(d, finish.flip.data() + row));
-    levels =
-        hn::IfThenElse(flip, hn::Sub(hn::Set(d, static_cast<Sum>(finish.levels)), levels), levels);
-  }
-  if constexpr (sizeof(Sum) == 4) {
-    if (valid == lanes) {
-      const hn::Rebind<uint8_t, D> d8;
-      hn::StoreU(hn::DemoteTo(d8, levels), d8, out + row);
+// Codes of a vector's rows from `row` on; only the first `valid` lanes are rows.
+template <class D, class V>
+HWY_INLINE void store_codes(D d, V codes, int64_t valid, uint8_t* to) {
+  constexpr int64_t kLanes = hn::MaxLanes(D());
+  if constexpr (sizeof(hn::TFromD<D>) == 4) {
+    if (HWY_LIKELY(valid == kLanes)) {
+      const hn::RebindToUnsigned<D> du;
+      hn::StoreU(hn::U8FromU32(hn::BitCast(du, codes)), hn::Rebind<uint8_t, D>(), to);
       return;
     }
   }
-  HWY_ALIGN Sum values[hn::MaxLanes(D())];
-  hn::Store(levels, d, values);
-  for (int64_t i = 0; i < valid; ++i) out[row + i] = static_cast<uint8_t>(values[i]);
+  HWY_ALIGN hn::TFromD<D> values[kLanes];
+  hn::Store(codes, d, values);
+  for (int64_t i = 0; i < valid; ++i) to[i] = static_cast<uint8_t>(values[i]);
 }
 
-// Puts the bits of `kRows` rows from `row` on; behind the last row of a vector, zeros to the end of
-// the word.
-template <int kRows>
-HWY_INLINE void put_bits(uint8_t* at, uint32_t bits, int64_t row, int64_t rows) {
-  if (HWY_LIKELY(row + kRows < rows)) {
-    std::memcpy(at, &bits, kRows / 8);
+// Block `block` of `count` vectors as words or bytes: sums of vector v lie at sums + v * step, its
+// results from outs[v] on.
+template <class D, class Sum>
+HWY_NOINLINE void store_blocks(D d, const Sum* sums, int64_t step, const Finish<Sum>& finish,
+                               int64_t block, uint8_t* const* outs, int64_t count) {
+  using V = hn::Vec<D>;
+  constexpr int64_t kLanes = hn::MaxLanes(D());
+  const int64_t row = block * kLanes, valid = HWY_MIN(kLanes, finish.rows - row);
+  if (finish.form == Form::words) {
+    const V addend = hn::Load(d, finish.addend.data() + row);
+    for (int64_t v = 0; v < count; ++v) {
+      auto* to = reinterpret_cast<int32_t*>(outs[v]) + row;
+      const V result = hn::Add(hn::Load(d, sums + v * step), addend);
+      if constexpr (sizeof(Sum) == 4) {
+        if (valid == kLanes) {
+          hn::StoreU(result, d, to);
+          continue;
+        }
+      }
+      HWY_ALIGN Sum values[kLanes];
+      hn::Store(result, d, values);
+      for (int64_t i = 0; i < valid; ++i) to[i] = static_cast<int32_t>(values[i]);
+    }
     return;
   }
-  const int64_t bytes = 8 - row % 64 / 8;
-  const uint64_t word = bits;
-  for (int64_t i = 0; i < bytes; ++i) at[i] = static_cast<uint8_t>(word >> (8 * i));
+  const auto each = [&](const auto& codes) {
+    for (int64_t v = 0; v < count; ++v) {
+      store_codes(d, codes(hn::Load(d, sums + v * step)), valid, outs[v] + row);
+    }
+  };
+  if (finish.levels == 0) {
+    const V addend = hn::Load(d, finish.addend.data() + row);
+    return each([&](V sum) { return hn::Add(sum, addend); });
+  }
+  const V top = hn::Set(d, static_cast<Sum>(finish.levels));
+  const Sum* t = finish.t.data() + block * (finish.levels + 2) * kLanes;
+  const V flip = finish.any_flip ? hn::Load(d, finish.flip.data() + row) : hn::Zero(d);
+  // `levels` gives those reached; where they are taken from `top`, that is (top + 1) + ~levels.
+  const auto each_level = [&](const auto& levels) {
+    if (!finish.any_flip) return each(levels);
+    const V addend = hn::And(flip, hn::Add(top, hn::Set(d, 1)));
+    each([&](V sum) { return hn::Add(hn::Xor(levels(sum), flip), addend); });
+  };
+  if constexpr (sizeof(Sum) == 4) {
+    const hn::RebindToFloat<D> df;
+    if (finish.way[block] != Way::count) {
+      const auto scale = hn::Load(df, finish.scale.data() + row);
+      const auto offset = hn::Load(df, finish.offset.data() + row);
+      const auto on_line = [=](V sum) {
+        return hn::ConvertTo(d, hn::Add(hn::Mul(hn::ConvertTo(df, sum), scale), offset));
+      };
+      const V first = hn::Load(d, t + kLanes), last = hn::Load(d, t + finish.levels * kLanes);
+      const auto between = [=](V sum, V level) {
+        return hn::IfThenZeroElse(hn::Lt(sum, first),
+                                  hn::IfThenElse(hn::Lt(sum, last), level, top));
+      };
+      if (finish.way[block] == Way::line) {
+        return each_level([&](V sum) { return between(sum, on_line(sum)); });
+      }
+      return each_level([&](V sum) {
+        const V level = hn::Min(hn::Max(on_line(sum), hn::Zero(d)), top);
+        const V place =
+            hn::Add(hn::Mul(level, hn::Set(d, static_cast<Sum>(kLanes))), hn::Iota(d, 0));
+        // A mask is -1 where it holds.
+        const auto too_high = hn::Lt(sum, hn::GatherIndex(d, t, place));
+        return between(sum, hn::Add(level, hn::VecFromMask(d, too_high)));
+      });
+    }
+  }
+  each_level([&](V sum) {
+    V level = top;
+    for (int64_t i = 1; i <= finish.levels; ++i) {
+      level = hn::Add(level, hn::VecFromMask(d, hn::Lt(sum, hn::Load(d, t + i * kLanes))));
+    }
+    return level;
+  });
 }
+
+// Where tiles of `kRows` rows put the bits of one of them, from `row` on.
+template <int kRows>
+struct BitPlace {
+  uint64_t byte;
+  bool whole;  // else zeros follow, to the end of the word
+
+  HWY_INLINE BitPlace(int64_t row, int64_t rows)
+      : byte(static_cast<uint64_t>(row) / 8), whole(row + kRows < rows || row % 64 + kRows == 64) {}
+  HWY_INLINE void put(uint8_t* vector, uint64_t bits) const {
+    if (HWY_LIKELY(whole)) {
+      std::memcpy(vector + byte, &bits, kRows / 8);
+      return;
+    }
+    for (uint64_t i = byte; i == byte || i % 8 != 0; ++i, bits >>= 8) {
+      vector[i] = static_cast<uint8_t>(bits);
+    }
+  }
+};
 
 // Sums raw(v, b) of block b of tile `at` for vector v, to where the vectors' results begin. A
 // tile's rows fill bytes.
@@ -125,25 +155,32 @@ HWY_INLINE void store_tile(D d, const Raw& raw, const Finish<Sum>& finish, int64
   constexpr int kLanes = hn::MaxLanes(D()), kRows = kLanes * kBlocks;
   const int64_t row = at * kRows;
   const int64_t block = at * kBlocks;
+  const Sum* flips = finish.any_flip ? finish.flip.data() + row : nullptr;
   if (finish.form == Form::bits) {
-    const Sum* t =
-        finish.t.data() + 3 * row + kLanes;  // three thresholds a row, the second its own
-    const Sum* flip = finish.flip.data() + row;
+    // Three thresholds a row, the second its own.
+    const Sum* t = finish.t.data() + 3 * row + kLanes;
+    const BitPlace<kRows> place(row, finish.rows);
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      uint32_t below_bits = 0;
+      uint64_t below_bits = 0;
+#pragma GCC unroll 8
       for (int b = 0; b < kBlocks; ++b) {
         auto below = hn::Lt(raw(v, b), hn::Load(d, t + 3 * b * kLanes));
-        if (HWY_UNLIKELY(finish.any_flip)) {
-          below = hn::Xor(below, hn::MaskFromVec(hn::Load(d, flip + b * kLanes)));
+        if (HWY_UNLIKELY(flips != nullptr)) {
+          below = hn::Xor(below, hn::MaskFromVec(hn::Load(d, flips + b * kLanes)));
         }
-        below_bits |= bits_of(d, below) << (b * kLanes);
+        below_bits |= uint64_t{bits_of(d, below)} << (b * kLanes);
       }
-      const uint32_t bits = ~below_bits & static_cast<uint32_t>((uint64_t{1} << kRows) - 1);
-      put_bits<kRows>(outs[v] + row / 8, bits, row, finish.rows);
+      place.put(outs[v], below_bits ^ (~uint64_t{0} >> (64 - kRows)));
     }
   } else if (finish.form == Form::trits) {
+    // The planes take turns word by word.
+    const BitPlace<kRows> place(row, finish.rows);
+    const int64_t word = row / 64 * 8;
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      uint32_t outer_bits = 0, lowest_bits = 0;
+      uint64_t outer_bits = 0, lowest_bits = 0;
+#pragma GCC unroll 8
       for (int b = 0; b < kBlocks; ++b) {
         const Sum* t = finish.t.data() + (4 * (block + b) + 1) * kLanes;
         const auto sums = raw(v, b);
@@ -151,23 +188,26 @@ HWY_INLINE void store_tile(D d, const Raw& raw, const Finish<Sum>& finish, int64
         const auto reached = hn::Not(hn::Lt(sums, hn::Load(d, t + kLanes)));
         const auto outer = hn::Or(below, reached);
         auto lowest = below;
-        if (HWY_UNLIKELY(finish.any_flip)) {
-          const auto flip = hn::MaskFromVec(hn::Load(d, finish.flip.data() + row + b * kLanes));
+        if (HWY_UNLIKELY(flips != nullptr)) {
+          const auto flip = hn::MaskFromVec(hn::Load(d, flips + b * kLanes));
           lowest = hn::Or(hn::And(flip, reached), hn::AndNot(flip, below));
         }
-        outer_bits |= bits_of(d, outer) << (b * kLanes);
-        lowest_bits |= bits_of(d, lowest) << (b * kLanes);
+        outer_bits |= uint64_t{bits_of(d, outer)} << (b * kLanes);
+        lowest_bits |= uint64_t{bits_of(d, lowest)} << (b * kLanes);
       }
-      // The planes take turns word by word.
-      uint8_t* words = outs[v] + row / 64 * 16 + row % 64 / 8;
-      put_bits<kRows>(words, outer_bits, row, finish.rows);
-      put_bits<kRows>(words + 8, lowest_bits, row, finish.rows);
+      place.put(outs[v] + word, outer_bits);
+      place.put(outs[v] + word + 8, lowest_bits);
     }
   } else {
+    // By way of memory; the sums above need none.
+    HWY_ALIGN Sum sums[kVectors * kBlocks * kLanes];
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      for (int b = 0; b < kBlocks && block + b < finish.blocks(); ++b) {
-        store_block(d, raw(v, b), finish, block + b, outs[v]);
-      }
+#pragma GCC unroll 8
+      for (int b = 0; b < kBlocks; ++b) hn::Store(raw(v, b), d, sums + (v * kBlocks + b) * kLanes);
+    }
+    for (int b = 0; b < kBlocks && block + b < finish.blocks(); ++b) {
+      store_blocks(d, sums + b * kLanes, kBlocks * kLanes, finish, block + b, outs, kVectors);
     }
   }
 }

@@ -12,29 +12,33 @@ namespace foldstream::kernel {
 namespace {
 
 struct Line {
+  Way way = Way::count;
   float scale = 0, offset = 0;
-  int64_t off = 0;  // levels that it is beside the right one at most
 };
 
-// As the kernel computes it.
-int64_t on_line(const Line& line, int64_t x, int64_t levels) {
-  const float y =
-      std::floor(static_cast<float>(static_cast<int32_t>(x)) * line.scale + line.offset);
-  return static_cast<int64_t>(std::clamp(y, 0.0F, static_cast<float>(levels)));
-}
-
-// The line that comes nearest to thresholds t (ascending) on sums of `range`. It and the count of
-// thresholds both ascend, so the count is never further from it than just before or at one of them.
+// The line that gives the count of thresholds t (ascending) that sums of `range` reach, from the
+// first threshold on and below the last. It and the count both ascend, so they are never further
+// apart than just before or at a threshold.
 Line find_line(const std::vector<int64_t>& t, Range range) {
-  const auto levels = static_cast<int64_t>(t.size());
-  const auto at = [&](int64_t i) { return std::clamp(t[i], range.lo, range.hi + 1); };
-  // At slope m the offset should be at least `least` and below `most`.
+  range.lo = std::max(range.lo, t.front());
+  range.hi = std::min(range.hi, t.back() - 1);
+  if (range.lo > range.hi) return {.way = Way::line};
+  struct Point {
+    int64_t x, level;
+  };
+  std::vector<Point> points;  // where the line must be at least, and less than one above
+  const auto look = [&](int64_t x) {
+    if (x < range.lo || x > range.hi) return;
+    points.push_back({x, std::upper_bound(t.begin(), t.end(), x) - t.begin()});
+  };
+  for (const int64_t x : t) look(x - 1), look(x);
+  look(range.lo), look(range.hi);
+  // Offsets that suit slope m: at least `first`, below `second`.
   const auto window = [&](double m) {
     double least = -1e9, most = 1e9;
-    for (int64_t i = 0; i < levels; ++i) {
-      const auto x = static_cast<double>(at(i)), level = static_cast<double>(i + 1);
-      if (at(i) <= range.hi) least = std::max(least, level - m * x);
-      if (at(i) > range.lo) most = std::min(most, level - m * (x - 1));
+    for (const Point& point : points) {
+      const double offset = static_cast<double>(point.level) - m * static_cast<double>(point.x);
+      least = std::max(least, offset), most = std::min(most, offset + 1);
     }
     return std::pair{least, most};
   };
@@ -43,23 +47,25 @@ Line find_line(const std::vector<int64_t>& t, Range range) {
     return most - least;
   };
   // The width is concave in m.
-  const auto span = static_cast<double>(std::max<int64_t>(at(levels - 1) - at(0), 1));
-  double low = 0, high = 2 * static_cast<double>(levels) / span;
+  double low = 0, high = 2 * static_cast<double>(t.size()) /
+                         static_cast<double>(std::max<int64_t>(range.hi - range.lo, 1));
   for (int step = 0; step < 60; ++step) {
     const double a = low + (high - low) * 0.4, b = low + (high - low) * 0.6;
     (width(a) < width(b) ? low : high) = width(a) < width(b) ? a : b;
   }
   const double m = (low + high) / 2;
   const auto [least, most] = window(m);
-  Line line{static_cast<float>(m), static_cast<float>((least + most) / 2)};
-  const auto look = [&](int64_t x) {
-    if (x < range.lo || x > range.hi) return;
-    const int64_t count = std::upper_bound(t.begin(), t.end(), x) - t.begin();
-    line.off = std::max(line.off, std::abs(on_line(line, x, levels) - count));
-  };
-  for (const int64_t x : t) look(x), look(x - 1);
-  look(range.lo), look(range.hi);
-  return line;
+  for (const auto& [way, above] : {std::pair{Way::line, 0}, std::pair{Way::line_above, 1}}) {
+    const Line line{way, static_cast<float>(m), static_cast<float>((least + most + above) / 2)};
+    const auto fits = [&, above = above](const Point& point) {
+      // As the kernel computes it.
+      const auto y = static_cast<int64_t>(
+          static_cast<float>(static_cast<int32_t>(point.x)) * line.scale + line.offset);
+      return y >= point.level && y <= point.level + above;
+    };
+    if (std::all_of(points.begin(), points.end(), fits)) return line;
+  }
+  return {};
 }
 
 }  // namespace
@@ -128,9 +134,7 @@ Finish<Sum>::Finish(const FinishSpec& spec, int64_t lanes_of_block)
     if (way[block] == Way::count) continue;
     const Line line = find_line(row, spec.raw[r]);
     scale[r] = line.scale, offset[r] = line.offset;
-    way[block] = std::max(way[block], line.off == 0   ? Way::line
-                                      : line.off == 1 ? Way::line_beside
-                                                      : Way::count);
+    way[block] = std::max(way[block], line.way);
   }
 }
 

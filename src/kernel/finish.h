@@ -24,11 +24,11 @@ struct FinishSpec {
 // Whether a result can be stored in that form at all.
 bool can_finish(const FinishSpec& spec);
 
-// How a block's levels are found.
+// How a block's levels are found between the first and the last threshold of a row.
 enum class Way : uint8_t {
-  line,  // evenly spaced thresholds: clamp(floor(sum * scale + offset), 0, levels) in float32
-  line_beside,  // that is the level or one beside it, which two thresholds tell
-  count,        // by comparing with every threshold
+  line,        // evenly spaced thresholds: sum * scale + offset in float32, rounded towards zero
+  line_above,  // that is the level or the one above it, which a threshold tells
+  count,       // by comparing with every threshold
 };
 
 // `Sum` is the type of a lane. Rows come in blocks of `lanes`; every array holds, block by block,

@@ -98,29 +98,39 @@ class Popcount final : public Matrix {
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t tile = r / tile_rows, lane = r % tile_rows;
       const int64_t* w = spec.w->ints.data() + r * columns;
-      int64_t word = 0, column = 0, sum = 0, nonzero = 0, positive = 0;
+      int64_t word = 0, column = 0, sum = 0, nonzero = 0, negative = 0;
       for (const Run& run : spec.runs) {
         for (int64_t i = 0; i < run.elements; ++i, ++column) {
           const int64_t weight = w[column];
           const uint64_t bit = uint64_t{1} << (i % 64);
           uint64_t* at = matrix_.weights.data() +
                          ((tile * matrix_.words + word + i / 64) * planes) * tile_rows + lane;
-          // Bits: 1 where the product would be +1 for a set bit. Trits: the sign of the weight.
-          if (matrix_.zero_operands ? weight < 0 : weight > 0) *at |= bit;
+          if (matrix_.zero_weights && matrix_.zero_operands ? weight > 0 : weight < 0) *at |= bit;
           if (planes == 2 && weight != 0) at[tile_rows] |= bit;
-          sum += weight, nonzero += weight != 0, positive += weight > 0;
+          sum += weight, nonzero += weight != 0, negative += weight < 0;
         }
         word += (run.elements + 63) / 64;
       }
-      if (matrix_.zero_operands) {
-        // Operands are base + 1 + a with a of -1 to 1; the raw sum is that of w * a.
-        finish.addend[r] = (spec.in.base + 1) * sum;
-        finish.raw[r] = {-nonzero, nonzero};
-      } else {
+      if (!matrix_.zero_operands) {
         // Operands are base + bit: weights of +1 give 1 where they agree with a set bit, those of
-        // -1 take 1 where they don't; the raw sum is less the places that differ.
-        finish.addend[r] = spec.in.base * sum + positive;
-        finish.raw[r] = {-nonzero, 0};
+        // -1 take 1 where they don't; the raw sum is the places that agree.
+        finish.addend[r] = spec.in.base * sum - negative;
+        finish.raw[r] = {0, nonzero};
+      } else {
+        // Operands are base + 1 + a with a of -1 to 1; the raw sum is that of w * a, and with zeros
+        // on both sides one for every place of a word.
+        const int64_t places = matrix_.zero_weights ? 64 * matrix_.words : 0;
+        finish.addend[r] = (spec.in.base + 1) * sum - places;
+        finish.raw[r] = {places - nonzero, places + nonzero};
+      }
+    }
+    if (!matrix_.zero_weights && !matrix_.zero_operands) {
+      for (int64_t tile = 0; tile < matrix_.tiles; ++tile) {
+        uint64_t* words = matrix_.weights.data() + tile * matrix_.words * tile_rows;
+        for (int64_t word = matrix_.words % 2; word < matrix_.words; word += 2) {
+          uint64_t* at = words + word * tile_rows;
+          for (int64_t r = 0; r < tile_rows; ++r) at[tile_rows + r] ^= at[r];
+        }
       }
     }
     matrix_.finish = Finish<int64_t>(finish, routine.lanes);
@@ -139,8 +149,8 @@ class Popcount final : public Matrix {
 
   int64_t scratch_bytes() const override { return staged_bytes_; }
   Multiplier multiplier() const override {
-    return matrix_.zero_weights && matrix_.zero_operands ? Multiplier::two_counts
-                                                         : Multiplier::counts;
+    if (matrix_.zero_weights != matrix_.zero_operands) return Multiplier::counts;
+    return matrix_.zero_weights ? Multiplier::ternary_carries : Multiplier::binary_carries;
   }
 
  private:
@@ -168,11 +178,11 @@ class Bytes final : public Matrix {
       }
     }
     for (const Run& run : runs) {
-      matrix_.runs.push_back({run.offset, (run.elements + 3) / 4});
-      matrix_.quads += matrix_.runs.back().quads;
+      for (int64_t i = 0; i < run.elements; i += 4) matrix_.quads.push_back(run.offset + i);
     }
     matrix_.tiles = (rows + tile_rows - 1) / tile_rows;
-    matrix_.weights.assign(matrix_.tiles * matrix_.quads * 4 * tile_rows, 0);
+    const auto quads = static_cast<int64_t>(matrix_.quads.size());
+    matrix_.weights.assign(matrix_.tiles * quads * 4 * tile_rows, 0);
     FinishSpec finish{rows, std::vector<int64_t>(rows), std::vector<Range>(rows), spec.thresholds,
                       spec.out};
     for (int64_t r = 0; r < rows; ++r) {
@@ -183,7 +193,7 @@ class Bytes final : public Matrix {
       for (const Run& run : runs) {
         for (int64_t i = 0; i < run.elements; ++i, ++column) {
           const int64_t value = w[column];
-          matrix_.weights[((tile * matrix_.quads + quad + i / 4) * tile_rows + lane) * 4 + i % 4] =
+          matrix_.weights[((tile * quads + quad + i / 4) * tile_rows + lane) * 4 + i % 4] =
               static_cast<int8_t>(value);
           sum += value;
           (value < 0 ? raw.lo : raw.hi) += value * operand;

@@ -9,7 +9,7 @@
 
 namespace foldstream::kernel {
 
-// Products a second; measured, takes some tens of milliseconds. 0 for no multiplier.
+// Products a second, measured for a millisecond of processor time. 0 for no multiplier.
 double peak_products(Multiplier multiplier, const std::string& level);
 
 }  // namespace foldstream::kernel

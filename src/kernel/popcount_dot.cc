@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/kernel/popcount_dot.h"
 
+#include <algorithm>
+#include <array>
+#include <type_traits>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "src/kernel/popcount_dot.cc"
 #include "hwy/foreach_target.h"
@@ -22,7 +26,12 @@ using DI = hn::RebindToSigned<D>;
 // Rows of a tile: at least 8, so that a tile's results fill bytes.
 constexpr int kLanes = hn::MaxLanes(D());
 constexpr int kBlocks = kLanes >= 4 ? 2 : 8 / kLanes;
-constexpr int kVectors = kLanes >= 8 ? 8 : 4;
+
+// Counts that save carries need two registers each.
+template <bool kZeroWeights, bool kZeroOperands>
+constexpr bool kCarries = kZeroWeights == kZeroOperands;
+template <bool kZeroWeights, bool kZeroOperands>
+constexpr int kVectors = (kLanes >= 8 ? 8 : 4) / (kCarries<kZeroWeights, kZeroOperands> ? 2 : 1);
 
 // Rows of tile `at` for some vectors, whose words take turns in `x`. `nonzero` are the vectors'
 // first counts, where they need one.
@@ -31,142 +40,154 @@ HWY_INLINE void tile(const PopcountMatrix& m, const uint64_t* HWY_RESTRICT x, ui
                      const int64_t* nonzero, int64_t at) {
   const D d;
   const DI di;
-  constexpr int kWordStep = (kZeroOperands ? 2 : 1) * kVectorsOfTile;
-  constexpr int kWeightStep = kLanes * kBlocks * (kZeroWeights ? 2 : 1);
-  constexpr bool kBoth = kZeroWeights && kZeroOperands;
-  const uint64_t* HWY_RESTRICT w = m.weights.data() + at * m.words * kWeightStep;
-  Counter differ[kVectorsOfTile][kBlocks], places[kVectorsOfTile][kBlocks];
+  constexpr bool kSaves = kCarries<kZeroWeights, kZeroOperands>;
+  constexpr bool kPairs = kSaves && !kZeroWeights;  // of words; else the planes of one
+  constexpr int kRows = kLanes * kBlocks;
+  constexpr int kWeightStep = kRows * (kSaves || kZeroWeights ? 2 : 1);
+  constexpr int kWordStep = (kSaves || kZeroOperands ? 2 : 1) * kVectorsOfTile;
+  constexpr int kVectorStep = kZeroOperands ? 2 : 1;
+  constexpr int kPlaneStep = kZeroOperands ? 1 : kVectorsOfTile;
+  const uint64_t* HWY_RESTRICT w = m.weights.data() + at * m.words * (kZeroWeights ? 2 : 1) * kRows;
+  std::conditional_t<kSaves, CarryCounter, Counter> counts[kVectorsOfTile][kBlocks];
+  const bool odd = kPairs && m.words % 2 != 0;
   for (int v = 0; v < kVectorsOfTile; ++v) {
     for (int b = 0; b < kBlocks; ++b) {
-      differ[v][b].clear(d);
-      if constexpr (kBoth) places[v][b].clear(d);
+      if constexpr (kSaves) {
+        // The first word of an odd number is what is kept at first.
+        counts[v][b].clear(
+            d, odd ? hn::Xor(hn::Set(d, x[v]), hn::Load(d, w + b * kLanes)) : hn::Zero(d));
+      } else {
+        counts[v][b].clear(d);
+      }
     }
   }
-  for (int64_t begin = 0; begin < m.words; begin += kFlushWords) {
-    const int64_t end = kCountsWords ? m.words : HWY_MIN(begin + kFlushWords, m.words);
+  if (odd) w += kRows, x += kVectorsOfTile;
+  const int64_t steps = kPairs ? m.words / 2 : m.words;
+  for (int64_t begin = 0; begin < steps; begin += kFlushWords) {
+    const int64_t end = kCountsWords ? steps : HWY_MIN(begin + kFlushWords, steps);
     for (int64_t i = begin; i < end; ++i, w += kWeightStep, x += kWordStep) {
-      V sign[kBlocks], mask[kBlocks];
+      V first[kBlocks], second[kBlocks];
       for (int b = 0; b < kBlocks; ++b) {
-        sign[b] = hn::Load(d, w + b * kLanes);
-        if constexpr (kZeroWeights) mask[b] = hn::Load(d, w + (kBlocks + b) * kLanes);
+        first[b] = hn::Load(d, w + b * kLanes);
+        if constexpr (kWeightStep > kRows) second[b] = hn::Load(d, w + kRows + b * kLanes);
       }
 #pragma GCC unroll 8
       for (int v = 0; v < kVectorsOfTile; ++v) {
-        if constexpr (kZeroOperands) {
-          const V u_mask = hn::Set(d, x[2 * v]), u = hn::Set(d, x[2 * v + 1]);
+        const uint64_t* word = x + v * kVectorStep;
 #pragma GCC unroll 8
-          for (int b = 0; b < kBlocks; ++b) {
-            const V both = kZeroWeights ? hn::And(u_mask, mask[b]) : u_mask;
-            differ[v][b].add(hn::And(both, hn::Xor(u, sign[b])));
-            if constexpr (kBoth) places[v][b].add(both);
-          }
-        } else {
-          const V u = hn::Set(d, x[v]);
-#pragma GCC unroll 8
-          for (int b = 0; b < kBlocks; ++b) {
-            const V bits = hn::Xor(u, sign[b]);
-            differ[v][b].add(kZeroWeights ? hn::And(mask[b], bits) : bits);
+        for (int b = 0; b < kBlocks; ++b) {
+          auto& count = counts[v][b];
+          if constexpr (kPairs) {
+            const V low = hn::Xor3(hn::Set(d, word[kPlaneStep]), second[b], count.ones);
+            count.add(low, hn::Xor(hn::Set(d, word[0]), first[b]));
+          } else if constexpr (kSaves) {
+            const V low = nand_xor(hn::Set(d, word[0]), second[b], count.ones);
+            count.add(low, hn::Xor(hn::Set(d, word[1]), first[b]));
+          } else if constexpr (kZeroOperands) {
+            count.add(hn::And(hn::Set(d, word[0]), hn::Xor(hn::Set(d, word[1]), first[b])));
+          } else {
+            count.add(hn::And(second[b], hn::Xor(hn::Set(d, word[0]), first[b])));
           }
         }
       }
     }
     if constexpr (kCountsWords) break;
     for (int v = 0; v < kVectorsOfTile; ++v) {
-      for (int b = 0; b < kBlocks; ++b) {
-        differ[v][b].flush();
-        if constexpr (kBoth) places[v][b].flush();
-      }
+      for (int b = 0; b < kBlocks; ++b) counts[v][b].flush();
     }
   }
-  // Raw sums: the first count, where it is no constant of the row, less twice the second; with
-  // operands in bits less it once.
   const auto raw = [&](int v, int b) {
-    const auto count = hn::BitCast(di, differ[v][b].sum);
-    if constexpr (kBoth) {
-      return hn::Sub(hn::BitCast(di, places[v][b].sum), hn::Add(count, count));
-    } else if constexpr (kZeroOperands) {
-      return hn::Sub(hn::Set(di, nonzero[v]), hn::Add(count, count));
+    if constexpr (kSaves) {
+      return hn::BitCast(di, counts[v][b].total(d));
     } else {
-      return hn::Neg(count);
+      const auto count = hn::BitCast(di, counts[v][b].sum);
+      if constexpr (!kZeroOperands) return count;
+      return hn::Sub(hn::Set(di, nonzero[v]), hn::Add(count, count));
     }
   };
   store_tile<kVectorsOfTile, kBlocks>(di, raw, m.finish, at, outs);
 }
 
-// Vectors' words in turns, so that a tile reads them one after the other.
-template <bool kZeroOperands>
-HWY_INLINE void stage(const PopcountMatrix& m, const uint64_t* const* vectors, int64_t count,
-                      uint64_t* HWY_RESTRICT to) {
-  constexpr int64_t kPlanes = kZeroOperands ? 2 : 1;
+// Vectors' words in turns, so that a tile reads them one after the other: element j of such a turn
+// is word(j, offset), `offset` being its vector's. The second of a pair is where it differs from
+// the first; the first word of an odd number has no other.
+template <bool kPairs, int kPlanes, int kStep, class Word>
+HWY_INLINE void stage_words(const PopcountMatrix& m, const Word& word, uint64_t* HWY_RESTRICT to) {
+  int64_t before = 0;
+  uint64_t second = 0;  // all bits set
+  bool alone = m.words % 2 != 0;
+  for (const WordRun& run : m.runs) {
+    for (int64_t i = 0; i < run.words; ++i, to += kStep) {
+      const int64_t offset = run.offset + i * kPlanes;
+      for (int j = 0; j < kStep; ++j) {
+        to[j] = kPairs ? word(j, offset) ^ (word(j, before) & second) : word(j, offset);
+      }
+      if constexpr (kPairs) {
+        second = alone ? 0 : ~second;
+        alone = false;
+        before = offset;
+      }
+    }
+  }
+}
+
+template <bool kPairs, int kPlanes, int64_t kCount>
+HWY_INLINE void stage(const PopcountMatrix& m, const uint64_t* const* vectors, uint64_t* to) {
+  constexpr int kStep = kCount * kPlanes;
+  std::array<const uint64_t*, kCount> from;
+  std::copy_n(vectors, kCount, from.begin());
   // Neighbouring windows over positions of a word each: what they have at a tap lies in a row.
-  bool in_a_row = count == kVectors;
-  for (int64_t v = 1; v < count; ++v) {
-    in_a_row = in_a_row && vectors[v] == vectors[v - 1] + kPlanes;
-  }
+  bool in_a_row = true;
+  for (int64_t v = 1; v < kCount; ++v) in_a_row = in_a_row && from[v] == from[v - 1] + kPlanes;
   if (in_a_row) {
-    for (const WordRun& run : m.runs) {
-      const uint64_t* from = vectors[0] + run.offset;
-      for (int64_t i = 0; i < run.words; ++i, from += kPlanes, to += kVectors * kPlanes) {
-        std::memcpy(to, from, kVectors * kPlanes * sizeof(uint64_t));
-      }
-    }
-    return;
+    const uint64_t* all = from[0];
+    stage_words<kPairs, kPlanes, kStep>(
+        m, [=](int j, int64_t offset) { return all[offset + j]; }, to);
+  } else {
+    stage_words<kPairs, kPlanes, kStep>(
+        m, [&](int j, int64_t offset) { return from[j / kPlanes][offset + j % kPlanes]; }, to);
   }
-  for (int64_t v = 0; v < count; ++v) {
-    uint64_t* at = to + v * kPlanes;
-    for (const WordRun& run : m.runs) {
-      const uint64_t* from = vectors[v] + run.offset;
-      for (int64_t i = 0; i < run.words; ++i, from += kPlanes, at += count * kPlanes) {
-        at[0] = from[0];
-        if constexpr (kZeroOperands) at[1] = from[1];
+}
+
+template <bool kZeroWeights, bool kZeroOperands, int64_t kCount>
+HWY_INLINE void some(const PopcountMatrix& m, const uint64_t* const* vectors, uint8_t* const* outs,
+                     int64_t first, int64_t last, uint64_t* staged) {
+  int64_t nonzero[kCount] = {};
+  if constexpr (kZeroOperands && !kZeroWeights) {
+    for (int64_t v = 0; v < kCount; ++v) {
+      for (const WordRun& run : m.runs) {
+        const uint64_t* word = vectors[v] + run.offset;
+        for (int64_t i = 0; i < run.words; ++i) nonzero[v] += __builtin_popcountll(word[2 * i]);
       }
     }
+  }
+  stage<!kZeroWeights && !kZeroOperands, kZeroOperands ? 2 : 1, kCount>(m, vectors, staged);
+  for (int64_t at = first; at < last; ++at) {
+    tile<kZeroWeights, kZeroOperands, kCount>(m, staged, outs, nonzero, at);
   }
 }
 
 template <bool kZeroWeights, bool kZeroOperands>
 void run(const PopcountMatrix& m, const uint64_t* const* vectors, uint8_t* const* outs,
          int64_t count, int64_t first, int64_t last, uint64_t* staged) {
-  int64_t nonzero[kVectors] = {};
-  const auto count_nonzero = [&](int64_t begin, int64_t some) {
-    if constexpr (kZeroOperands && !kZeroWeights) {
-      for (int64_t v = 0; v < some; ++v) {
-        nonzero[v] = 0;
-        for (const WordRun& run : m.runs) {
-          const uint64_t* word = vectors[begin + v] + run.offset;
-          for (int64_t i = 0; i < run.words; ++i) {
-            nonzero[v] += __builtin_popcountll(word[2 * i]);
-          }
-        }
-      }
-    }
-  };
+  constexpr int64_t kMost = kVectors<kZeroWeights, kZeroOperands>;
   int64_t v = 0;
-  for (; v + kVectors <= count; v += kVectors) {
-    stage<kZeroOperands>(m, vectors + v, kVectors, staged);
-    count_nonzero(v, kVectors);
-    for (int64_t at = first; at < last; ++at) {
-      tile<kZeroWeights, kZeroOperands, kVectors>(m, staged, outs + v, nonzero, at);
-    }
+  for (; v + kMost <= count; v += kMost) {
+    some<kZeroWeights, kZeroOperands, kMost>(m, vectors + v, outs + v, first, last, staged);
   }
   for (; v < count; ++v) {
-    // A vector in one piece lies as it would be staged.
-    const uint64_t* x = vectors[v] + m.runs[0].offset;
-    if (m.runs.size() != 1) {
-      stage<kZeroOperands>(m, vectors + v, 1, staged);
-      x = staged;
-    }
-    count_nonzero(v, 1);
-    for (int64_t at = first; at < last; ++at) {
-      tile<kZeroWeights, kZeroOperands, 1>(m, x, outs + v, nonzero, at);
-    }
+    some<kZeroWeights, kZeroOperands, 1>(m, vectors + v, outs + v, first, last, staged);
   }
 }
 
+template <bool kZeroWeights, bool kZeroOperands>
+PopcountRoutine routine_of() {
+  return {kLanes, kBlocks, kVectors<kZeroWeights, kZeroOperands>, run<kZeroWeights, kZeroOperands>};
+}
+
 PopcountRoutine routine(bool zero_weights, bool zero_operands) {
-  return {kLanes, kBlocks, kVectors,
-          zero_weights ? (zero_operands ? run<true, true> : run<true, false>)
-                       : (zero_operands ? run<false, true> : run<false, false>)};
+  if (zero_weights) return zero_operands ? routine_of<true, true>() : routine_of<true, false>();
+  return zero_operands ? routine_of<false, true>() : routine_of<false, false>();
 }
 
 }  // namespace

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sums of products of few-valued weights and operands, 64 at a time: an exclusive or tells where
-// signs differ, a count of bits how often. With u the operand's sign and w the weight's, and a mask
+// signs agree, a count of bits how often. With u the operand's sign and w the weight's, and a mask
 // of the places where both are not zero,
 //
-//   sum over i of w[i] * u[i]  =  count(mask) - 2 count(mask & (sign(u) ^ sign(w)))
+//   sum over i of w[i] * u[i]  =  count(mask & ~(u ^ w)) - count(mask & (u ^ w))
 //
-// Operands in bits are their own sign (0 counts as -1), those in trits have zeros. The first count
-// is a constant of the row when only weights have zeros, one of the vector when only operands have.
+// Operands in bits are their own sign (0 counts as -1), those in trits have zeros. Where zeros are
+// on one side only, the mask's count is a constant of the row or one of the vector, and one count
+// of a word is enough. Where they are on both sides, the second mask is turned over, and both
+// counts are of two bits at every place; where there are none, so are those of two words. Then
+// carries are saved (products-inl.h): one count for two bits.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +31,10 @@ struct PopcountMatrix {
   bool zero_operands = false;  // the operand comes in trits
   std::vector<WordRun> runs;
   int64_t words = 0;  // of all runs
-  // For each tile of rows, word after word: one word a row of signs (1: +1, or -1 for trits), then,
-  // with zero_weights, one a row of the places that are not zero.
+  // For each tile of rows, word after word: one word a row of signs (1: -1), then, with
+  // zero_weights, one a row of the places that are not zero. With zeros on both sides a sign's 1 is
+  // +1. With none, behind the first word of an odd number, the second of each two words is where
+  // it differs from the first.
   AlignedVector<uint64_t> weights;
   int64_t tiles = 0;
   Finish<int64_t> finish;

@@ -79,6 +79,48 @@ struct Counter {
 #endif
   }
 };
+
+// Counts of two bits at every place at once, saving carries: what two of them and the bit kept from
+// those before give at a place is kept or, if it is worth two, counted.
+struct CarryCounter {
+  using D = CountTag;
+  using V = hn::Vec<CountTag>;
+  Counter twos;
+  V ones;  // kept
+
+  HWY_INLINE void clear(D d, V first) { twos.clear(d), ones = first; }
+  // Bits p and q: `low` is p ^ q ^ ones, `equal` what both are where they are the same.
+  HWY_INLINE void add(V low, V equal) {
+    // Where p and q differ the carry is the bit kept.
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+    const V carry{_mm512_ternarylogic_epi64(equal.raw, low.raw, ones.raw, 0xB2)};
+#else
+    const V differ = hn::Xor(low, ones);
+    const V carry = hn::Xor(equal, hn::And(differ, hn::Xor(equal, ones)));
+#endif
+    twos.add(carry);
+    ones = low;
+  }
+  HWY_INLINE void flush() { twos.flush(); }
+  // Of all bits, after a flush.
+  HWY_INLINE V total(D d) const {
+    Counter rest;
+    rest.clear(d);
+    rest.add(ones);
+    rest.flush();
+    return hn::Add(hn::Add(twos.sum, twos.sum), rest.sum);
+  }
+};
+
+// ~(a & b) ^ c.
+HWY_INLINE CarryCounter::V nand_xor(CarryCounter::V a, CarryCounter::V b, CarryCounter::V c) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+  return CarryCounter::V{_mm512_ternarylogic_epi64(a.raw, b.raw, c.raw, 0x95)};
+#else
+  return hn::Xor(hn::Not(hn::And(a, b)), c);
+#endif
+}
+
 #if HWY_TARGET == HWY_AVX3_DL
 #define FOLDSTREAM_MULTIPLY_ADD(name) _mm512_##name
 #elif HWY_TARGET == HWY_AVX3
