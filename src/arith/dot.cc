@@ -187,10 +187,16 @@ DotRow dot_row(DotSpec spec) {
 
 std::int64_t Dot::row_constant(std::span<const std::int64_t> row) const {
   // The identity holds for every activation; the word 0 shows the constant.
-  std::int64_t constant = 0;
   const std::int64_t zero = spec_.activation.decode(0);
-  for (const std::int64_t w : row)
-    constant += w * zero - scale() * lane_partial(spec_, spec_.weight.encode(w), 0);
+  std::map<std::int64_t, std::int64_t> counts;
+  if (constant_depends_on_weights(spec_)) {
+    for (const std::int64_t w : row) ++counts[w];
+  } else {
+    counts[row[0]] = static_cast<std::int64_t>(row.size());
+  }
+  std::int64_t constant = 0;
+  for (const auto& [w, count] : counts)
+    constant += count * (w * zero - scale() * lane_partial(spec_, spec_.weight.encode(w), 0));
   return constant;
 }
 

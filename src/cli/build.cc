@@ -170,7 +170,9 @@ int run(const Program& program, const Options& options) {
     if (verification["mismatches"] != 0) status = kAnswerIsNo;
     done("verify");
   }
-  for (const auto& [path, text] : files) out.write(path, text);
+  std::vector<std::string> paths;
+  for (const auto& [path, text] : files) paths.push_back(path);
+  parallel_for(paths.size(), [&](size_t i) { out.write(paths[i], files.at(paths[i])); });
   const Json hashes = manifest(files, recorded(name, options.design, designed));
   done("write");
   out.write("report/time_per_step.json", times.dump(2) + "\n");

@@ -216,72 +216,58 @@ Cost budget_on(const Part& part, double share, const DesignOptions& options) {
 
 namespace {
 
-// `kept` of the budget is not for the folding.
-Designed design_once(const Graph& model, const std::string& name, const DesignOptions& options,
-                     const Cost& kept) {
-  Designed result;
-  result.part = &chosen_part(options);
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point last = Clock::now();
-  const auto done = [&](const char* step) {
+// Steps that are repeated count together.
+class StepClock {
+ public:
+  explicit StepClock(Designed& result) : result_(result) {}
+  void done(const char* step) {
     check_interrupt();
     const Clock::time_point now = Clock::now();
-    result.seconds.emplace_back(step, std::chrono::duration<double>(now - last).count());
-    last = now;
-  };
-  result.compiled = compile(model, compile_options(options));
-  Graph& core = result.compiled.parts.core;
-  core.name = name;
-  result.notes = result.compiled.notes;
-  done("streamline");
-  if (!options.writable_weights.empty()) {
-    make_writable(result.compiled.parts, options.writable_weights, result.part->family);
+    const double seconds = std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+    for (auto& [name, total] : result_.seconds) {
+      if (name == step) return void(total += seconds);
+    }
+    result_.seconds.emplace_back(step, seconds);
   }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Designed& result_;
+  Clock::time_point last_ = Clock::now();
+};
+
+// Makes hardware of the compiled core. `kept` of the budget is not for the folding.
+void size_core(const DesignOptions& options, const Cost& kept, Designed& result) {
+  StepClock clock(result);
+  Graph& core = result.compiled.parts.core;
   fold(core, options, kept, result);
   if (any_writable(core)) settle_types(result.compiled.parts);  // the folding file may say so, too
-  done("fold");
+  clock.done("fold");
   insert_stream_nodes(core);
-  done("insert_stream_nodes");
+  clock.done("insert_stream_nodes");
   if (options.pack_memories) {
     result.shared = share_memories(core, *result.part, options.memory_clock_ratio);
-    result.notes.push_back(result.shared->text());
-    done("pack_memories");
+    clock.done("pack_memories");
   }
   result.queues = set_queues(core, result.part->family);
   verify(core);
-  done("set_queues");
-  const double share = options.max ? options.share : 1;
-  result.weights =
-      weights_report(core, result.part->family, result.queues.interval_cycles, options.clock_mhz,
-                     streamed_bits(options, share) * options.clock_mhz * 1e6);
-  for (const std::string& note : weights_notes(result.weights)) result.notes.push_back(note);
-  return result;
+  clock.done("set_queues");
 }
 
-}  // namespace
-
-Designed design(const Graph& model, const std::string& name, const DesignOptions& options) {
-  if (has_budget(options) && !options.max && !(options.fps > 0)) {
-    throw Error("a budget of resources without a rate",
-                "add --max for the fastest that keeps it, or --fps N");
-  }
-  Cost kept;
-  Designed result = design_once(model, name, options, kept);
-  if (!result.folded) return result;
-  if (result.folded->proof() != "proved optimal")
-    result.notes.push_back("folding: " + result.folded->proof());
-  if (!options.max && !has_budget(options)) return result;
-  // Queues are known only when the folding is. Where they pass the budget, as much of it is kept
-  // for them, and the search repeated.
+// Repeats the search until its folding leaves room for the queues, which are known only behind it:
+// where they pass the budget, as much of it is kept for them. Whether there was need to.
+bool leave_room_for_queues(const Parts& unfolded, const DesignOptions& options, Designed& result) {
   const Cost budget = budget_on(*result.part, options.max ? options.share : 1, options);
   constexpr int kAttempts = 4;
+  Cost kept;
   for (int attempt = 0;; ++attempt) {
     const Cost total = total_cost(result.compiled.parts.core, result.part->family);
-    if (fits(total, budget)) return result;
+    if (fits(total, budget)) return attempt > 0;
     if (attempt == kAttempts) {
       result.warnings.push_back(
           fmt::format("with its queues the design takes {}", exceeded(total, budget)));
-      return result;
+      return true;
     }
     const auto keep = [](double& of, double all, double folded, double most) {
       if (all > most) of = std::max(of, std::ceil(all - folded));
@@ -292,18 +278,52 @@ Designed design(const Graph& model, const std::string& name, const DesignOptions
     keep(kept.bram18, total.bram18, folded.bram18, budget.bram18);
     keep(kept.uram, total.uram, folded.uram, budget.uram);
     keep(kept.dsp, total.dsp, folded.dsp, budget.dsp);
-    Designed next;
+    result.compiled.parts = unfolded.clone();
     try {
-      next = design_once(model, name, options, kept);
+      size_core(options, kept, result);
     } catch (const Error& error) {
       throw Error(fmt::format("with its queues the design takes {}, and with room for them: {}",
                               exceeded(total, budget), error.what()),
                   error.help());
     }
-    next.notes.push_back("folding: " + next.folded->proof() +
-                         " for the budget less what its queues take");
-    result = std::move(next);
   }
+}
+
+}  // namespace
+
+Designed design(const Graph& model, const std::string& name, const DesignOptions& options) {
+  if (has_budget(options) && !options.max && !(options.fps > 0)) {
+    throw Error("a budget of resources without a rate",
+                "add --max for the fastest that keeps it, or --fps N");
+  }
+  Designed result;
+  result.part = &chosen_part(options);
+  StepClock clock(result);
+  result.compiled = compile(model, compile_options(options));
+  Parts& parts = result.compiled.parts;
+  parts.core.name = name;
+  result.notes = result.compiled.notes;
+  if (!options.writable_weights.empty()) {
+    make_writable(parts, options.writable_weights, result.part->family);
+  }
+  clock.done("streamline");
+  const bool bounded = options.max || has_budget(options);
+  const Parts unfolded = bounded ? parts.clone() : Parts{};
+  size_core(options, {}, result);
+  const bool has_less = bounded && leave_room_for_queues(unfolded, options, result);
+  if (result.shared) result.notes.push_back(result.shared->text());
+  const double share = options.max ? options.share : 1;
+  result.weights =
+      weights_report(parts.core, result.part->family, result.queues.interval_cycles,
+                     options.clock_mhz, streamed_bits(options, share) * options.clock_mhz * 1e6);
+  for (const std::string& note : weights_notes(result.weights)) result.notes.push_back(note);
+  if (has_less) {
+    result.notes.push_back("folding: " + result.folded->proof() +
+                           " for the budget less what its queues take");
+  } else if (result.folded && result.folded->proof() != "proved optimal") {
+    result.notes.push_back("folding: " + result.folded->proof());
+  }
+  return result;
 }
 
 }  // namespace foldstream

@@ -68,6 +68,7 @@ void add_train(Program& program) {
       ->required();
   command.add_option("--data", options->data, "the folder with the data set's files")->required();
   command.add_option("-o,--output", options->output, "the model to write")->required();
+  command.add_option("--init", options->init, "a model of the same layers to start from");
   command.add_option("--seed", options->seed, "of all that is random")->capture_default_str();
   command.add_option("--epochs", options->epochs, "instead of the recipe's")->check(positive());
   command.add_option("--samples", options->samples, "only the first of the training set")

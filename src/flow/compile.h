@@ -24,6 +24,8 @@ struct CompileOptions {
 // tail: results of the core, then those values -> model outputs.
 struct Parts {
   Graph head, core, tail;
+
+  Parts clone() const { return {head.clone(), core.clone(), tail.clone()}; }
 };
 
 struct FlowStep {

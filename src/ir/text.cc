@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/ir/text.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -34,10 +35,17 @@ std::string quote(std::string_view text) {
   return out + '"';
 }
 
-// Shortest text that reads back as the same double and can't be taken for an integer.
+// Shortest text that reads back as the same number of its type and can't be taken for an integer.
+template <typename Real>
+void append_real(std::string& text, Real value) {
+  const size_t start = text.size();
+  fmt::format_to(std::back_inserter(text), FMT_COMPILE("{}"), value);
+  if (text.find_first_not_of("-0123456789", start) == std::string::npos) text += ".0";
+}
+
 std::string print_real(double value) {
-  std::string text = fmt::format("{}", value);
-  if (text.find_first_not_of("-0123456789") == std::string::npos) text += ".0";
+  std::string text;
+  append_real(text, value);
   return text;
 }
 
@@ -168,11 +176,7 @@ class Parser {
       Tensor tensor = make_zero(type);
       for (int64_t i = 0; i < count; ++i) {
         if (type.is_float) {
-          tensor.reals[i] = real();
-          if (type.bits == 32 && !std::isnan(tensor.reals[i]) &&
-              static_cast<double>(static_cast<float>(tensor.reals[i])) != tensor.reals[i]) {
-            fail("an element of an f32 tensor is not a float");
-          }
+          tensor.reals[i] = type.bits == 32 ? real<float>() : real<double>();
         } else {
           tensor.ints[i] = integer();
           if (tensor.ints[i] < type.min() || tensor.ints[i] > type.max()) {
@@ -249,9 +253,10 @@ class Parser {
     at_ = rest - text_.data();
     return value;
   }
-  double real() {
+  template <typename Real>
+  Real real() {
     const std::string_view text = number();
-    double value = 0;
+    Real value = 0;
     const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || rest != text.data() + text.size()) fail("expected a real number");
     return value;
@@ -302,7 +307,7 @@ class Parser {
     if (digits < text.size() &&
         text.find_first_not_of("0123456789", digits) == std::string_view::npos)
       return integer();
-    return real();
+    return real<double>();
   }
   Type parse_type() {
     Type type = parse_element(word());
@@ -368,10 +373,20 @@ std::string print(const Graph& graph) {
     text += fmt::format("output {} {}\n", quote(output.name), value(output.value));
   }
   for (size_t i = 0; i < tensors.size(); ++i) {
-    text += fmt::format("@{} = {}", i, to_string(tensors[i]->type));
-    for (const int64_t v : tensors[i]->ints) text += fmt::format(" {}", v);
-    for (const double v : tensors[i]->reals) text += " " + print_real(v);
-    text += "\n";
+    const Type& type = tensors[i]->type;
+    text += fmt::format("@{} = {}", i, to_string(type));
+    for (const int64_t v : tensors[i]->ints) {
+      fmt::format_to(std::back_inserter(text), FMT_COMPILE(" {}"), v);
+    }
+    for (const double v : tensors[i]->reals) {
+      text += ' ';
+      if (type.bits == 32) {
+        append_real(text, static_cast<float>(v));
+      } else {
+        append_real(text, v);
+      }
+    }
+    text += '\n';
   }
   return text;
 }

@@ -29,6 +29,8 @@ float at(const std::vector<float>& values, int64_t channel) {
   return values.size() == 1 ? values[0] : values.at(channel);
 }
 
+float power_of_two(int exponent) { return static_cast<float>(int64_t{1} << exponent); }
+
 float sign_of(float x) { return x > 0 ? 1.0F : x < 0 ? -1.0F : x == 0 ? 0.0F : x; }
 
 Tensor vector_tensor(const std::vector<float>& values) {
@@ -91,12 +93,12 @@ float round_to_integer(float x, Rounding rounding) {
 
 float lowest_code(int bits, bool is_signed, bool narrow) {
   if (!is_signed) return 0;
-  return -std::ldexp(1.0F, bits - 1) + (narrow ? 1.0F : 0.0F);
+  return -power_of_two(bits - 1) + (narrow ? 1.0F : 0.0F);
 }
 
 float highest_code(int bits, bool is_signed, bool narrow) {
-  if (is_signed) return std::ldexp(1.0F, bits - 1) - 1.0F;
-  return std::ldexp(1.0F, bits) - (narrow ? 2.0F : 1.0F);
+  if (is_signed) return power_of_two(bits - 1) - 1.0F;
+  return power_of_two(bits) - (narrow ? 2.0F : 1.0F);
 }
 
 float Coding::level(float x, int64_t channel) const {

@@ -2,6 +2,7 @@
 #include "src/train/kernels.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 // One copy of a function for each width of vectors. Contraction is off in the whole build, so all
@@ -43,9 +44,10 @@ inline void adam_value(const AdamStep& step, float gradient, float& value, float
                        float& second, float lowest, float highest) {
   first = step.beta1 * first + (1 - step.beta1) * gradient;
   second = step.beta2 * second + (1 - step.beta2) * gradient * gradient;
-  const float slope = first / step.correction1;
-  const float size = std::sqrt(second / step.correction2) + step.epsilon;
-  const float moved = value * (1 - step.rate * step.decay) - step.rate * slope / size;
+  // Square root and division take longest, so there is one of each.
+  const float size = std::sqrt(second * (1 / step.correction2)) + step.epsilon;
+  const float moved =
+      value * (1 - step.rate * step.decay) - first * (step.rate / step.correction1) / size;
   value = std::min(std::max(moved, lowest), highest);
 }
 
@@ -93,6 +95,122 @@ void quantize_gradient(const Coder& coder, const float* FOLDSTREAM_ALONE x,
       out[i] = gradient[i] * triangle(distance(x[i] / scale, lowest, highest), reach);
     }
   }
+}
+
+namespace {
+
+// Always inlined: compiled for the vectors of the function that they are a part of.
+
+// Sums over one channel of f(at), where `at` goes over its elements. With many elements side by
+// side they go by lanes, in float, and a plane's sum is added to the others' in double; the order
+// is the same whatever a vector's width.
+template <class F>
+[[gnu::always_inline]] inline double sum_of_channel(const Extent& extent, int64_t channel,
+                                                    const F& f) {
+  constexpr int64_t kLanes = 16;
+  double sum = 0;
+  for (int64_t o = 0; o < extent.outer; ++o) {
+    const int64_t from = (o * extent.channels + channel) * extent.inner;
+    const int64_t whole = extent.inner / kLanes * kLanes;
+    std::array<float, kLanes> lanes{};
+    for (int64_t i = 0; i < whole; i += kLanes) {
+      for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += f(from + i + lane);
+    }
+    for (const float lane : lanes) sum += lane;
+    for (int64_t i = whole; i < extent.inner; ++i) sum += f(from + i);
+  }
+  return sum;
+}
+
+// The same of channels that lie side by side, each sum in its place of `sums`.
+template <class F>
+[[gnu::always_inline]] inline void sums_of_rows(const Extent& extent, float* FOLDSTREAM_ALONE sums,
+                                                int64_t begin, int64_t end, const F& f) {
+  std::fill(sums + begin, sums + end, 0.0F);
+  for (int64_t o = 0; o < extent.outer; ++o) {
+    const int64_t from = o * extent.channels;
+    for (int64_t c = begin; c < end; ++c) sums[c] += f(from + c, c);
+  }
+}
+
+// f(at, channel) at every element of the channels.
+template <class F>
+[[gnu::always_inline]] inline void each(const Extent& extent, int64_t begin, int64_t end,
+                                        const F& f) {
+  for (int64_t o = 0; o < extent.outer; ++o) {
+    if (extent.inner == 1) {
+      const int64_t from = o * extent.channels;
+      for (int64_t c = begin; c < end; ++c) f(from + c, c);
+      continue;
+    }
+    for (int64_t c = begin; c < end; ++c) {
+      const int64_t from = (o * extent.channels + c) * extent.inner;
+      for (int64_t i = from; i < from + extent.inner; ++i) f(i, c);
+    }
+  }
+}
+
+}  // namespace
+
+FOLDSTREAM_VECTORIZED
+void moments(const Extent& extent, const float* FOLDSTREAM_ALONE x, float* FOLDSTREAM_ALONE mean,
+             float* FOLDSTREAM_ALONE variance, int64_t begin, int64_t end) {
+  const auto count = static_cast<float>(extent.per_channel());
+  if (extent.inner == 1) {
+    sums_of_rows(extent, mean, begin, end, [&](int64_t at, int64_t) { return x[at]; });
+    for (int64_t c = begin; c < end; ++c) mean[c] /= count;
+    sums_of_rows(extent, variance, begin, end,
+                 [&](int64_t at, int64_t c) { return (x[at] - mean[c]) * (x[at] - mean[c]); });
+    for (int64_t c = begin; c < end; ++c) variance[c] /= count;
+    return;
+  }
+  for (int64_t c = begin; c < end; ++c) {
+    const auto sum = sum_of_channel(extent, c, [&](int64_t at) { return x[at]; });
+    const auto middle = static_cast<float>(sum / count);
+    const auto squares =
+        sum_of_channel(extent, c, [&](int64_t at) { return (x[at] - middle) * (x[at] - middle); });
+    mean[c] = middle;
+    variance[c] = static_cast<float>(squares / count);
+  }
+}
+
+FOLDSTREAM_VECTORIZED
+void normalize(const Extent& extent, const float* FOLDSTREAM_ALONE x,
+               const float* FOLDSTREAM_ALONE mean, const float* FOLDSTREAM_ALONE factor,
+               const float* FOLDSTREAM_ALONE offset, float* FOLDSTREAM_ALONE out, int64_t begin,
+               int64_t end) {
+  each(extent, begin, end,
+       [&](int64_t at, int64_t c) { out[at] = (x[at] - mean[c]) * factor[c] + offset[c]; });
+}
+
+FOLDSTREAM_VECTORIZED
+void gradient_sums(const Extent& extent, const float* FOLDSTREAM_ALONE x,
+                   const float* FOLDSTREAM_ALONE gradient, const float* FOLDSTREAM_ALONE mean,
+                   float* FOLDSTREAM_ALONE sum, float* FOLDSTREAM_ALONE product, int64_t begin,
+                   int64_t end) {
+  if (extent.inner == 1) {
+    sums_of_rows(extent, sum, begin, end, [&](int64_t at, int64_t) { return gradient[at]; });
+    sums_of_rows(extent, product, begin, end,
+                 [&](int64_t at, int64_t c) { return gradient[at] * (x[at] - mean[c]); });
+    return;
+  }
+  for (int64_t c = begin; c < end; ++c) {
+    sum[c] =
+        static_cast<float>(sum_of_channel(extent, c, [&](int64_t at) { return gradient[at]; }));
+    product[c] = static_cast<float>(
+        sum_of_channel(extent, c, [&](int64_t at) { return gradient[at] * (x[at] - mean[c]); }));
+  }
+}
+
+FOLDSTREAM_VECTORIZED
+void normalize_gradient(const Extent& extent, const float* FOLDSTREAM_ALONE x,
+                        const float* FOLDSTREAM_ALONE gradient, const float* FOLDSTREAM_ALONE mean,
+                        const float* FOLDSTREAM_ALONE factor, const float* FOLDSTREAM_ALONE slope,
+                        const float* FOLDSTREAM_ALONE offset, float* FOLDSTREAM_ALONE out,
+                        int64_t begin, int64_t end) {
+  each(extent, begin, end, [&](int64_t at, int64_t c) {
+    out[at] = gradient[at] * factor[c] + (x[at] - mean[c]) * slope[c] + offset[c];
+  });
 }
 
 AdamStep::AdamStep(double rate, double decay, int64_t steps)

@@ -25,6 +25,28 @@ void quantize(const Coder& coder, const float* x, float* out, int64_t count);
 void quantize_gradient(const Coder& coder, const float* x, const float* gradient, float* out,
                        int64_t count);
 
+// Batch normalization of x [outer, channels, inner], where a channel's elements are those of all
+// outer and inner places. Each function takes channels `begin` to `end`; a channel's result depends
+// on nothing else.
+struct Extent {
+  int64_t outer, channels, inner;
+  int64_t per_channel() const { return outer * inner; }
+};
+
+// Mean and variance (over the count) of each channel.
+void moments(const Extent& extent, const float* x, float* mean, float* variance, int64_t begin,
+             int64_t end);
+// out = (x - mean) * factor + offset.
+void normalize(const Extent& extent, const float* x, const float* mean, const float* factor,
+               const float* offset, float* out, int64_t begin, int64_t end);
+// The sums of gradient and of gradient * (x - mean).
+void gradient_sums(const Extent& extent, const float* x, const float* gradient, const float* mean,
+                   float* sum, float* product, int64_t begin, int64_t end);
+// out = gradient * factor + (x - mean) * slope + offset.
+void normalize_gradient(const Extent& extent, const float* x, const float* gradient,
+                        const float* mean, const float* factor, const float* slope,
+                        const float* offset, float* out, int64_t begin, int64_t end);
+
 struct AdamStep {
   float rate, beta1 = 0.9F, beta2 = 0.999F, epsilon = 1e-8F, decay = 0;
   float correction1, correction2;  // 1 - beta^steps

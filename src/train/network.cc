@@ -86,6 +86,76 @@ struct QuantizedValues : torch::autograd::Function<QuantizedValues> {
   }
 };
 
+// Batch normalization with the batch's statistics, of x [N, channels, ...] in memory; the running
+// ones follow, the variance over one less than the count.
+struct BatchNorm : torch::autograd::Function<BatchNorm> {
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
+                               const torch::Tensor& weight, const torch::Tensor& bias,
+                               const torch::Tensor& running_mean,
+                               const torch::Tensor& running_variance, double momentum,
+                               double epsilon) {
+    const Extent extent = extent_of(x);
+    torch::Tensor mean = torch::empty_like(weight), variance = torch::empty_like(weight);
+    torch::Tensor deviation = torch::empty_like(weight), factor = torch::empty_like(weight);
+    const auto count = static_cast<float>(extent.per_channel());
+    const auto share = static_cast<float>(momentum);
+    torch::Tensor out = torch::empty_like(x);
+    by_channels(extent, [&](int64_t begin, int64_t end) {
+      moments(extent, values(x), values(mean), values(variance), begin, end);
+      for (int64_t c = begin; c < end; ++c) {
+        values(deviation)[c] = 1 / std::sqrt(values(variance)[c] + static_cast<float>(epsilon));
+        values(factor)[c] = values(weight)[c] * values(deviation)[c];
+        follow(values(running_mean)[c], values(mean)[c], share);
+        follow(values(running_variance)[c], values(variance)[c] * (count / (count - 1)), share);
+      }
+      train::normalize(extent, values(x), values(mean), values(factor), values(bias), values(out),
+                       begin, end);
+    });
+    context->save_for_backward({x, weight, mean, deviation});
+    return out;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const torch::Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &deviation = saved[3];
+    const torch::Tensor gradient = gradients[0].contiguous();
+    const Extent extent = extent_of(x);
+    const auto count = static_cast<float>(extent.per_channel());
+    torch::Tensor of_weight = torch::empty_like(weight), of_bias = torch::empty_like(weight);
+    torch::Tensor factor = torch::empty_like(weight), slope = torch::empty_like(weight);
+    torch::Tensor offset = torch::empty_like(weight), out = torch::empty_like(x);
+    by_channels(extent, [&](int64_t begin, int64_t end) {
+      gradient_sums(extent, values(x), values(gradient), values(mean), values(of_bias),
+                    values(of_weight), begin, end);
+      for (int64_t c = begin; c < end; ++c) {
+        const float inverse = values(deviation)[c];
+        values(factor)[c] = values(weight)[c] * inverse;
+        values(of_weight)[c] *= inverse;
+        values(slope)[c] = -values(factor)[c] * inverse * values(of_weight)[c] / count;
+        values(offset)[c] = -values(factor)[c] * values(of_bias)[c] / count;
+      }
+      normalize_gradient(extent, values(x), values(gradient), values(mean), values(factor),
+                         values(slope), values(offset), values(out), begin, end);
+    });
+    const torch::Tensor none;
+    return {out, of_weight, of_bias, none, none, none, none};
+  }
+
+ private:
+  static Extent extent_of(const torch::Tensor& x) {
+    return {x.size(0), x.size(1), x.numel() / (x.size(0) * x.size(1))};
+  }
+  static float* values(const torch::Tensor& tensor) { return tensor.data_ptr<float>(); }
+  static void follow(float& running, float now, float share) {
+    running = running * (1 - share) + now * share;
+  }
+  template <class F>
+  static void by_channels(const Extent& extent, const F& f) {
+    at::parallel_for(0, extent.channels, std::max<int64_t>(1, kGrain / extent.per_channel()), f);
+  }
+};
+
 torch::Tensor power_of_two(const torch::Tensor& log_scale) {
   // The exponent is rounded; its gradient passes.
   return log_scale + (log_scale.round() - log_scale).detach();
@@ -122,6 +192,16 @@ torch::Tensor quantized(const torch::Tensor& x, double scale, const Quantizer& q
 torch::Tensor quantized(const torch::Tensor& x, const torch::Tensor& scale,
                         const Quantizer& quantizer) {
   return quantized_codes(x / scale, quantizer) * scale;
+}
+
+torch::Tensor normalized(const torch::Tensor& x, const torch::Tensor& weight,
+                         const torch::Tensor& bias, const torch::Tensor& running_mean,
+                         const torch::Tensor& running_variance, double momentum, double epsilon) {
+  if (in_memory(x)) {
+    return BatchNorm::apply(x, weight, bias, running_mean, running_variance, momentum, epsilon);
+  }
+  return torch::batch_norm(x, weight, bias, running_mean, running_variance, true, momentum, epsilon,
+                           false);
 }
 
 torch::Tensor squared_hinge(const torch::Tensor& scores, const torch::Tensor& labels) {
@@ -239,7 +319,7 @@ void Network::add_scale(const std::string& name, const Quantizer& quantizer, int
   buffers_[name + ".calibrated"] = torch::zeros({}, device_);
 }
 
-std::string Network::scale_name(const LayerSpec& layer) const {
+std::string Network::scale_name(const LayerSpec& layer) {
   return layer.quantizer->shared ? "quantizer." + layer.quantizer->name + ".scale"
                                  : layer.name + ".scale";
 }
@@ -278,7 +358,7 @@ torch::Tensor Network::run(const LayerSpec& layer, const torch::Tensor& x,
                            const torch::Tensor& other, bool training) {
   switch (layer.kind) {
     case Kind::affine:
-      return x * layer.mul - layer.sub;
+      return (x * layer.mul).sub_(layer.sub);
     case Kind::quantize: {
       const Quantizer& quantizer = *layer.quantizer;
       if (quantizer.scale == Quantizer::Scale::constant) {
@@ -335,8 +415,8 @@ torch::Tensor Network::normalize(const LayerSpec& layer, const torch::Tensor& x,
   const torch::Tensor& variance = buffers_.at(layer.name + ".variance");
   const bool whole = layer.kind == Kind::tensor_norm;
   if (training) {
-    const torch::Tensor y = torch::batch_norm(whole ? x.reshape({-1, 1}) : x, weight, bias, mean,
-                                              variance, true, layer.momentum, layer.epsilon, false);
+    const torch::Tensor y = normalized(whole ? x.reshape({1, 1, -1}) : x, weight, bias, mean,
+                                       variance, layer.momentum, layer.epsilon);
     return whole ? y.view_as(x) : y;
   }
   const torch::Tensor deviation = (variance + layer.epsilon).sqrt();

@@ -27,6 +27,12 @@ torch::Tensor quantized(const torch::Tensor& x, const torch::Tensor& scale,
 // With a scale that is a constant number.
 torch::Tensor quantized(const torch::Tensor& x, double scale, const Quantizer& quantizer);
 
+// Batch normalization of x [N, channels, ...] with the batch's statistics; the running ones,
+// [channels] as weight and bias, follow by the share `momentum`.
+torch::Tensor normalized(const torch::Tensor& x, const torch::Tensor& weight,
+                         const torch::Tensor& bias, const torch::Tensor& running_mean,
+                         const torch::Tensor& running_variance, double momentum, double epsilon);
+
 // Means over a batch. `scores` [N, classes], or [N, 1], whose sign tells label 1 from 0; `labels`
 // [N] int64.
 torch::Tensor squared_hinge(const torch::Tensor& scores, const torch::Tensor& labels);
@@ -67,10 +73,12 @@ class Network {
 
   // Every tensor that evaluation depends on, by name; those of the optimizer too where asked for.
   std::vector<std::pair<std::string, torch::Tensor>> state(bool optimizer);
-  // Copies into those tensors; `values` has the same names and shapes.
+  // Copies into those tensors; `values` are some of them, with the same shapes.
   void load(const std::vector<std::pair<std::string, torch::Tensor>>& values);
 
   const Recipe& recipe() const { return recipe_; }
+  // The learned scale of a quantize layer among the tensors of state.
+  static std::string scale_name(const LayerSpec& layer);
   // For export, after training: of the layer at `index`.
   torch::Tensor weights(int index) const;       // quantized
   torch::Tensor weight_scale(int index) const;  // scalar, or one a row
@@ -85,7 +93,6 @@ class Network {
   void add_layer(const LayerSpec& layer);
   void add_weights(const LayerSpec& layer);
   void add_scale(const std::string& name, const Quantizer& quantizer, int64_t channels);
-  std::string scale_name(const LayerSpec& layer) const;
   torch::Tensor scale_of(const LayerSpec& layer) const;
   torch::Tensor used_weights(const LayerSpec& layer) const;
   torch::Tensor run(const LayerSpec& layer, const torch::Tensor& x, const torch::Tensor& other,

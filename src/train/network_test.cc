@@ -16,6 +16,8 @@
 #include "src/onnx/writer.h"
 #include "src/train/export.h"
 #include "src/train/samples.h"
+#include "src/train/start.h"
+#include "src/util/error.h"
 
 namespace foldstream::train {
 namespace {
@@ -132,6 +134,35 @@ TEST(QuantizerTest, AScaleIsLearnedByTheRoundingError) {
   // Inside round(t) - t, outside the end of the range.
   const double expected = (1 - 0.6) + (-2 + 1.6) + 3 - 3;
   EXPECT_NEAR(scale.grad().item<double>(), expected, 1e-5);
+}
+
+// Results, gradients and running statistics of a normalization.
+std::vector<torch::Tensor> of_normalization(const torch::Tensor& x, torch::ScalarType type) {
+  const int64_t channels = x.size(1);
+  torch::manual_seed(4);
+  const auto some = [&] { return torch::rand({channels}).add(0.5).to(type); };
+  const torch::Tensor operand = x.detach().clone().to(type).requires_grad_(true);
+  const torch::Tensor weight = some().requires_grad_(true), bias = some().requires_grad_(true);
+  const torch::Tensor mean = some(), variance = some();
+  const torch::Tensor y = normalized(operand, weight, bias, mean, variance, 0.1, 1e-4);
+  (y * torch::randn(x.sizes()).to(type)).sum().backward();
+  return {y.detach(), operand.grad(), weight.grad(), bias.grad(), mean, variance};
+}
+
+TEST(NormalizationTest, KernelsAndTensorOperationsAgree) {
+  const std::vector<std::vector<int64_t>> shapes = {{100, 37},  {2, 1},       {1, 1, 250},
+                                                    {5, 3, 21}, {4, 6, 9, 7}, {4, 6, 8, 4}};
+  for (const std::vector<int64_t>& shape : shapes) {
+    torch::manual_seed(6);
+    const torch::Tensor x = torch::randn(shape) * 20 + 30;
+    const auto kernels = of_normalization(x, torch::kFloat);
+    const auto operations = of_normalization(x, torch::kDouble);  // no kernel
+    for (size_t i = 0; i < kernels.size(); ++i) {
+      EXPECT_TRUE(torch::allclose(kernels[i], operations[i].to(torch::kFloat), 1e-4, 1e-4))
+          << torch::IntArrayRef(shape) << ": " << i << "\n"
+          << kernels[i] - operations[i];
+    }
+  }
 }
 
 TEST(OptimizerTest, KernelsAndTensorOperationsAgree) {
@@ -382,6 +413,49 @@ TEST(ExportTest, TheModelOfOneAxisToo) {
   Network network(parse_recipe(kOneAxis, "one-axis"), 1, torch::kCPU);
   train_a_little(network, 6);
   expect_equal_scores(network);
+}
+
+// Without the last layer, whose numbers a model holds as constants of plain arithmetic.
+std::string without_tensor_norm(std::string_view recipe) {
+  return std::string(recipe.substr(0, recipe.rfind("[[layer]]")));
+}
+
+TEST(StartTest, ANetworkIsTakenBackFromItsModel) {
+  for (const std::string& text : {without_tensor_norm(kEverything), std::string(kOneAxis)}) {
+    const Recipe recipe = parse_recipe(text, "r.toml");
+    Network trained(recipe, 1, torch::kCPU), other(recipe, 2, torch::kCPU);
+    train_a_little(trained, 6);
+    const Graph model = read_model_bytes(write_model(exported(trained)), "model");
+    other.load(values_of_model(other, model, "model"));
+    std::vector<int64_t> shape = {8};
+    for (const int64_t size : recipe.input) shape.push_back(size);
+    const torch::Tensor x = torch::rand(shape);
+    EXPECT_TRUE(torch::equal(trained.forward(x, false), other.forward(x, false)));
+  }
+}
+
+TEST(StartTest, AModelOfOtherLayersIsRefused) {
+  const auto message = [](const std::string& text) {
+    Network network(parse_recipe(text, "r.toml"), 1, torch::kCPU);
+    const Network own(parse_recipe(kOneAxis, "one-axis"), 1, torch::kCPU);
+    try {
+      values_of_model(network, exported(own), "m.onnx");
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::string text(kOneAxis);
+  const auto with = [&](const std::string& old, const std::string& by) {
+    return std::string(text).replace(text.rfind(old), old.size(), by);
+  };
+  EXPECT_EQ(message(text), "");
+  EXPECT_EQ(message(with("bits = 2", "bits = 5")), "");
+  EXPECT_EQ(message(with("[[layer]]\ntype = \"batch_norm\"\n", "")),
+            "'m.onnx' has 1 batch normalizations, but r.toml has 0");
+  EXPECT_EQ(
+      message(with("channels = 4", "channels = 5")),
+      "'m.onnx', node 'conv1' (conv): found [4,2,3], but layer 'conv1' of r.toml takes [5,2,3]");
 }
 
 TEST(NetworkTest, StateRestoresTheScoresAndTheNextStep) {

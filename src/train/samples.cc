@@ -2,7 +2,6 @@
 #include "src/train/samples.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numbers>
 #include <numeric>
@@ -53,12 +52,18 @@ class Change {
 
  private:
   void move(const float* from, float* to) const {
-    for (int64_t y = 0; y < height_; ++y) {
+    const int64_t first = std::clamp<int64_t>(right_, 0, width_);
+    const int64_t last = std::clamp<int64_t>(width_ + right_, first, width_);
+    for (int64_t y = 0; y < height_; ++y, to += width_) {
       const int64_t row = y - down_;
-      for (int64_t x = 0; x < width_; ++x) {
-        const int64_t column = flip_ ? width_ - 1 - (x - right_) : x - right_;
-        const bool inside = row >= 0 && row < height_ && column >= 0 && column < width_;
-        *to++ = inside ? from[row * width_ + column] : 0;
+      std::fill(to, to + width_, 0.0F);
+      if (row < 0 || row >= height_) continue;
+      const float* source = from + row * width_;
+      if (flip_) {
+        const float* end = source + width_ + right_;
+        std::reverse_copy(end - last, end - first, to + first);
+      } else {
+        std::copy(source + first - right_, source + last - right_, to + first);
       }
     }
   }
@@ -114,10 +119,6 @@ void fill_batch(const DataSet& data, std::span<const int64_t> indices, float div
   const int64_t elements = element_count(data.shape);
   const bool changed = augment != nullptr && augment->any();
   std::vector<float> sample(changed ? elements : 0);
-  std::array<float, 256> of_byte;
-  for (size_t byte = 0; byte < of_byte.size(); ++byte) {
-    of_byte[byte] = static_cast<float>(byte) / divisor;
-  }
   for (const int64_t index : indices) {
     FOLDSTREAM_CHECK(index >= 0 && index < data.count);
     float* const to = changed ? sample.data() : out;
@@ -126,7 +127,7 @@ void fill_batch(const DataSet& data, std::span<const int64_t> indices, float div
       for (int64_t i = 0; i < elements; ++i) to[i] = from[i] / divisor;
     } else {
       const uint8_t* from = data.bytes.data() + index * elements;
-      for (int64_t i = 0; i < elements; ++i) to[i] = of_byte[from[i]];
+      for (int64_t i = 0; i < elements; ++i) to[i] = static_cast<float>(from[i]) / divisor;
     }
     if (changed) {
       const int64_t height = data.shape[1], width = data.shape[2];

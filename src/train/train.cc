@@ -21,6 +21,7 @@
 #include "src/train/network.h"
 #include "src/train/recipe.h"
 #include "src/train/samples.h"
+#include "src/train/start.h"
 #include "src/util/error.h"
 #include "src/util/files.h"
 #include "src/util/interrupt.h"
@@ -108,6 +109,10 @@ class Trainer {
     recipe_.warmup = std::min(recipe_.warmup, recipe_.epochs - 1);
     load_data();
     network_ = std::make_unique<Network>(recipe_, options.seed, device_);
+    if (!options.init.empty()) {
+      const std::string path = options.init.string();
+      network_->load(values_of_model(*network_, read_model(path), path));
+    }
     best_ = copy_of(network_->state(false));
   }
 
@@ -147,6 +152,7 @@ class Trainer {
     Options options = options_;
     options.recipe = options_.recipe.parent_path() / recipe_.distillation->teacher;
     options.output = options_.output.string() + ".teacher";
+    options.init.clear();
     options.epochs = 0;
     options.stop_after = 0;
     options.resume = true;
@@ -199,6 +205,7 @@ class Trainer {
   // What must be equal for a checkpoint to go on as if it had never stopped.
   nlohmann::ordered_json identity() const {
     return {{"recipe", sha256(recipe_.text + (teacher_ ? teacher_->recipe_.text : ""))},
+            {"start", options_.init.empty() ? "" : sha256(read_file(options_.init))},
             {"seed", options_.seed},
             {"epochs", recipe_.epochs},
             {"samples", data_.count}};

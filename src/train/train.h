@@ -13,6 +13,7 @@ namespace foldstream::train {
 
 struct Options {
   std::filesystem::path recipe, data, output;
+  std::filesystem::path init;  // a model whose weights training starts from; empty: random ones
   uint64_t seed = 1;
   int64_t epochs = 0;   // 0: as the recipe says
   int64_t threads = 0;  // 0: all cores
