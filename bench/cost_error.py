@@ -87,7 +87,7 @@ def vvau(r, i):
     stride = r.choice(["", "", " stride=[2,2]"])
     levels = r.choice([0, 3, 15, 1])
     return (f"vvau in={activations}[1,{size},{size},{channels}] kernel=[{k},{k}]{stride} pad=[{pad},{pad},{pad},{pad}] w:s{w_bits}[{channels},{k * k}]"
-            f"{thresholds(r, channels, w_bits + int(activations[1:]) + 2, levels)} pe={pe}")
+            f"{thresholds(r, channels, w_bits + int(activations[1:]) + 2, levels)} pe={pe}{f' simd={k}' if i >= 10 else ''}")
 
 
 def threshold(r, i):
@@ -203,7 +203,7 @@ def multiply_constant(r, i):
 
 
 # Configurations of each operator.
-SAMPLE = {mvau: 42, vvau: 10, threshold: 8, sliding_window: 15, pool: 10, eltwise: 8, fifo: 22, width_converter: 8, fork: 4, label_select: 5,
+SAMPLE = {mvau: 42, vvau: 16, threshold: 8, sliding_window: 15, pool: 10, eltwise: 8, fifo: 22, width_converter: 8, fork: 4, label_select: 5,
           crop: 2, pad_stream: 3, concat_streams: 2, split_stream: 2, upsample: 3, shuffle: 3, lookup: 4, requantize: 3, add_constant: 2,
           multiply_constant: 2, writable: 6}
 

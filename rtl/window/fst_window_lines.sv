@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole windows out of banks that hold a row of the frame each: a step reads one position of every
-// row under the kernel, and the last KernelWidth columns are the window.
+// Whole windows: a step reads one position of every row under the kernel, and the last KernelWidth
+// columns are the window.
 // Latency 1 from issue to window, 2 with BlockRam; interval 1.
 `include "fst_assert.svh"
 module fst_window_lines #(
@@ -38,139 +38,56 @@ module fst_window_lines #(
   output logic [KernelHeight*KernelWidth*Width-1:0] window_o
 );
   localparam int unsigned PlaceWidth = FrameWidth > 1 ? $clog2(FrameWidth) : 1;
-  localparam int unsigned BankWidth = Banks > 1 ? $clog2(Banks) : 1;
+  localparam int unsigned Height = KernelHeight * Width;
 
-  // The writer: position by position, bank by bank.
-  logic [PlaceWidth-1:0] written;
-  logic [BankWidth-1:0]  written_bank;
-  logic                  row_written;
-  logic [2:0]            unused_written;
+  // One column.
+  logic [Height-1:0] read;
 
-  fst_window_count #(
-    .Count(FrameWidth)
-  ) u_written (
+  fst_window_banks #(
+    .Width(Width),
+    .BlockRam(BlockRam),
+    .Depth(FrameWidth),
+    .KernelHeight(KernelHeight),
+    .Rows(Rows),
+    .Banks(Banks),
+    .FirstBank(FirstBank),
+    .RowBanks(RowBanks),
+    .FrameBanks(FrameBanks),
+    .PadRows(PadRows),
+    .RowFrom(RowFrom),
+    .RowTo(RowTo),
+    .Padding(Padding)
+  ) u_banks (
     .clk_i,
     .rst_i,
-    .step_i(write_i),
-    .value_o(written),
-    .last_o(unused_written[0]),
-    .wrap_o(row_written)
+    .write_i,
+    .write_data_i,
+    .read_address_i(PlaceWidth'(column_i)),
+    .row_i,
+    .row_ends_i,
+    .frame_ends_i,
+    .lines_o(read)
   );
 
-  fst_window_count #(
-    .Count(Banks)
-  ) u_written_bank (
-    .clk_i,
-    .rst_i,
-    .step_i(row_written),
-    .value_o(written_bank),
-    .last_o(unused_written[1]),
-    .wrap_o(unused_written[2])
-  );
-
-  logic [Banks*Width-1:0] stored;
-
-  for (genvar b = 0; b < Banks; b++) begin : g_bank
-    fst_memory #(
-      .Width(Width),
-      .Depth(FrameWidth),
-      .BlockRam(BlockRam)
-    ) u_memory (
-      .clk_i,
-      .write_i(write_i && written_bank == BankWidth'(b)),
-      .write_address_i(written),
-      .write_data_i,
-      .read_address_i(PlaceWidth'(column_i)),
-      .read_data_o(stored[b*Width+:Width])
-    );
-  end
-
-  // The bank of the upper row.
-  logic [BankWidth-1:0] upper_q, upper;
-
-  if (Banks == 1) begin : g_one_bank
-    assign upper_q = '0;
-  end else begin : g_banks
-    logic [BankWidth-1:0] further, upper_d;
-
-    always_comb begin
-      if (frame_ends_i) further = BankWidth'(FrameBanks);
-      else if (row_ends_i) further = BankWidth'(RowBanks);
-      else further = '0;
-    end
-
-    fst_window_add #(
-      .Width(BankWidth),
-      .Modulus(Banks)
-    ) u_upper (
-      .value_i(upper_q),
-      .addend_i(further),
-      .sum_o(upper_d)
-    );
-
-    always_ff @(posedge clk_i) begin
-      if (rst_i) upper_q <= BankWidth'(FirstBank);
-      else upper_q <= upper_d;
-    end
-  end
-
-  // Lines of the kernel that are in the frame.
-  logic [KernelHeight-1:0] lines_inside, in_frame;
-
-  if (PadRows) begin : g_padded
-    always_comb begin
-      lines_inside = '1;
-      for (int unsigned k = 0; k < KernelHeight; k++) begin
-        if (32'(row_i) < RowFrom[32*k+:32] || 32'(row_i) > RowTo[32*k+:32]) begin
-          lines_inside[k] = 1'b0;
-        end
-      end
-    end
-  end else begin : g_not_padded
-    assign lines_inside = '1;
-  end
-
-  // What belongs to the positions read comes as late as they do.
+  // What belongs to the column comes as late as it does.
   logic shift, first_column, column_inside;
 
   if (BlockRam) begin : g_late
-    logic                    shift_q, first_q, column_inside_q;
-    logic [KernelHeight-1:0] inside_q;
-    logic [BankWidth-1:0]    late_upper_q;
+    logic shift_q, first_q, column_inside_q;
 
     always_ff @(posedge clk_i) begin
       shift_q         <= issue_i;
       first_q         <= column_i == '0;
       column_inside_q <= 32'(column_i) < FrameWidth;
-      inside_q        <= lines_inside;
-      late_upper_q    <= upper_q;
     end
 
     assign shift         = shift_q;
     assign first_column  = first_q;
     assign column_inside = column_inside_q;
-    assign in_frame      = inside_q;
-    assign upper         = late_upper_q;
   end else begin : g_at_once
     assign shift         = issue_i;
     assign first_column  = column_i == '0;
     assign column_inside = 32'(column_i) < FrameWidth;
-    assign in_frame      = lines_inside;
-    assign upper         = upper_q;
-  end
-
-  // One column: each line from its bank, or padding.
-  localparam int unsigned Height = KernelHeight * Width;
-  logic [Height-1:0] read;
-
-  always_comb begin
-    read = '0;
-    for (int unsigned k = 0; k < KernelHeight; k++) begin
-      for (int unsigned b = 0; b < Banks; b++) begin
-        if (upper == BankWidth'(b)) read[k*Width+:Width] = stored[(b+k)%Banks*Width+:Width];
-      end
-      if (!in_frame[k]) read[k*Width+:Width] = Padding;
-    end
   end
 
   // The last columns, the latest in the low bits, and whether each is in the frame.
@@ -205,7 +122,5 @@ module fst_window_lines #(
   end
 
   logic unused;
-  assign unused = ^{row_i, row_ends_i, frame_ends_i, within_q};
-
-  `FST_REQUIRE(banks, Banks >= KernelHeight, "fst_window_lines: Banks must hold the kernel's rows")
+  assign unused = ^within_q;
 endmodule

@@ -15,8 +15,10 @@ module fst_window_walk #(
   parameter bit          ChannelsInside = 1,     // else the kernel, each time around gives a beat
   parameter int unsigned GiveFrom = 0,           // the first window of a row that gives
   parameter int unsigned GiveStride = 1,         // and how far the next one is
-  // The ring. A step moves on by so many places, which the outermost loop that goes on decides.
+  // The ring, or as many rings as there are banks of which each holds a row. A step moves on by so
+  // many places, which the outermost loop that goes on decides.
   parameter int unsigned Places = 32,
+  parameter int unsigned Banks = 1,
   parameter int unsigned FirstPlace = 0,
   parameter int unsigned UnitMove = 1,
   parameter int unsigned TapMove = 1,
@@ -398,5 +400,5 @@ module fst_window_walk #(
 
   `FST_REQUIRE(unit, Unit == 2 ** $clog2(Unit), "fst_window_walk: Unit must be a power of two")
   `FST_REQUIRE(places, Places >= 2, "fst_window_walk: Places must be at least 2")
-  `FST_REQUIRE(room, Room <= Places, "fst_window_walk: Room must be at most Places")
+  `FST_REQUIRE(room, Room <= Places * Banks, "fst_window_walk: Room must be at most the places of all Banks")
 endmodule

@@ -72,7 +72,7 @@ int64_t room_of_early_steps(const std::vector<Window>& windows, int64_t steps, i
 class Blocks {
  public:
   explicit Blocks(const WalkShape& shape, int64_t window_steps) {
-    const int64_t taps = shape.rows.kernel * shape.columns.kernel;
+    const int64_t taps = (shape.lines_at_once ? 1 : shape.rows.kernel) * shape.columns.kernel;
     if (shape.whole_columns || shape.channels_inside || taps == 1) {
       steps_.assign(1, {window_steps, 0, 1});
     } else {
@@ -128,7 +128,9 @@ Walk::Walk(const WalkShape& s) : shape(s) {
   unit = group_beats & -group_beats;
   units = group_beats / unit, position = shape.position_beats / unit;
   const int64_t width = columns.size, oh = rows.windows(), ow = columns.windows();
-  window_steps = shape.whole_columns ? 1 : rows.kernel * columns.kernel * shape.position_beats;
+  window_steps = shape.whole_columns ? 1
+                                     : (shape.lines_at_once ? 1 : rows.kernel) * columns.kernel *
+                                           shape.position_beats;
   beats = rows.size * width * shape.position_beats;
 
   // In positions first. A window frees up to the next one's position under the kernel's tap that
@@ -214,8 +216,9 @@ Walk::Walk(const WalkShape& s) : shape(s) {
                               : room_of_early_steps(windows, window_steps, beats);
 
   const int64_t room = first_used + (least_room + unit - 1) / unit;
-  if (shape.whole_columns) {  // banks of a row each
-    places = std::max(rows.kernel, (room + width - 1) / width) * width;
+  if (has_banks()) {
+    const int64_t line = bank_places();
+    places = std::max(rows.reach(), (room + line - 1) / line) * line;
     return;
   }
   // Addresses of a power of two of places wrap by themselves; others cost an adder more.
@@ -226,9 +229,7 @@ Walk::Walk(const WalkShape& s) : shape(s) {
   places = of_power.bram18 > of_least.bram18 ? least : power;
 }
 
-bool Walk::block_memory() const {
-  return (shape.whole_columns ? shape.columns.size : places * unit) > kLutQueueDepth;
-}
+bool Walk::block_memory() const { return bank_beats() > kLutQueueDepth; }
 
 Store Walk::store(int64_t images) const { return {(places - first_used) * unit, images * beats}; }
 
@@ -282,20 +283,23 @@ void add_controller(SvModule& module, const Walk& walk) {
   const bool inside = walk.shape.channels_inside;
   // Back to a position's first place after a loop over its places.
   const int64_t back = inside ? walk.units - 1 : 0;
+  // Whole columns need no place to read.
+  const int64_t places = walk.shape.lines_at_once ? walk.bank_places() : walk.places;
   const auto place = [&](int64_t move) {
-    return std::to_string(move - floor_div(move, walk.places) * walk.places);
+    return std::to_string(move - floor_div(move, places) * places);
   };
   const auto count = [](int64_t value) { return std::to_string(value); };
   SvBindings parameters{
       {"Unit", count(walk.unit)},
       {"Units", count(walk.units)},
       {"KernelWidth", count(columns.kernel)},
-      {"KernelHeight", count(walk.shape.whole_columns ? 1 : rows.kernel)},
+      {"KernelHeight", count(walk.has_banks() ? 1 : rows.kernel)},
       {"Groups", count(walk.shape.groups)},
       {"Columns", count(columns.windows())},
       {"Rows", count(rows.windows())},
       {"ChannelsInside", inside ? "1'b1" : "1'b0"},
-      {"Places", count(walk.places)},
+      {"Places", count(places)},
+      {"Banks", count(walk.places / places)},
       {"FirstPlace", place(-walk.first_used)},
       {"UnitMove", place(inside ? 1 : 1 - reach)},
       {"TapMove", place(columns.dilation * walk.position - back)},
@@ -321,6 +325,12 @@ void add_controller(SvModule& module, const Walk& walk) {
   if (walk.shape.whole_columns) {
     parameters.emplace_back("GiveFrom", count(walk.shape.give_from));
     parameters.emplace_back("GiveStride", count(walk.shape.give_stride));
+  } else if (walk.shape.lines_at_once) {
+    if (columns.padded()) {
+      const auto [from, to] = inside_windows(columns);
+      parameters.insert(parameters.end(),
+                        {{"Padded", "1'b1"}, {"ColumnFrom", from}, {"ColumnTo", to}});
+    }
   } else if (rows.padded() || columns.padded()) {
     const auto [row_from, row_to] = inside_windows(rows);
     const auto [column_from, column_to] = inside_windows(columns);
@@ -330,7 +340,7 @@ void add_controller(SvModule& module, const Walk& walk) {
                                          {"ColumnFrom", column_from},
                                          {"ColumnTo", column_to}});
   }
-  const auto address = static_cast<int>(std::bit_width(static_cast<uint64_t>(walk.places - 1)) +
+  const auto address = static_cast<int>(std::bit_width(static_cast<uint64_t>(places - 1)) +
                                         std::bit_width(static_cast<uint64_t>(walk.unit - 1)));
   module.comment("Walk over the windows");
   for (const char* wire :
@@ -409,22 +419,19 @@ std::optional<WalkShape> columns_shape(const Geometry& g) {
   return shape;
 }
 
-std::string add_column_walk(SvModule& module, const Walk& walk, const Geometry& g) {
-  const Axis &rows = walk.shape.rows, &columns = walk.shape.columns;
-  const int64_t banks = walk.places / columns.size;
+namespace {
+
+// Of the banks, in a module that holds them.
+SvBindings bank_parameters(const Walk& walk, const Geometry& g) {
+  const Axis& rows = walk.shape.rows;
+  const int64_t banks = walk.banks();
   const auto bank = [&](int64_t row) {
     return std::to_string(row - floor_div(row, banks) * banks);
   };
-  const auto count = [](int64_t value) { return std::to_string(value); };
-  add_controller(module, walk);
-  module.comment("Rows of the frame, and windows out of them");
-  SvBindings parameters{{"Width", count(walk.shape.width)},
-                        {"FrameWidth", count(columns.size)},
-                        {"KernelWidth", count(g.columns.kernel)},
-                        {"KernelHeight", count(rows.kernel)},
-                        {"Columns", count(columns.windows())},
-                        {"Rows", count(rows.windows())},
-                        {"Banks", count(banks)},
+  SvBindings parameters{{"Width", std::to_string(walk.shape.width)},
+                        {"KernelHeight", std::to_string(rows.kernel)},
+                        {"Rows", std::to_string(rows.windows())},
+                        {"Banks", std::to_string(banks)},
                         {"FirstBank", bank(-rows.before)},
                         {"RowBanks", bank(rows.stride)},
                         {"FrameBanks", bank(rows.size - (rows.windows() - 1) * rows.stride)}};
@@ -433,14 +440,55 @@ std::string add_column_walk(SvModule& module, const Walk& walk, const Geometry& 
     const auto [from, to] = inside_windows(rows);
     parameters.insert(parameters.end(), {{"PadRows", "1'b1"}, {"RowFrom", from}, {"RowTo", to}});
   }
-  if (g.columns.padded()) parameters.emplace_back("PadColumns", "1'b1");
   if (g.padded()) {
     std::vector<bool> padding;
-    for (int64_t channel = 0; channel < g.channels; ++channel) {
-      for (int b = 0; b < g.operand.bits; ++b) padding.push_back((g.pad_value >> b & 1) != 0);
+    for (int64_t bit = 0; bit < walk.shape.width; ++bit) {
+      padding.push_back((g.pad_value >> bit % g.operand.bits & 1) != 0);
     }
     parameters.emplace_back("Padding", SvModule::constant(padding));
   }
+  return parameters;
+}
+
+}  // namespace
+
+bool has_lines(const Geometry& g) {
+  return g.rows.kernel > 1 && g.columns.size > 1 && g.padding_fits();
+}
+
+std::string add_line_walk(SvModule& module, const Walk& walk, const Geometry& g) {
+  const Axis& rows = walk.shape.rows;
+  add_controller(module, walk);
+  module.comment("Rows of the frame, and the kernel's lines out of them");
+  SvBindings parameters = bank_parameters(walk, g);
+  parameters.emplace_back("Depth", std::to_string(walk.bank_beats()));
+  if (rows.dilation > 1) parameters.emplace_back("Dilation", std::to_string(rows.dilation));
+  const int64_t width = rows.kernel * walk.shape.width;
+  module.wire("lines", static_cast<int>(width));
+  module.instance("fst_window_banks", "u_banks", parameters,
+                  {{"clk_i", "clk_i"},
+                   {"rst_i", "rst_i"},
+                   {"write_i", "write"},
+                   {"write_data_i", "s_data_i"},
+                   {"read_address_i", "read_address"},
+                   {"row_i", "row"},
+                   {"row_ends_i", "row_ends"},
+                   {"frame_ends_i", "frame_ends"},
+                   {"lines_o", "lines"}});
+  if (!g.columns.padded()) return "lines";
+  return add_padding(module, g, width / g.operand.bits, "lines",
+                     delayed_data(module, "in_frame", 1, memory_latency(walk)));
+}
+
+std::string add_column_walk(SvModule& module, const Walk& walk, const Geometry& g) {
+  const Axis &rows = walk.shape.rows, &columns = walk.shape.columns;
+  add_controller(module, walk);
+  module.comment("Rows of the frame, and windows out of them");
+  SvBindings parameters = bank_parameters(walk, g);
+  parameters.insert(parameters.end(), {{"FrameWidth", std::to_string(columns.size)},
+                                       {"KernelWidth", std::to_string(g.columns.kernel)},
+                                       {"Columns", std::to_string(columns.windows())}});
+  if (g.columns.padded()) parameters.emplace_back("PadColumns", "1'b1");
   module.wire("window", static_cast<int>(rows.kernel * g.columns.kernel * walk.shape.width));
   module.instance("fst_window_lines", "u_lines", parameters,
                   {{"clk_i", "clk_i"},
@@ -483,10 +531,10 @@ Cost controller_cost(const Walk& walk) {
       walk.bottom_row != rows.windows() - 1 || walk.right_column != columns.windows() - 1;
   // Where the last row of windows ends like all others, and nothing else asks for the row, nobody
   // counts it.
-  const bool rows_alike = !walk.shape.whole_columns && same_need && !ends_early && !rows.padded() &&
+  const bool rows_alike = !walk.has_banks() && same_need && !ends_early && !rows.padded() &&
                           !columns.padded() && rows.size == rows.windows() * rows.stride;
   for (const int64_t count :
-       {walk.unit, walk.units, columns.kernel, walk.shape.whole_columns ? 1 : rows.kernel,
+       {walk.unit, walk.units, columns.kernel, walk.has_banks() ? 1 : rows.kernel,
         walk.shape.groups, columns.windows(), rows_alike ? 1 : rows.windows(),
         walk.shape.give_stride}) {
     cost += counter_cost(count);
@@ -512,22 +560,49 @@ Cost walk_cost(const Walk& walk) {
   return cost;
 }
 
+namespace {
+
+constexpr int64_t kChosenBanks = 5;  // as fst_window_banks has it
+
+// Banks, and the lines of the kernel out of them.
+Cost bank_cost(const Walk& walk) {
+  const int64_t banks = walk.banks(), kernel = walk.shape.rows.kernel;
+  Cost cost = counter_cost(walk.bank_beats());  // where a beat is written
+  cost += counter_cost(banks);
+  if (banks > 1) cost += place_cost(banks);
+  for (int64_t bank = 0; bank < banks; ++bank) cost += ring_cost(walk, walk.bank_beats());
+  const auto width = static_cast<double>(walk.shape.width);
+  if (banks > kChosenBanks) {  // turned, by two bits of the bank a look-up table
+    cost.lut += 1.4 * width * static_cast<double>(banks + kernel * ((bits_of(banks) - 1) / 2));
+  } else if (banks > 1) {
+    cost.lut += width * static_cast<double>(kernel * ((banks + 3) / 4));
+  }
+  // What comes late with the words of block memories.
+  if (walk.block_memory()) cost.ff += static_cast<double>(kernel + bits_of(banks));
+  return cost;
+}
+
+}  // namespace
+
+Cost line_walk_cost(const Walk& walk, const Geometry& g) {
+  Cost cost = controller_cost(walk);
+  cost += bank_cost(walk);
+  cost += place_cost(walk.bank_places());
+  if (g.columns.padded())
+    cost.lut += static_cast<double>(walk.shape.rows.kernel * walk.shape.width);
+  return cost;
+}
+
 Cost column_walk_cost(const Walk& walk, const Geometry& g) {
   Cost cost = controller_cost(walk);
-  const Axis& columns = walk.shape.columns;
-  const int64_t banks = walk.places / columns.size;
-  cost += counter_cost(columns.size), cost += counter_cost(banks);  // where a beat is written
-  if (banks > 1) cost += place_cost(banks);
-  for (int64_t bank = 0; bank < banks; ++bank) cost += ring_cost(walk, columns.size);
-  const int64_t kernel = walk.shape.rows.kernel, taps = g.columns.kernel;
-  const auto column = static_cast<double>(kernel * walk.shape.width);
-  cost.lut += column * static_cast<double>((banks + 2) / 4);
+  cost += bank_cost(walk);
+  const int64_t taps = g.columns.kernel;
+  const auto column = static_cast<double>(walk.shape.rows.kernel * walk.shape.width);
   cost.ff += column * static_cast<double>(taps);
   if (g.columns.padded()) {
     cost.lut += column * static_cast<double>(taps), cost.ff += static_cast<double>(taps);
   }
-  // What comes late with the words of block memories.
-  if (walk.block_memory()) cost.ff += static_cast<double>(3 + kernel + bits_of(banks));
+  if (walk.block_memory()) cost.ff += 3;
   return cost;
 }
 

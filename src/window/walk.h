@@ -21,8 +21,9 @@ struct WalkShape {
   // step; else the kernel's positions before the next beat, and one given for each time around.
   bool channels_inside = true;
   int64_t width = 1;  // bits of a beat
-  // Each step reads its column of the kernel's lines at once, one beat a position; only some
-  // columns then give.
+  // Each step reads its tap of all of the kernel's lines at once, out of a bank for each row.
+  bool lines_at_once = false;
+  // So does each step, one beat a position, column after column; only some columns then give.
   bool whole_columns = false;
   int64_t give_from = 0, give_stride = 1;
   auto operator<=>(const WalkShape&) const = default;
@@ -48,6 +49,12 @@ struct Walk {
   std::vector<Block> frame;
   int64_t beats = 1;
 
+  // Banks of a row each, or one ring; its places, and the beats of one.
+  bool has_banks() const { return shape.whole_columns || shape.lines_at_once; }
+  int64_t bank_places() const { return has_banks() ? shape.columns.size * position : places; }
+  int64_t banks() const { return places / bank_places(); }
+  int64_t bank_beats() const { return bank_places() * unit; }
+
   bool block_memory() const;
   Store store(int64_t images) const;
 };
@@ -60,10 +67,17 @@ std::shared_ptr<const Walk> find_walk(const WalkShape& shape);
 // overlap, or the kernel is dilated.
 std::optional<WalkShape> columns_shape(const Geometry& g);
 
+// Whether the lines of the kernel can be read at once: several, of rows of more than one position,
+// with padding of the operand's type.
+bool has_lines(const Geometry& g);
+
 // Ring and controller in `module`, which has the ports of a block and the wire `available`: gives
 // wires `issue`, `give`, `in_frame`, `first_tap` of a step, and the signal with the beat it reads,
 // as many registers later as the memory has.
 std::string add_walk(SvModule& module, const Walk& walk);
+// The same for a walk over lines at once: the beats of all lines, the upper one first, padding
+// included, as many registers later as the memories have.
+std::string add_line_walk(SvModule& module, const Walk& walk, const Geometry& g);
 // The same for a walk over whole columns: the signal with the window of the last columns, padding
 // included, window_latency() registers after the step.
 std::string add_column_walk(SvModule& module, const Walk& walk, const Geometry& g);
@@ -73,6 +87,7 @@ int64_t memory_latency(const Walk& walk);
 std::string add_padding(SvModule& module, const Geometry& g, int64_t lanes, const std::string& beat,
                         const std::string& inside);
 Cost walk_cost(const Walk& walk);
+Cost line_walk_cost(const Walk& walk, const Geometry& g);
 Cost column_walk_cost(const Walk& walk, const Geometry& g);
 
 }  // namespace foldstream::window

@@ -536,6 +536,14 @@ int64_t add_design(Bench& bench, const Graph& core, Family family) {
       }
       if (chosen.node->op->rhythm(*chosen.node, family).steps() <= kMostSteps) break;
     }
+    // A queue that is as short as the design allows may not keep the full rate that the bench asks
+    // of each node.
+    if (const int64_t queue = chosen.node->integer("queue", 0); queue > 0) {
+      chosen.node->attr.erase("queue");
+      if (chosen.node->op->rhythm(*chosen.node, family).queue < queue) {
+        chosen.node->attr["queue"] = queue;
+      }
+    }
     chosen.family = family;
     chosen.frames = chosen.node->op->rhythm(*chosen.node, family).steps() <= kMostSteps ? 4 : 2;
     bench.add(chosen);

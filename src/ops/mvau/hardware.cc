@@ -15,6 +15,7 @@
 #include "src/arith/dot.h"
 #include "src/arith/dot_embedded.h"
 #include "src/arith/dot_packed.h"
+#include "src/arith/registers.h"
 #include "src/arith/thresholding.h"
 #include "src/arith/weights.h"
 #include "src/ops/mvau/mvau.h"
@@ -33,11 +34,8 @@ int unsigned_width(int64_t maximum) {
   return std::max(1, static_cast<int>(std::bit_width(static_cast<uint64_t>(maximum))));
 }
 
-// Registers inside a sum of so many bits of one weight. A rule of few numbers, since rhythm asks
-// for every candidate of a folding search; generators are then told to keep to it.
 int64_t sum_registers(int64_t lanes, const Type& in, const Type& w) {
-  const int64_t height = lanes * std::min(in.bits, w.bits);
-  return height <= 24 ? 0 : height <= 128 ? 1 : height <= 768 ? 2 : 3;
+  return arith::sum_registers(lanes, in.bits, w.bits);
 }
 
 int64_t latency_of(const arith::Dot& dot) { return dot.module().latency; }
@@ -46,19 +44,9 @@ int64_t latency_of(const arith::DotPacked& dot) { return dot.module().latency; }
 int64_t latency_of(const arith::DotEmbedded& dot) { return dot.module.latency; }
 int64_t latency_of(const arith::ConstantMatrix& matrix) { return matrix.module.latency; }
 
-// What `make(levels_per_register)` gives with the most registers in its sums that stay within
-// `registers`, besides `fixed` ones before them.
 template <class Make>
 auto within(int64_t fixed, int64_t registers, const Make& make) {
-  constexpr int64_t kMostLevels = 6;
-  for (int64_t levels = 2; registers > 0 && levels <= kMostLevels;) {
-    auto made = make(static_cast<int>(levels));
-    const int64_t more = latency_of(made) - fixed;
-    if (more <= registers) return made;
-    // A sum has at least so many levels, and a register behind every so many.
-    levels = std::max(levels + 1, levels * more / (registers + 1) + 1);
-  }
-  return make(0);
+  return arith::within(fixed, registers, make, [](const auto& made) { return latency_of(made); });
 }
 
 arith::DotSpec dot_spec(const Node& node, const Folding& folding, Family family,

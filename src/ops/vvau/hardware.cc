@@ -8,6 +8,7 @@
 #include <bit>
 
 #include "src/arith/dot.h"
+#include "src/arith/registers.h"
 #include "src/arith/thresholding.h"
 #include "src/arith/weights.h"
 #include "src/ops/vvau/vvau.h"
@@ -25,6 +26,7 @@ int unsigned_width(int64_t maximum) {
 arith::DotSpec dot_spec(const Layer& layer, const Folding& folding, Family family) {
   arith::DotSpec spec;
   spec.rows = static_cast<int>(folding.pe);
+  spec.lanes = static_cast<int>(folding.lines);
   spec.own_activations = true;
   // Weights that can be written stand for all of their type.
   spec.weight = folding.memory == MemoryPlace::writable ? arith::activation_type(layer.w->type)
@@ -34,8 +36,30 @@ arith::DotSpec dot_spec(const Layer& layer, const Folding& folding, Family famil
   return spec;
 }
 
+// Steps of a window of a channel.
+int64_t window_steps(const Layer& layer, const Folding& folding) {
+  return layer.g.taps() / folding.lines;
+}
+
 int64_t words(const Layer& layer, const Folding& folding) {
-  return folding.channel_folds * layer.g.taps();
+  return folding.channel_folds * window_steps(layer, folding);
+}
+
+int64_t product_registers(const Layer& layer, const Folding& folding) {
+  return arith::sum_registers(folding.lines, layer.g.element.bits, layer.w->type.bits);
+}
+
+// A dot product of each channel at once, or what stands for one: `make(spec)`.
+template <class Make, class Latency>
+auto products_within(const Layer& layer, const Folding& folding, arith::DotSpec spec,
+                     const Make& make, const Latency& latency_of) {
+  return arith::within(
+      0, product_registers(layer, folding),
+      [&](int levels) {
+        spec.levels_per_register = levels;
+        return make(spec);
+      },
+      latency_of);
 }
 
 RomWord bits_of(int64_t value, int width) {
@@ -55,9 +79,10 @@ class Emitter {
         instance_(instance),
         pe_(static_cast<int>(folding_.pe)),
         module_(instance,
-                fmt::format("Depthwise layer: {} x {} over {} x {} of {} channels, {} at once{}.",
+                fmt::format("Depthwise layer: {} x {} over {} x {} of {} channels, {} at once{}{}.",
                             layer_.g.rows.kernel, layer_.g.columns.kernel, layer_.g.rows.size,
                             layer_.g.columns.size, layer_.g.channels, folding_.pe,
+                            folding_.lines > 1 ? ", all lines" : "",
                             layer_.thresholds ? ", thresholds" : ""),
                 fmt::format("Latency {}, {} steps a frame, ring of {}, queue of {}.", rhythm.depth,
                             rhythm.steps(), folding_.walk->places * folding_.walk->unit,
@@ -68,8 +93,9 @@ class Emitter {
     beats();
     arith::DotSpec spec = dot_spec(layer_, folding_, family_);
     spec.name = instance_ + "_products";
-    const arith::Dot dot(spec);
-    FOLDSTREAM_CHECK(dot.module().latency == 0);
+    const arith::Dot dot = products_within(
+        layer_, folding_, spec, [](const arith::DotSpec& made) { return arith::Dot(made); },
+        [](const arith::Dot& made) { return made.module().latency; });
     for (int64_t channel = 0; channel < layer_.g.channels; ++channel) {
       constants_.push_back(dot.row_constant({layer_.w->ints.data() + channel * layer_.g.taps(),
                                              static_cast<size_t>(layer_.g.taps())}));
@@ -84,16 +110,35 @@ class Emitter {
   }
 
  private:
-  // The beat that a step reads, when its weights are there.
+  // The beat that a step reads, or the lines' beats, when the weights are there.
   void beats() {
-    beat_ = window::add_walk(module_, *folding_.walk);
     const int64_t latency = window::memory_latency(*folding_.walk);
-    if (layer_.g.padded()) {
-      beat_ = window::add_padding(module_, layer_.g, folding_.pe, beat_,
-                                  delayed_data(module_, "in_frame", 1, latency));
+    if (folding_.lines > 1) {
+      beat_ = by_channel(window::add_line_walk(module_, *folding_.walk, layer_.g));
+    } else {
+      beat_ = window::add_walk(module_, *folding_.walk);
+      if (layer_.g.padded()) {
+        beat_ = window::add_padding(module_, layer_.g, folding_.pe, beat_,
+                                    delayed_data(module_, "in_frame", 1, latency));
+      }
     }
-    beat_ =
-        delayed_data(module_, beat_, pe_ * layer_.g.element.bits, folding_.word_latency - latency);
+    const auto width = static_cast<int>(pe_ * folding_.lines * layer_.g.element.bits);
+    beat_ = delayed_data(module_, beat_, width, folding_.word_latency - latency);
+  }
+
+  // Beats of several lines with a channel's elements side by side.
+  std::string by_channel(const std::string& lines) {
+    const int bits = layer_.g.element.bits, count = static_cast<int>(folding_.lines);
+    const int width = pe_ * count * bits;
+    std::vector<std::string> elements;  // most significant first
+    for (int channel = pe_; channel-- > 0;) {
+      for (int line = count; line-- > 0;) {
+        elements.push_back(SvModule::slice(lines, width, (line * pe_ + channel) * bits, bits));
+      }
+    }
+    module_.wire("window_lines", width);
+    module_.assign("window_lines", SvModule::concat(elements));
+    return "window_lines";
   }
 
   // Words of so many bits by channel fold or by channel fold and tap: those of the step, a register
@@ -114,12 +159,16 @@ class Emitter {
   void weights(const arith::Dot& dot) {
     module_.comment("Weights");
     std::vector<RomWord> content;
-    const int64_t taps = layer_.g.taps();
+    std::vector<int64_t> beat(folding_.lines);
     for (int64_t fold = 0; fold < folding_.channel_folds; ++fold) {
-      for (int64_t tap = 0; tap < taps; ++tap) {
+      for (int64_t step = 0; step < window_steps(layer_, folding_); ++step) {
         RomWord& word = content.emplace_back();
         for (int64_t channel = fold * pe_; channel < (fold + 1) * pe_; ++channel) {
-          const RomWord stored = dot.stored_bits({layer_.w->ints.data() + channel * taps + tap, 1});
+          for (int64_t line = 0; line < folding_.lines; ++line) {
+            beat[line] =
+                layer_.w->ints[channel * layer_.g.taps() + line * layer_.g.columns.kernel + step];
+          }
+          const RomWord stored = dot.stored_bits(beat);
           word.insert(word.end(), stored.begin(), stored.end());
         }
       }
@@ -140,8 +189,11 @@ class Emitter {
   void products(const arith::Dot& dot) {
     module_.comment("Products, without what each channel adds to all of its own");
     module_.wire("partial", pe_ * dot.partial_width());
-    module_.instance(dot.module().name, "u_products", {},
-                     {{"weights_i", weights_}, {"activations_i", beat_}, {"partial_o", "partial"}});
+    SvBindings connections{
+        {"weights_i", weights_}, {"activations_i", beat_}, {"partial_o", "partial"}};
+    if (dot.module().latency > 0) connections.insert(connections.begin(), {"clk_i", "clk_i"});
+    module_.instance(dot.module().name, "u_products", {}, connections);
+    products_stage_ = folding_.word_latency + dot.module().latency;
     for (const arith::SvSource& source : dot.module().sources) {
       hardware_.modules.push_back({source.name + ".sv", source.text});
     }
@@ -181,7 +233,7 @@ class Emitter {
         }
       }
     }
-    const int64_t latency = folding_.word_latency;
+    const int64_t latency = products_stage_;
     const std::string initial =
         constant_words("begin_sum", begin, delayed_control(module_, "give", latency - 1));
     const std::string valid = delayed_control(module_, "issue", latency);
@@ -213,7 +265,7 @@ class Emitter {
   void threshold_words() {
     const MemoryShape shape = memories(node_, family_)[1];
     const int width = add_fold_counter(module_, "thresholds_fold_q", folding_.channel_folds,
-                                       delayed_control(module_, "give", 1));
+                                       delayed_control(module_, "give", products_stage_));
     add_node_memory(module_, node_, instance_, shape, memory_words(node_, shape),
                     width > 0 ? "thresholds_fold_q" : "1'b0", hardware_);
   }
@@ -257,6 +309,7 @@ class Emitter {
   SvModule module_;
   Hardware hardware_;
   int sum_width_ = 1;
+  int64_t products_stage_ = 0;      // registers from the issue to the products
   std::vector<int64_t> constants_;  // of the channels: what their products don't hold
   std::string beat_, weights_, push_, result_;
 };
@@ -264,9 +317,9 @@ class Emitter {
 }  // namespace
 
 int64_t pipeline_stages(const Node& node, const Folding& folding, Family family) {
-  // Beat and weights; accumulator; thresholds.
+  // Beat and weights; products; accumulator; thresholds.
   const Tensor* t = node.tensor("t");
-  const int64_t sums = folding.word_latency + 1;
+  const int64_t sums = folding.word_latency + product_registers(Layer(node), folding) + 1;
   if (t == nullptr) return sums;
   return sums +
          (folding.memory == MemoryPlace::writable
@@ -279,20 +332,25 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   const Folding folding(node);
   const auto pe = static_cast<double>(folding.pe);
   Cost cost = queue_cost(rhythm, folding.pe * layer.out.bits);
-  cost += window::walk_cost(*folding.walk);
+  cost += folding.lines > 1 ? window::line_walk_cost(*folding.walk, layer.g)
+                            : window::walk_cost(*folding.walk);
   // The beat, where no block memory has it in its register; issue and the first of a sum as far as
   // that, the last to the end.
   const int64_t beat_registers = folding.word_latency - window::memory_latency(*folding.walk);
-  cost.ff += pe * static_cast<double>(beat_registers * layer.g.element.bits) +
+  cost.ff += pe * static_cast<double>(beat_registers * folding.lines * layer.g.element.bits) +
              static_cast<double>(2 * folding.word_latency + stages_of(rhythm));
-  if (layer.g.padded()) cost.lut += pe * layer.g.element.bits;
-  arith::DotSpec spec = dot_spec(layer, folding, family);
-  const arith::Cost product = arith::dot_row(spec).cost;
-  cost.lut += pe * product.luts;
+  if (layer.g.padded() && folding.lines == 1) cost.lut += pe * layer.g.element.bits;
+  const arith::DotSpec spec = dot_spec(layer, folding, family);
+  const arith::Cost product =
+      products_within(
+          layer, folding, spec, [](const arith::DotSpec& made) { return arith::dot_row(made); },
+          [](const arith::DotRow& made) { return made.latency; })
+          .cost;
+  cost.lut += pe * product.luts, cost.ff += pe * product.flip_flops;
   const int64_t depth = words(layer, folding);
   if (depth > 1) {
     if (folding.memory == MemoryPlace::inside)
-      cost += plan_rom(folding.pe * spec.weight.bits, depth).cost;
+      cost += plan_rom(folding.pe * folding.lines * spec.weight.bits, depth).cost;
     cost += counter_cost(depth);
   }
   const int sum_width = layer.acc.bits;
@@ -317,15 +375,17 @@ std::vector<MemoryShape> memories(const Node& node, Family family) {
   const Layer layer(node);
   const Folding folding(node);
   const int64_t bits = dot_spec(layer, folding, family).weight.bits, taps = layer.g.taps();
-  std::vector<MemoryShape> memories{{"weights", folding.pe * bits, words(layer, folding)}};
+  const int64_t width = folding.lines * bits, steps = window_steps(layer, folding);
+  std::vector<MemoryShape> memories{{"weights", folding.pe * width, words(layer, folding)}};
   if (folding.memory != MemoryPlace::writable) return memories;
   memories[0].fields.push_back({.tensor = "w",
                                 .bits = bits,
                                 .least = layer.w->type.min(),
                                 .greatest = layer.w->type.max(),
-                                .loops = {{folding.channel_folds, folding.pe * taps, taps, 0},
-                                          {taps, 1, 1, 0},
-                                          {folding.pe, taps, 0, bits}}});
+                                .loops = {{folding.channel_folds, folding.pe * taps, steps, 0},
+                                          {steps, 1, 1, 0},
+                                          {folding.pe, taps, 0, width},
+                                          {folding.lines, layer.g.columns.kernel, 0, bits}}});
   if (layer.thresholds) {
     memories.push_back(
         arith::threshold_memory(node, layer.sums, folding.pe, folding.channel_folds));

@@ -2,6 +2,7 @@
 #include "src/ir/op.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -48,19 +49,38 @@ Layer::Layer(const Node& node) : g(node), w(node.tensor("w")) {
   out = thresholds ? thresholds->result(acc.shape) : acc;
 }
 
+namespace {
+
+std::vector<int64_t> legal_lines(const Geometry& g) {
+  if (window::has_lines(g)) return {1, g.rows.kernel};
+  return {1};
+}
+
+}  // namespace
+
 Folding::Folding(const Node& node) {
   const Geometry g(node);
   pe = folding(node, "pe", g.channels, "channels");
-  folding(node, "simd", 1, "positions at once");
   channel_folds = g.channels / pe;
+  lines = node.integer("simd", 1);
+  const std::vector<int64_t> legal = legal_lines(g);
+  if (std::find(legal.begin(), legal.end(), lines) == legal.end()) {
+    throw Error(
+        fmt::format("{}: simd = {}, positions of the kernel at once", describe(node), lines),
+        fmt::format("legal values are {}", fmt::join(legal, ", ")));
+  }
   memory = memory_place(node);
   if (memory == MemoryPlace::streamed) {
     throw Error(fmt::format("{}: memory = streamed", describe(node)),
                 "legal values are inside, outside, loaded, writable");
   }
   word_latency = memory_latency(node);
-  walk =
-      window::find_walk({g.rows, g.columns, channel_folds, 1, false, pe * int64_t{g.operand.bits}});
+  walk = window::find_walk({.rows = g.rows,
+                            .columns = g.columns,
+                            .position_beats = channel_folds,
+                            .channels_inside = false,
+                            .width = pe * int64_t{g.operand.bits},
+                            .lines_at_once = lines > 1});
 }
 
 namespace {
@@ -148,7 +168,8 @@ void to_onnx(const Node& node, OnnxSink& sink) {
 }
 
 std::vector<Fold> folds(const Node& node) {
-  return {{"pe", divisors(node.in_type(0).shape.back())}, {"simd", {1}}};
+  const Geometry g(node);
+  return {{"pe", divisors(g.channels)}, {"simd", legal_lines(g)}};
 }
 
 Ports ports(const Node& node) {
@@ -162,7 +183,7 @@ Rhythm rhythm(const Node& node, Family family) {
   const Folding folding(node);
   Rhythm rhythm{.frame = repeated(folding.walk->frame, g.images)};
   rhythm.store = folding.walk->store(g.images);
-  finish_rhythm(node, pipeline_stages(node, folding, family), g.taps(), rhythm);
+  finish_rhythm(node, pipeline_stages(node, folding, family), g.taps() / folding.lines, rhythm);
   return rhythm;
 }
 

@@ -30,6 +30,7 @@ struct Folding {
   explicit Folding(const Node& node);  // throws Error on an illegal folding
 
   int64_t pe;
+  int64_t lines;  // of the kernel at once: one position, or one of each
   int64_t channel_folds;
   MemoryPlace memory;    // where the weights are, if they have one
   int64_t word_latency;  // cycles from an address of that memory to its word
