@@ -18,6 +18,9 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
   expect_operands(source, 2, 2);
   const Shape& shape = source.in[0].type().shape;
   const int64_t axis = checked_axis(integer_attr(source, "axis", 0), shape.size());
+  if (axis == 0 && source.in[1].node->op->kind != Op::Kind::constant) {
+    return {{&graph.add(require_op("embedding"), {source.in[1], source.in[0]}, source.name), 0}};
+  }
   Tensor indices = constant_operand(source, 1, "the indices");
   for (int64_t& index : indices.ints) {
     if (index < 0) index += shape[axis];
