@@ -533,7 +533,11 @@ bool Builder::add_kernel(const Node& node, Form result, bool through_windows) {
   }
   for (size_t port = 0; port < node.out.size(); ++port) {
     const Value value = value_of(node, static_cast<int>(port));
-    site.out.push_back(storage(value, port == 0 ? result : form(value)));
+    // The others as they are wanted if the first one is.
+    const bool wanted = result == form(value_of(node));
+    site.out.push_back(storage(value, port == 0 ? result
+                                      : wanted  ? form(value)
+                                                : dense_form(value)));
   }
   KernelSite padded_site = site;
   for (size_t port = 0; port < sources.size(); ++port) {

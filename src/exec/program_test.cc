@@ -3,6 +3,7 @@
 // every level of instructions, with any number of frames and threads.
 #include "src/exec/program.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <random>
@@ -281,6 +282,61 @@ TEST(Program, DepthwiseWindows) {
   }
 }
 
+TEST(Program, MovesOfEveryForm) {
+  using Attrs = std::map<std::string, Attr, std::less<>>;
+  const std::vector<std::pair<const char*, Attrs>> moves = {
+      {"upsample", {{"scale", Shape{1, 2, 3, 1}}}},
+      {"crop", {{"begin", Shape{0, 1, 0, 0}}, {"end", Shape{1, 4, 3, 64}}}},
+      {"crop", {{"begin", Shape{0, 1, 0, 3}}, {"end", Shape{1, 4, 3, 64}}}},
+      {"pad_stream", {{"pad", Shape{0, 1, 0, 0, 0, 0, 2, 0}}, {"pad_value", int64_t{1}}}},
+      {"pad_stream", {{"pad", Shape{0, 0, 0, 2, 0, 0, 0, 1}}, {"pad_value", int64_t{-2}}}}};
+  for (const auto& [op, attr] : moves) {
+    for (const int64_t levels : {1, 2, 9, 0}) {
+      Net net(integer_type(levels == 0 ? 20 : 8, true, {1, 5, 4, 64}));
+      if (levels > 0) net.threshold(levels);
+      net.then(op, attr);
+      if (levels > 0) net.mvau(random_ints({5, net.at.type().shape.back()}, -1, 1), 0);
+      expect_twin(net.done(), 3);
+    }
+  }
+}
+
+TEST(Program, PartsOfOneAxis) {
+  for (const int64_t width : {3, 64}) {
+    for (const int64_t levels : {1, 2, 9}) {
+      Net net(integer_type(8, true, {2, 3, 2 * width}));
+      net.threshold(levels);
+      Node& split = net.graph.add(require_op("split_stream"), {net.at}, "split",
+                                  {{"axis", int64_t{2}}, {"sizes", Shape{width, width}}});
+      net.at = {&net.graph.add(require_op("concat_streams"), {{&split, 1}, {&split, 0}, net.at},
+                               "c", {{"axis", int64_t{2}}}),
+                0};
+      expect_twin(net.mvau(random_ints({5, 4 * width}, -1, 1), 0).done(), 3);
+    }
+  }
+}
+
+TEST(Program, ThresholdsOnWords) {
+  for (const int64_t channels : {1, 16, 37, 70}) {
+    for (const int64_t levels : {1, 2, 15, 255}) {
+      for (const bool even : {false, true}) {
+        Net net(integer_type(16, true, {3, channels}));
+        net.then("threshold", {}, {{"t", thresholds(channels, levels, -20000, 20000, even)}});
+        expect_twin(net.mvau(random_ints({4, channels}, -1, 1), 0).done(), 5);
+      }
+    }
+  }
+}
+
+TEST(Program, Labels) {
+  for (const int64_t bits : {3, 12, 40}) {
+    for (const int64_t k : {1, 3, 10}) {
+      Net net(integer_type(static_cast<int>(bits), true, {4, 10}));
+      expect_twin(net.then("label_select", {{"k", k}}).done());
+    }
+  }
+}
+
 TEST(Program, BranchesMeet) {
   Net net(integer_type(4, false, {1, 5, 5, 16}));
   net.mvau(random_ints({16, 16}, -7, 7), 15, true);
@@ -371,17 +427,53 @@ output "y" %4
   for (int i = 0; i < 70; ++i) weights += draw(0, 1) != 0 ? " 1" : " -1";
   const Graph graph = parse(text + weights + "\n");
   const Evaluator meaning(graph);
-  const Program program(graph, {.level = "", .byte_scale = 255});
   std::vector<uint8_t> bytes(70 * 8);
   for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(draw(0, 255));
-  std::vector<std::byte> out(8 * program.outputs()[0].storage.bytes());
-  Crew crew(1);
-  program.run({bytes.data()}, {out.data()}, 8, crew);
-  for (int64_t f = 0; f < 8; ++f) {
-    std::vector<double> values;
-    for (int i = 0; i < 70; ++i) values.push_back(static_cast<float>(bytes[f * 70 + i]) / 255.0F);
-    const Tensor expected = meaning.run(std::vector<Tensor>{make_floats({1, 70}, values)})[0];
-    EXPECT_EQ(reinterpret_cast<const int32_t*>(out.data())[f], expected.ints[0]);
+  for (const std::string& level : kernel::levels()) {
+    const Program program(graph, {.level = level, .byte_scale = 255});
+    std::vector<std::byte> out(8 * program.outputs()[0].storage.bytes());
+    Crew crew(1);
+    program.run({bytes.data()}, {out.data()}, 8, crew);
+    for (int64_t f = 0; f < 8; ++f) {
+      std::vector<double> values;
+      for (int i = 0; i < 70; ++i) values.push_back(static_cast<float>(bytes[f * 70 + i]) / 255.0F);
+      const Tensor expected = meaning.run(std::vector<Tensor>{make_floats({1, 70}, values)})[0];
+      EXPECT_EQ(reinterpret_cast<const int32_t*>(out.data())[f], expected.ints[0]) << level;
+    }
+  }
+}
+
+TEST(Program, PlanesOfBytesBecomeVectors) {
+  for (const int64_t planes : {1, 2, 3, 4, 5}) {
+    const Graph graph = parse(fmt::format(R"(foldstream 1
+graph "g"
+%0 "x" = input {{shape=[{0}, 11, 13], type="f32"}} : f32[{0},11,13]
+%1 "last" = transpose %0 {{perm=[1, 2, 0]}} : f32[11,13,{0}]
+%2 "codes" = quantize %1 {{bits=5, signed=1}} (scale=@0, zero=@1) : s5[11,13,{0}]
+output "y" %2
+@0 = f32[1] 7.5
+@1 = f32[1] 0.0
+)",
+                                          planes));
+    const Evaluator meaning(graph);
+    const int64_t count = planes * 11 * 13;
+    std::vector<uint8_t> bytes(2 * count);
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(draw(0, 255));
+    for (const std::string& level : kernel::levels()) {
+      const Program program(graph, {.level = level, .byte_scale = 1});
+      std::vector<std::byte> out(2 * program.outputs()[0].storage.bytes());
+      Crew crew(1);
+      program.run({bytes.data()}, {out.data()}, 2, crew);
+      for (int64_t f = 0; f < 2; ++f) {
+        const auto* first = bytes.data() + f * count;
+        const Tensor expected = meaning.run(
+            std::vector<Tensor>{make_floats({planes, 11, 13}, {first, first + count})})[0];
+        Tensor found = make_zero(expected.type);
+        const Storage& storage = program.outputs()[0].storage;
+        kernel::load(storage, out.data() + f * storage.bytes(), found);
+        ASSERT_EQ(found, expected) << planes << " planes at " << level;
+      }
+    }
   }
 }
 

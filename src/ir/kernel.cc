@@ -21,6 +21,8 @@ int64_t Storage::stride() const {
   return 0;
 }
 
-std::vector<Range> range_of_operand(const Node&, std::span<const Range> in) { return {in[0]}; }
+std::vector<Range> range_of_operand(const Node& node, std::span<const Range> in) {
+  return std::vector<Range>(node.out.size(), in[0]);
+}
 
 }  // namespace foldstream

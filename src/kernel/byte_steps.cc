@@ -56,6 +56,7 @@ namespace {
 HWY_EXPORT(routine);
 
 constexpr int64_t kMostLevels = 16;
+constexpr int64_t kLeastChannels = 16;  // fewer are quicker looked up one by one
 
 class ByteSteps final : public Kernel {
  public:
@@ -96,7 +97,8 @@ std::unique_ptr<Kernel> make_byte_steps(const Operand& operand, const Thresholds
                                         const Storage& out) {
   const Storage& in = operand.storage;
   const int64_t levels = thresholds.levels(), channels = in.length;
-  if (in.form != Form::bytes || levels > kMostLevels || out.base != 0 ||
+  if (in.form != Form::bytes || levels > kMostLevels || channels < kLeastChannels ||
+      out.base != 0 ||
       !(out.form == Form::bytes || (out.form == Form::bits && levels == 1) ||
         (out.form == Form::trits && levels == 2))) {
     return nullptr;

@@ -10,8 +10,8 @@
 
 namespace foldstream::kernel {
 
-// For operands in bytes whose channels lie along their vectors, and at most 16 levels. Null when
-// operand, thresholds or result don't suit.
+// For operands in bytes whose channels, at least 16, lie along their vectors, and at most 16
+// levels. Null when operand, thresholds or result don't suit.
 std::unique_ptr<Kernel> make_byte_steps(const Operand& operand, const Thresholds& thresholds,
                                         const Storage& out);
 

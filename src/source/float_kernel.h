@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels of the CPU twin for float operators of two operands, which stay at the network's edges.
+// Kernels of the CPU twin for float operators of one and two operands, which stay at the network's
+// edges.
 #pragma once
 
 #include <memory>
@@ -8,6 +9,26 @@
 #include "src/ir/kernel.h"
 
 namespace foldstream {
+
+// `kApply` is the reference's function of one float.
+template <float (*kApply)(float)>
+class UnaryKernel final : public Kernel {
+ public:
+  explicit UnaryKernel(int64_t count) : count_(count) {}
+  static std::unique_ptr<Kernel> make(const KernelSite& site) {
+    if (site.in[0].constant != nullptr) return nullptr;
+    return std::make_unique<UnaryKernel>(site.node.out[0].count());
+  }
+
+  void run(const KernelCall& call) const override {
+    const auto* __restrict x = reinterpret_cast<const float*>(call.in[0]);
+    auto* __restrict y = reinterpret_cast<float*>(call.out[0]);
+    for (int64_t i = 0; i < call.frames * count_; ++i) y[i] = kApply(x[i]);
+  }
+
+ private:
+  int64_t count_;
+};
 
 // `Apply` computes two floats' result as the reference does: one operation, rounded once. Computed
 // operands have the shape of the result, constants any that broadcasts to it.
@@ -52,6 +73,9 @@ class BinaryKernel final : public Kernel {
 
 inline bool always_uniform(const Node&) { return true; }
 
+template <float (*kApply)(float)>
+inline constexpr Kernels kUnaryKernels{.make = UnaryKernel<kApply>::make,
+                                       .uniform = always_uniform};
 template <class Apply>
 inline constexpr Kernels kBinaryKernels{.make = BinaryKernel<Apply>::make,
                                         .uniform = always_uniform};

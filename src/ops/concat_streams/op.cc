@@ -8,8 +8,10 @@
 #include <numeric>
 
 #include "src/ir/folding.h"
+#include "src/ir/kernel.h"
 #include "src/ir/onnx_node.h"
 #include "src/ir/steps.h"
+#include "src/kernel/moves.h"
 #include "src/rtl/block.h"
 #include "src/rtl/walk.h"
 #include "src/util/error.h"
@@ -153,6 +155,16 @@ Hardware emit(const Node& node, Family family, const std::string& instance) {
   return hardware;
 }
 
+std::vector<Range> ranges(const Node&, std::span<const Range> in) {
+  Range all = in[0];
+  for (const Range& range : in) {
+    all = {std::min(all.lo, range.lo), std::max(all.hi, range.hi)};
+  }
+  return {all};
+}
+
+const Kernels kernels{.ranges = ranges, .wants = kernel::moves_operand, .make = kernel::make_moves};
+
 }  // namespace
 
 extern const Op op_concat_streams;
@@ -167,6 +179,7 @@ const Op op_concat_streams{.name = "concat_streams",
                            .rhythm = rhythm,
                            .cost = cost,
                            .emit = emit,
-                           .finn_name = "StreamingConcat"};
+                           .finn_name = "StreamingConcat",
+                           .kernels = &kernels};
 
 }  // namespace foldstream

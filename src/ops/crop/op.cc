@@ -8,8 +8,10 @@
 
 #include "src/ir/box.h"
 #include "src/ir/folding.h"
+#include "src/ir/kernel.h"
 #include "src/ir/onnx_node.h"
 #include "src/ir/steps.h"
+#include "src/kernel/moves.h"
 #include "src/rtl/block.h"
 #include "src/rtl/box_walk.h"
 #include "src/util/error.h"
@@ -113,6 +115,9 @@ Hardware emit(const Node& node, Family family, const std::string& instance) {
   return hardware;
 }
 
+const Kernels kernels{
+    .ranges = range_of_operand, .wants = kernel::moves_operand, .make = kernel::make_moves};
+
 }  // namespace
 
 extern const Op op_crop;
@@ -127,6 +132,7 @@ const Op op_crop{.name = "crop",
                  .rhythm = rhythm,
                  .cost = cost,
                  .emit = emit,
-                 .finn_name = "Crop"};
+                 .finn_name = "Crop",
+                 .kernels = &kernels};
 
 }  // namespace foldstream

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "src/ir/folding.h"
+#include "src/ir/kernel.h"
 #include "src/ir/onnx_node.h"
 #include "src/rtl/block.h"
 #include "src/util/error.h"
@@ -146,6 +147,56 @@ Hardware emit(const Node& node, Family family, const std::string& instance) {
   return hardware;
 }
 
+// Elements and labels that are bytes, words or longs.
+template <class Element, class Label>
+class LabelKernel final : public Kernel {
+ public:
+  explicit LabelKernel(const KernelSite& site)
+      : rows_(site.in[0].storage.vectors),
+        classes_(site.in[0].storage.length),
+        labels_(site.out[0].length) {}
+
+  void run(const KernelCall& call) const override {
+    const auto* x = reinterpret_cast<const Element*>(call.in[0]);
+    auto* y = reinterpret_cast<Label*>(call.out[0]);
+    for (int64_t row = 0; row < call.frames * rows_; ++row, x += classes_, y += labels_) {
+      for (int64_t c = 0; c < classes_; ++c) {
+        // Behind those that aren't less.
+        int64_t place = std::min(c, labels_);
+        while (place > 0 && x[y[place - 1]] < x[c]) --place;
+        if (place == labels_) continue;
+        for (int64_t i = std::min(c, labels_ - 1); i > place; --i) y[i] = y[i - 1];
+        y[place] = static_cast<Label>(c);
+      }
+    }
+  }
+
+ private:
+  int64_t rows_, classes_, labels_;
+};
+
+template <class Element>
+std::unique_ptr<Kernel> make_of(const KernelSite& site) {
+  if (site.out[0].form == Form::bytes) return std::make_unique<LabelKernel<Element, uint8_t>>(site);
+  if (site.out[0].form == Form::words) return std::make_unique<LabelKernel<Element, int32_t>>(site);
+  return nullptr;
+}
+
+std::unique_ptr<Kernel> make(const KernelSite& site) {
+  switch (site.in[0].storage.form) {
+    case Form::bytes:
+      return make_of<uint8_t>(site);
+    case Form::words:
+      return make_of<int32_t>(site);
+    case Form::longs:
+      return make_of<int64_t>(site);
+    default:
+      return nullptr;
+  }
+}
+
+const Kernels kernels{.make = make};
+
 }  // namespace
 
 extern const Op op_label_select;
@@ -160,6 +211,7 @@ const Op op_label_select{.name = "label_select",
                          .rhythm = rhythm,
                          .cost = cost,
                          .emit = emit,
-                         .finn_name = "LabelSelect"};
+                         .finn_name = "LabelSelect",
+                         .kernels = &kernels};
 
 }  // namespace foldstream

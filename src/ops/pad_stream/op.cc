@@ -8,8 +8,10 @@
 
 #include "src/ir/box.h"
 #include "src/ir/folding.h"
+#include "src/ir/kernel.h"
 #include "src/ir/onnx_node.h"
 #include "src/ir/steps.h"
+#include "src/kernel/moves.h"
 #include "src/rtl/block.h"
 #include "src/rtl/box_walk.h"
 #include "src/util/error.h"
@@ -126,6 +128,12 @@ Hardware emit(const Node& node, Family family, const std::string& instance) {
   return hardware;
 }
 
+std::vector<Range> ranges(const Node& node, std::span<const Range> in) {
+  return {{std::min(in[0].lo, pad_value(node)), std::max(in[0].hi, pad_value(node))}};
+}
+
+const Kernels kernels{.ranges = ranges, .wants = kernel::moves_operand, .make = kernel::make_moves};
+
 }  // namespace
 
 extern const Op op_pad_stream;
@@ -140,6 +148,7 @@ const Op op_pad_stream{.name = "pad_stream",
                        .rhythm = rhythm,
                        .cost = cost,
                        .emit = emit,
-                       .finn_name = "FMPadding"};
+                       .finn_name = "FMPadding",
+                       .kernels = &kernels};
 
 }  // namespace foldstream

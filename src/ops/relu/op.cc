@@ -3,6 +3,7 @@
 
 #include "src/ir/onnx_node.h"
 #include "src/source/elementwise.h"
+#include "src/source/float_kernel.h"
 #include "src/source/import.h"
 
 namespace foldstream {
@@ -36,6 +37,7 @@ const Op op_relu{.name = "relu",
                  .to_onnx = to_onnx,
                  .infer = infer_unary,
                  .eval = eval,
-                 .lower = lower};
+                 .lower = lower,
+                 .kernels = &kUnaryKernels<apply>};
 
 }  // namespace foldstream

@@ -8,8 +8,10 @@
 #include <numeric>
 
 #include "src/ir/folding.h"
+#include "src/ir/kernel.h"
 #include "src/ir/onnx_node.h"
 #include "src/ir/steps.h"
+#include "src/kernel/moves.h"
 #include "src/rtl/block.h"
 #include "src/rtl/walk.h"
 #include "src/util/error.h"
@@ -166,6 +168,9 @@ Hardware emit(const Node& node, Family family, const std::string& instance) {
   return hardware;
 }
 
+const Kernels kernels{
+    .ranges = range_of_operand, .wants = kernel::moves_operand, .make = kernel::make_moves};
+
 }  // namespace
 
 extern const Op op_split_stream;
@@ -180,6 +185,7 @@ const Op op_split_stream{.name = "split_stream",
                          .rhythm = rhythm,
                          .cost = cost,
                          .emit = emit,
-                         .finn_name = "StreamingSplit"};
+                         .finn_name = "StreamingSplit",
+                         .kernels = &kernels};
 
 }  // namespace foldstream

@@ -8,6 +8,7 @@
 #include "src/ir/onnx_node.h"
 #include "src/ir/thresholds.h"
 #include "src/kernel/byte_steps.h"
+#include "src/kernel/word_steps.h"
 #include "src/rtl/pointwise.h"
 
 namespace foldstream {
@@ -92,8 +93,11 @@ std::vector<Range> ranges(const Node& node, std::span<const Range>) {
 std::unique_ptr<Kernel> make(const KernelSite& site) {
   const Node& node = site.node;
   if (pointwise::channel_axis(node) + 1 != node.out[0].shape.size()) return nullptr;
-  return kernel::make_byte_steps(site.in[0], Thresholds(node, pointwise::channels(node)),
-                                 site.out[0]);
+  const Thresholds thresholds(node, pointwise::channels(node));
+  if (site.in[0].storage.form == Form::words) {
+    return kernel::make_word_steps(site.in[0], thresholds, site.out[0]);
+  }
+  return kernel::make_byte_steps(site.in[0], thresholds, site.out[0]);
 }
 
 const Kernels kernels{.ranges = ranges, .make = make};

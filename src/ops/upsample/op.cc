@@ -7,8 +7,10 @@
 #include <bit>
 
 #include "src/ir/folding.h"
+#include "src/ir/kernel.h"
 #include "src/ir/onnx_node.h"
 #include "src/ir/steps.h"
+#include "src/kernel/moves.h"
 #include "src/rtl/block.h"
 #include "src/rtl/walk.h"
 #include "src/util/error.h"
@@ -243,6 +245,9 @@ Hardware emit(const Node& node, Family family, const std::string& instance) {
   return hardware;
 }
 
+const Kernels kernels{
+    .ranges = range_of_operand, .wants = kernel::moves_operand, .make = kernel::make_moves};
+
 }  // namespace
 
 extern const Op op_upsample;
@@ -257,6 +262,7 @@ const Op op_upsample{.name = "upsample",
                      .rhythm = rhythm,
                      .cost = cost,
                      .emit = emit,
-                     .finn_name = "UpsampleNearestNeighbour"};
+                     .finn_name = "UpsampleNearestNeighbour",
+                     .kernels = &kernels};
 
 }  // namespace foldstream
