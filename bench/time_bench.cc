@@ -14,7 +14,7 @@ namespace {
 using namespace foldstream;
 
 Graph example_core() {
-  const Graph model = read_model(FOLDSTREAM_SOURCE_DIR "/examples/mnist-mlp/mnist-mlp-w2a2.onnx");
+  const Graph model = read_model(FOLDSTREAM_SOURCE_DIR "/examples/tfc/tfc-w2a2.onnx");
   return std::move(compile(model, {}).parts.core);
 }
 

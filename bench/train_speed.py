@@ -5,7 +5,7 @@
 usage: PYTHON bench/train_speed.py --data MNIST_DIR [--command build/release/foldstream] [--threads 1] [--runs 3]
                                    [--net tfc] [--bits w1a1] [--samples 26000]
 
-PYTHON is one that has brevitas and torch (examples/mnist-mlp/requirements.txt). Both train one epoch with batches of 100:
+PYTHON is one that has brevitas and torch (bench/requirements-brevitas.txt). Both train one epoch with batches of 100:
 the same layers, squared hinge, Adam with weights clamped after each step, data in memory. Counted is the time of training
 alone: ours as `foldstream train --json` reports it, theirs around the loop over batches; once by the clock and once as processor
 time of the process, since the machine may be shared. The first epoch of Brevitas warms up and isn't counted. Prints a table.

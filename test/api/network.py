@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "python"))
 
 import foldstream  # noqa: E402
 
-MODEL = ROOT / "examples/mnist-mlp/mnist-mlp-w2a2.onnx"
+MODEL = ROOT / "examples/tfc/tfc-w2a2.onnx"
 
 
 def refused(call, *parts):
@@ -30,7 +30,7 @@ def refused(call, *parts):
 
 
 def main():
-    images = np.random.default_rng(1).integers(0, 256, (50, 784), dtype=np.uint8)
+    images = np.random.default_rng(1).integers(0, 256, (50, 1, 28, 28), dtype=np.uint8)
     floats = (images / np.float32(255)).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
         x, y = f"{folder}/x.npy", f"{folder}/y.npy"
@@ -47,7 +47,7 @@ def main():
     assert by_bytes.inputs[0].dtype == np.uint8
     assert np.array_equal(by_bytes.run(images), scores), "bytes"
     refused(lambda: network.run(images), "takes float32", "given uint8")
-    refused(lambda: network.run(floats[:, :783]), "frames of shape (1, 784)", "(50, 783)")
+    refused(lambda: network.run(floats[..., :27]), "frames of shape (1, 1, 28, 28)", "(50, 1, 28, 27)")
     refused(lambda: network.run(floats, floats), "2 arrays for 1 inputs")
     refused(lambda: foldstream.Network(ROOT / "no-such-model.onnx"), "no-such-model.onnx")
     refused(lambda: foldstream.Network(MODEL, threads=4096), "4096 threads on a machine of", "legal are 1 to")

@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 PROGRAM, ROOT = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
-MODEL = ROOT / "examples/mnist-mlp/mnist-mlp-w2a2.onnx"
+MODEL = ROOT / "examples/tfc/tfc-w2a2.onnx"
 FRAMES = 40
 
 
@@ -68,7 +68,7 @@ def main():
         evaluate = ("eval", out, "--dataset", "npy", "--data", folder, "--engine", "rtl", "--json")
         assert json.loads(call(*evaluate))["mismatches"] == 0
         node = [name for name in timing["nodes"] if not name.endswith("_width")][1]
-        path = next((out / "rtl" / "nodes").glob(f"*_{node}.sv"))
+        path = next((out / "rtl" / "nodes").glob(f"*_{node.replace('.', '_')}.sv"))
         text = path.read_text()
         broken = re.sub(r"\.push_data_i\((\w+)\)", r".push_data_i(~\1)", text)
         assert broken != text

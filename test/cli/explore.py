@@ -10,7 +10,7 @@ import tempfile
 import xml.etree.ElementTree
 
 PROGRAM, ROOT = str(pathlib.Path(sys.argv[1]).resolve()), pathlib.Path(sys.argv[2]).resolve()
-MODEL = str(ROOT / "examples/mnist-mlp/mnist-mlp-w2a2.onnx")
+MODEL = str(ROOT / "examples/tfc/tfc-w2a2.onnx")
 RESOURCES = ("LUT", "FF", "BRAM_18K", "URAM", "DSP")
 
 

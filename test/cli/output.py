@@ -16,7 +16,7 @@ import tempfile
 import time
 
 PROGRAM, ROOT = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
-MODEL = ROOT / "examples/mnist-mlp/mnist-mlp-w2a2.onnx"
+MODEL = ROOT / "examples/tfc/tfc-w2a2.onnx"
 BUILD = [str(PROGRAM), "build", str(MODEL), "--fps", "100000", "-o"]
 
 

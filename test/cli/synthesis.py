@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 PROGRAM, ROOT = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
-MODEL = ROOT / "examples/mnist-mlp/mnist-mlp-w2a2.onnx"
+MODEL = ROOT / "examples/tfc/tfc-w2a2.onnx"
 
 
 def call(*arguments):
