@@ -178,13 +178,6 @@ def lookup(r, i):
     return f"lookup in=u{index}[1,12] table:s{r.choice([2, 4, 8])}[{1 << index},{width}] pe={r.choice([1, 2, 4])}"
 
 
-def requantize(r, i):
-    channels, bits, multiplier = r.choice([8, 16]), r.choice([10, 14]), r.choice([6, 9])
-    own = r.choice([1, channels])
-    return (f"requantize in=s{bits}[1,{channels}] multiplier:u{multiplier}[{own}] addend:s{bits + multiplier - 2}[{own}] shift={multiplier + bits - 8} lo=0"
-            f" hi={r.choice([15, 255])} pe={r.choice([1, 2, 4])}")
-
-
 def writable(r, i):
     """Layers whose weights and thresholds can be written; their memories are synthesized beside them."""
     bits, pe, simd = r.choice([2, 4, 8]), r.choice([1, 2, 4]), r.choice([2, 4, 8])
@@ -202,10 +195,21 @@ def multiply_constant(r, i):
     return f"multiply_constant in=s{r.choice([4, 8])}[1,24] c:s{r.choice([4, 6])}[24] pe={r.choice([1, 2, 4])}"
 
 
+def scaled(r, i):
+    """Thresholds as a multiplication."""
+    bits, channels, levels = r.choice([10, 12, 13]), r.choice([16, 64, 256]), r.choice([7, 15, 15, 31])
+    pe = r.choice([1, 2, 4, 8])
+    if i % 3 == 0:
+        return f"threshold in=s{bits}[1,{channels}] t:even:s{bits}[{channels},{levels}] pe={pe} scaled=1"
+    if i % 3 == 1:
+        return f"vvau in=u4[1,8,8,{channels}] kernel=[3,3] pad=[1,1,1,1] w:s4[{channels},9] t:even:s9[{channels},15] pe={pe} scaled=1"
+    return f"mvau in=u4[1,32] w:s4[{channels},32] t:even:s11[{channels},15] pe={pe} simd=8 scaled=1"
+
+
 # Configurations of each operator.
 SAMPLE = {mvau: 42, vvau: 16, threshold: 8, sliding_window: 15, pool: 10, eltwise: 8, fifo: 22, width_converter: 8, fork: 4, label_select: 5,
-          crop: 2, pad_stream: 3, concat_streams: 2, split_stream: 2, upsample: 3, shuffle: 3, lookup: 4, requantize: 3, add_constant: 2,
-          multiply_constant: 2, writable: 6}
+          crop: 2, pad_stream: 3, concat_streams: 2, split_stream: 2, upsample: 3, shuffle: 3, lookup: 4, add_constant: 2,
+          multiply_constant: 2, writable: 6, scaled: 9}
 
 
 def sample(seed):

@@ -6,6 +6,15 @@
 
 namespace foldstream::arith {
 
+std::vector<Range> row_ranges(const Tensor& w, const foldstream::Type& in, const Range& bound) {
+  std::vector<Range> ranges;
+  for (int64_t row = 0; row < w.type.shape[0]; ++row) {
+    const Range range = row_range(w, row, in);
+    ranges.push_back({std::max(range.lo, bound.lo), std::min(range.hi, bound.hi)});
+  }
+  return ranges;
+}
+
 Type weight_type(const Tensor& w, size_t stride) {
   // Bitwise only, so that it vectorises.
   int64_t not_bipolar = 0, not_ternary = 0, magnitude = 0, sign = 0;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "src/arith/coding.h"
 #include "src/ir/kernel.h"
@@ -17,6 +18,9 @@ Range row_range(const Tensor& w, int64_t row, const foldstream::Type& in);
 
 // Of a row of so many weights of a type times any vector of a type.
 Range row_range(const foldstream::Type& w, int64_t columns, const foldstream::Type& in);
+
+// Of every row, within bounds.
+std::vector<Range> row_ranges(const Tensor& w, const foldstream::Type& in, const Range& bound);
 
 // How weights are stored: -1 and +1 in one bit, -1 to 1 in two, others in their narrowest type.
 // Looks at every stride-th.

@@ -270,6 +270,7 @@ Compiled compile(const Graph& model, const CompileOptions& options) {
     throw Error(fmt::format("no part of '{}' becomes hardware: {}", model.name, reason), remedy);
   }
   compiled.parts = partition(lowered, compiled.findings);
+  run_pass(*find_pass("scale_thresholds"), compiled.parts.core);
   if (const auto note = note_on_input(model, compiled.parts.head, options.streamline)) {
     compiled.notes.push_back(*note);
   }

@@ -7,8 +7,9 @@
 //   illegal mvau in=u2[16] w:s2[8,16] pe=3 | pe = 3 does not divide 8 output channels
 //
 // Operands `in=`, random constants `name:kind` with kind a type, `bipolar[...]`, `ternary[...]` or
-// `ascending:type`; attributes `name=integer`, `name=[list]`,
-// `name=word`; `family=generic`, `family=ultrascale`; `frames=N`.
+// `ascending:type` or `even:type`, rows at even distances; attributes `name=integer`,
+// `name=[list]`, `name=word`; `family=generic`, `family=ultrascale`; `frames=N`. With `scaled=1`
+// thresholds become a multiplication as well, as on the way to a design.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -28,6 +29,7 @@
 #include "src/exec/program.h"
 #include "src/ir/eval.h"
 #include "src/ir/op.h"
+#include "src/ir/pass.h"
 #include "src/ir/text.h"
 #include "src/ir/verify.h"
 #include "src/kernel/convert.h"
@@ -95,9 +97,21 @@ Tensor random_tensor(std::string kind, std::mt19937_64& random) {
     for (int64_t& value : values) value = static_cast<int64_t>(random() % 3) - 1;
     return make_ints(shape, std::move(values));
   }
-  const bool ascending = opens_with("ascending:");
+  const bool ascending = opens_with("ascending:"), even = opens_with("even:");
   const Type type = parse_type(kind);
   std::vector<int64_t> values = random_values(type, random);
+  if (even) {
+    const int64_t count = type.shape.back(), span = type.max() - type.min();
+    for (size_t row = 0; row < values.size(); row += count) {
+      // In sixteenths, the largest distance at most four times the smallest.
+      const int64_t least = span * 4 / count;
+      const auto distance = least + static_cast<int64_t>(random() % (3 * least + 1));
+      const auto first = static_cast<int64_t>(random() % (span * 16 - distance * (count - 1) + 1));
+      for (int64_t i = 0; i < count; ++i) {
+        values[row + i] = type.min() + (first + i * distance) / 16;
+      }
+    }
+  }
   if (ascending) {
     for (size_t row = 0; row < values.size(); row += type.shape.back()) {
       std::sort(values.begin() + row, values.begin() + row + type.shape.back());
@@ -142,7 +156,9 @@ void read_case(const std::string& line, Case& c) {
       attr[key] = std::stoll(value);
     }
   }
+  const bool scaled = attr.contains("scaled");
   c.node = &c.graph.add(*op, std::move(in), "node", std::move(attr), std::move(data));
+  if (scaled) run_pass(*find_pass("scale_thresholds"), c.graph);
   for (size_t port = 0; port < c.node->out.size(); ++port) {
     c.graph.outputs.push_back({fmt::format("y{}", port), {c.node, static_cast<int>(port)}});
   }

@@ -34,7 +34,6 @@ PROOFS = [
     ("label_select in=u2[1,4] pe=2", FREE_GIVE, LEAKY_LAST),
     ("add_constant in=u2[1,4] c:s2[4] pe=2", FREE_ISSUE, LEAKY_BEAT),
     ("multiply_constant in=u2[1,4] c:s2[4] pe=2", FREE_ISSUE, LEAKY_BEAT),
-    ("requantize in=u2[1,4] multiplier:s3[4] addend:s3[4] shift=2 lo=0 hi=1 pe=2", FREE_ISSUE, LEAKY_BEAT),
     ("eltwise in=u1[1,2] in=u1[1,2] function=add", FREE_ISSUE, LEAKY_HOLD),
     ("mvau in=u1[1,4] w:bipolar[4,2] groups=2 pe=1 simd=1", FREE_GIVE, LEAKY_CONTROL),
     ("sliding_window in=u1[1,4,1] kernel=[2]", FREE_GIVE, LEAKY_WALK),

@@ -16,6 +16,7 @@
 #include "src/arith/dot_embedded.h"
 #include "src/arith/dot_packed.h"
 #include "src/arith/registers.h"
+#include "src/arith/scaled_levels.h"
 #include "src/arith/thresholding.h"
 #include "src/arith/weights.h"
 #include "src/ops/mvau/mvau.h"
@@ -83,11 +84,11 @@ DotRegisters dot_registers(const Node& node, const Folding& folding, Family fami
 bool registers_sums(int64_t columns, const Type& in) { return columns * in.bits > 32; }
 
 // The whole matrix in logic.
-arith::ConstantMatrixSpec matrix_spec(const Node& node, Family family) {
+arith::ConstantMatrixSpec matrix_spec(const Node& node, bool compares, Family family) {
   const Tensor& w = *node.tensor("w");
   const int64_t rows = w.type.shape[0], columns = w.type.shape[1];
   std::optional<Thresholds> thresholds;
-  if (node.tensor("t") != nullptr) thresholds.emplace(node, rows);
+  if (compares && node.tensor("t") != nullptr) thresholds.emplace(node, rows);
   arith::ConstantMatrixSpec spec;
   spec.activation = arith::activation_type(node.in_type(0));
   spec.family = arith::family_of(family);
@@ -141,8 +142,9 @@ Form form(const Node& node, const Folding& folding, Family family) {
 // instead, from a smaller table, and the sum's sign is the result.
 bool sign_decides(const Node& node, const Folding& folding) {
   const Tensor* t = node.tensor("t");
-  return t != nullptr && t->type.shape[1] == 1 && folding.memory != MemoryPlace::writable &&
-         folding.row_folds > kComparedRows && folding.row_folds <= kTableDepth;
+  return t != nullptr && t->type.shape[1] == 1 && !folding.scaled &&
+         folding.memory != MemoryPlace::writable && folding.row_folds > kComparedRows &&
+         folding.row_folds <= kTableDepth;
 }
 
 bool replays(const Folding& folding) { return folding.group_row_folds > 1 && folding.reuse == 1; }
@@ -185,8 +187,9 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
   const Type& w = node.tensor("w")->type;
   const Tensor* t = node.tensor("t");
   if (form(node, folding, family) == Form::unfolded) {
-    return 1 + sum_registers(folding.simd, in, w) +
-           (t != nullptr && registers_sums(folding.simd, in) ? 1 : 0);
+    const int64_t sums = 1 + sum_registers(folding.simd, in, w);
+    if (folding.scaled) return sums + arith::scaled_levels_latency(node, 1);
+    return sums + (t != nullptr && registers_sums(folding.simd, in) ? 1 : 0);
   }
   // Words of vector and weights; products; accumulator; thresholds.
   int64_t stages = vector_stages(folding) + 1;
@@ -194,6 +197,8 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
   stages += registers.chain + registers.sum;
   if (t != nullptr && folding.memory == MemoryPlace::writable) {
     stages += arith::threshold_memory_latency(t->type.shape[1]);
+  } else if (folding.scaled) {
+    stages += arith::scaled_levels_latency(node, folding.row_folds);
   } else if (t != nullptr && !sign_decides(node, folding)) {
     stages += arith::thresholding_latency(t->type.shape[1], folding.row_folds, family);
   }
@@ -371,7 +376,7 @@ class Emitter {
     add_beat_issue(module_);
     module_.comment("The whole matrix");
     const std::string vector = delayed_data(module_, "s_data_i", width, 1);
-    arith::ConstantMatrixSpec spec = matrix_spec(node_, family_);
+    arith::ConstantMatrixSpec spec = matrix_spec(node_, !folding_.scaled, family_);
     spec.name = instance_ + "_matrix";
     const int64_t registers = sum_registers(folding_.simd, shape_.in, shape_.w->type);
     const arith::ConstantMatrix matrix =
@@ -379,7 +384,8 @@ class Emitter {
           spec.levels_per_register = levels;
           return arith::constant_matrix(spec);
         });
-    const bool thresholds = shape_.thresholds.has_value();
+    const bool thresholds = shape_.thresholds.has_value() && !folding_.scaled;
+    const int out_bits = folding_.scaled ? shape_.acc.bits : shape_.out.bits;
     const int bits = thresholds ? shape_.out.bits : matrix.sum_width;
     const auto rows = static_cast<int>(shape_.rows);
     module_.wire("result", rows * bits);
@@ -388,18 +394,26 @@ class Emitter {
     stage_ = 1 + matrix.module.latency;
     push_ = delayed_control(module_, "issue", stage_);
     result_ = "result";
-    if (bits == shape_.out.bits) return;
-    // The generator's sums are wider than the results by bits that repeat the sign, or narrower.
-    std::vector<std::string> words;
-    for (int row = rows; row-- > 0;) {
-      const int kept = std::min(bits, shape_.out.bits);
-      std::string word = SvModule::slice("result", rows * bits, row * bits, kept);
-      if (kept < shape_.out.bits) word = fmt::format("{}'($signed({}))", shape_.out.bits, word);
-      words.push_back(word);
+    if (bits != out_bits) {
+      // The generator's sums are wider than the results by bits that repeat the sign, or narrower.
+      std::vector<std::string> words;
+      for (int row = rows; row-- > 0;) {
+        const int kept = std::min(bits, out_bits);
+        std::string word = SvModule::slice("result", rows * bits, row * bits, kept);
+        if (kept < out_bits) word = fmt::format("{}'($signed({}))", out_bits, word);
+        words.push_back(word);
+      }
+      module_.wire("sums", rows * out_bits);
+      module_.assign("sums", SvModule::concat(words));
+      result_ = "sums";
     }
-    module_.wire("sums", rows * shape_.out.bits);
-    module_.assign("sums", SvModule::concat(words));
-    result_ = "sums";
+    if (!folding_.scaled) return;
+    const arith::Generated levels = generated_thresholds(shape_.acc, {});
+    module_.wire("levels", rows * shape_.out.bits);
+    add_instance(levels, "u_levels", {{"value_i", result_}, {"result_o", "levels"}});
+    stage_ += levels.latency;
+    push_ = delayed_control(module_, "issue", stage_);
+    result_ = "levels";
   }
 
   void add_instance(const arith::Generated& generated, const std::string& name,
@@ -716,11 +730,8 @@ class Emitter {
       return;
     }
     module_.comment("Thresholds");
-    arith::CompareSpec spec =
-        arith::thresholding_spec(*shape_.thresholds, folding_.pe, folding_.row_folds,
-                                 integer_type(sum_width_, false, {}), constants_, family_);
-    spec.name = instance_ + "_thresholds";
-    const arith::Generated compare = arith::compare(spec);
+    const arith::Generated compare =
+        generated_thresholds(integer_type(sum_width_, false, {}), constants_);
     SvBindings connections{{"value_i", "sum_q"}};
     if (add_fold_counter(module_, "row_q", folding_.row_folds, row_done()) > 0) {
       connections.emplace_back("fold_i", "row_q");
@@ -731,6 +742,22 @@ class Emitter {
     stage_ += compare.latency;
     push_ = delayed_control(module_, given_, compare.latency);
     result_ = "result";
+  }
+
+  // Of sums of that type, from which each row's offset is missing.
+  arith::Generated generated_thresholds(const Type& sum, const std::vector<int64_t>& offset) const {
+    const std::string name = instance_ + "_thresholds";
+    if (folding_.scaled) {
+      return arith::scaled_levels(node_, {.name = name,
+                                          .lanes = static_cast<int>(folding_.pe),
+                                          .folds = static_cast<int>(folding_.row_folds),
+                                          .value = sum,
+                                          .offset = offset});
+    }
+    arith::CompareSpec spec = arith::thresholding_spec(*shape_.thresholds, folding_.pe,
+                                                       folding_.row_folds, sum, offset, family_);
+    spec.name = name;
+    return arith::compare(spec);
   }
 
   const Node& node_;
@@ -814,14 +841,12 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
   const int64_t registers = sum_registers(folding.simd, node.in_type(0), node.tensor("w")->type);
   Node sample;
   sample.op = node.op, sample.in = node.in, sample.attr = node.attr, sample.name = node.name;
-  std::vector<int64_t> key{sampled.pe,
-                           sampled.simd,
-                           words,
-                           bits,
-                           node.in_type(0).is_signed,
-                           registers,
-                           static_cast<int64_t>(family)};
+  std::vector<int64_t> key{sampled.pe,     sampled.simd,
+                           folding.scaled, words,
+                           bits,           node.in_type(0).is_signed,
+                           registers,      static_cast<int64_t>(family)};
   for (const auto& [name, tensor] : node.data) {
+    if (name != "w" && (folding.scaled || (name != "t" && name != "flip"))) continue;
     Tensor& part = sample.data[name] = {tensor.type, {}, {}};
     if (tensor.type.shape[0] == 1) {
       part.ints = tensor.ints;
@@ -851,13 +876,14 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
                        static_cast<double>(sampled.pe * sampled.simd);
   if (least) {
     arith::Cost cost;
-    cost.luts = unfolded ? arith::constant_matrix_least_luts(matrix_spec(sample, family))
-                         : arith::dot_embedded_least_luts(embedded_spec(sample, sampled, family));
+    cost.luts =
+        unfolded ? arith::constant_matrix_least_luts(matrix_spec(sample, !folding.scaled, family))
+                 : arith::dot_embedded_least_luts(embedded_spec(sample, sampled, family));
     return scale * cost;
   }
   const arith::Cost cost = remembered(key, [&] {
     if (unfolded) {
-      arith::ConstantMatrixSpec spec = matrix_spec(sample, family);
+      arith::ConstantMatrixSpec spec = matrix_spec(sample, !folding.scaled, family);
       return within(0, registers + (spec.register_sums ? 1 : 0),
                     [&](int levels) {
                       spec.levels_per_register = levels;
@@ -925,6 +951,9 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
   if (where == Form::unfolded) {
     add(sampled_cost(node, folding, family, least));
     cost.lut += 1, cost.ff += static_cast<double>(vector_width + stages_of(rhythm));
+    if (folding.scaled) {
+      cost += arith::scaled_levels_cost(node, folding.pe, 1, Shape(node).acc.bits, family);
+    }
     return cost;
   }
   const bool shares = folding.reuse > 1;
@@ -974,6 +1003,9 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
     // Where sums begin.
     cost += counter_cost(folding.row_folds);
     cost += plan_rom(folding.pe * sum_width, folding.row_folds).cost;
+  } else if (folding.scaled) {
+    cost += counter_cost(folding.row_folds);
+    cost += arith::scaled_levels_cost(node, folding.pe, folding.row_folds, sum_width, family);
   } else if (t != nullptr) {
     cost += counter_cost(folding.row_folds);
     add(pe * arith::thresholding_cost(t->type.shape[1], folding.row_folds, sum_width, family));

@@ -34,6 +34,7 @@ struct Folding {
   int64_t pe, simd;
   int64_t row_folds, column_folds;  // NF, SF
   bool dsp;                         // products in DSP blocks
+  bool scaled;                      // thresholds as a multiplication
   MemoryPlace memory;               // where the weights are, if they have one
   int64_t word_latency;             // cycles from an address of that memory to its word
   int64_t groups;

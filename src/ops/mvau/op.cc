@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "src/arith/scaled_levels.h"
 #include "src/arith/weights.h"
 #include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
@@ -15,13 +16,23 @@
 namespace foldstream::mvau {
 namespace {
 
-std::vector<Type> infer(const Node& node) { return {Shape(node).out}; }
+std::vector<Type> infer(const Node& node) {
+  const Shape shape(node);
+  if (shape.thresholds && arith::has_scaling(node)) {
+    arith::check_scaling(node, *shape.thresholds,
+                         arith::row_ranges(*shape.w, shape.in, shape.sums));
+  }
+  return {shape.out};
+}
 
 std::vector<Fold> folds(const Node& node) {
   const foldstream::Shape& shape = node.tensor("w")->type.shape;
   std::vector<Fold> folds{{"pe", divisors(shape[0] / node.integer("groups", 1))},
                           {"simd", divisors(shape[1])}};
   if (may_use_dsp(node)) folds.push_back({"dsp", {0, 1}});
+  if (arith::has_scaling(node) && memory_place(node) != MemoryPlace::writable) {
+    folds.push_back({"scaled", {0, 1}});
+  }
   if (const auto legal = reuses(node); legal.size() > 1) folds.push_back({"reuse", legal});
   return folds;
 }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "src/arith/scaled_levels.h"
 #include "src/arith/thresholding.h"
 #include "src/ir/kernel.h"
 #include "src/ir/onnx_node.h"
@@ -16,7 +17,12 @@ namespace {
 
 std::vector<Type> infer(const Node& node) {
   pointwise::check_operand(node);
-  return {Thresholds(node, pointwise::channels(node)).result(node.in_type(0).shape)};
+  const Thresholds thresholds(node, pointwise::channels(node));
+  if (arith::has_scaling(node)) {
+    const Range values{node.in_type(0).min(), node.in_type(0).max()};
+    arith::check_scaling(node, thresholds, {&values, 1});
+  }
+  return {thresholds.result(node.in_type(0).shape)};
 }
 
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
@@ -35,7 +41,21 @@ void to_onnx(const Node& node, OnnxSink& sink) {
       .to_onnx(sink, sink.input(0), node.in_type(0).shape, pointwise::channel_axis(node));
 }
 
+std::vector<Fold> folds(const Node& node) {
+  std::vector<Fold> folds = pointwise::folds(node);
+  if (arith::has_scaling(node)) folds.push_back({"scaled", {0, 1}});
+  return folds;
+}
+
+Ports ports(const Node& node) {
+  arith::is_scaled(node);  // refuses what isn't legal
+  return pointwise::ports(node);
+}
+
 int64_t latency(const Node& node, Family family) {
+  if (arith::is_scaled(node)) {
+    return arith::scaled_levels_latency(node, pointwise::channel_folds(node));
+  }
   return arith::thresholding_latency(node.tensor("t")->type.shape[1],
                                      pointwise::channel_folds(node), family);
 }
@@ -46,6 +66,12 @@ Rhythm rhythm(const Node& node, Family family) {
 
 Cost cost(const Node& node, Family family) {
   const Stream in = pointwise::ports(node).in[0];
+  if (arith::is_scaled(node)) {
+    Cost cost = pointwise::frame_cost(node, rhythm(node, family));
+    cost +=
+        arith::scaled_levels_cost(node, in.lanes, pointwise::channel_folds(node), in.bits, family);
+    return cost;
+  }
   const arith::Cost lane = arith::thresholding_cost(
       node.tensor("t")->type.shape[1], pointwise::channel_folds(node), in.bits, family);
   const auto lanes = static_cast<double>(in.lanes);
@@ -59,10 +85,22 @@ Cost cost(const Node& node, Family family) {
 Hardware emit(const Node& node, Family family, const std::string& instance) {
   const Ports streams = pointwise::ports(node);
   const Thresholds thresholds(node, pointwise::channels(node));
-  arith::CompareSpec spec = arith::thresholding_spec(
-      thresholds, streams.in[0].lanes, pointwise::channel_folds(node), node.in_type(0), {}, family);
-  spec.name = instance + "_compare";
-  const arith::Generated compare = arith::compare(spec);
+  const auto generate = [&] {
+    const std::string name = instance + "_compare";
+    const int64_t lanes = streams.in[0].lanes, folds = pointwise::channel_folds(node);
+    if (arith::is_scaled(node)) {
+      return arith::scaled_levels(node, {.name = name,
+                                         .lanes = static_cast<int>(lanes),
+                                         .folds = static_cast<int>(folds),
+                                         .value = node.in_type(0),
+                                         .offset = {}});
+    }
+    arith::CompareSpec spec =
+        arith::thresholding_spec(thresholds, lanes, folds, node.in_type(0), {}, family);
+    spec.name = name;
+    return arith::compare(spec);
+  };
+  const arith::Generated compare = generate();
   return pointwise::emit(
       node, rhythm(node, family), instance,
       fmt::format("Thresholding, {} thresholds each", thresholds.levels()), compare.latency,
@@ -112,8 +150,8 @@ const Op op_threshold{.name = "threshold",
                       .infer = infer,
                       .eval = eval,
                       .pointwise = true,
-                      .folds = pointwise::folds,
-                      .ports = pointwise::ports,
+                      .folds = folds,
+                      .ports = ports,
                       .rhythm = rhythm,
                       .cost = cost,
                       .emit = emit,

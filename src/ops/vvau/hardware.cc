@@ -9,6 +9,7 @@
 
 #include "src/arith/dot.h"
 #include "src/arith/registers.h"
+#include "src/arith/scaled_levels.h"
 #include "src/arith/thresholding.h"
 #include "src/arith/weights.h"
 #include "src/ops/vvau/vvau.h"
@@ -280,11 +281,7 @@ class Emitter {
                               arith::threshold_memory_latency(layer_.thresholds->levels()));
       return;
     }
-    arith::CompareSpec spec =
-        arith::thresholding_spec(*layer_.thresholds, folding_.pe, folding_.channel_folds,
-                                 integer_type(sum_width_, false, {}), constants_, family_);
-    spec.name = instance_ + "_thresholds";
-    const arith::Generated compare = arith::compare(spec);
+    const arith::Generated compare = generated_thresholds();
     SvBindings connections{{"value_i", "sum_q"}};
     if (compare.latency > 0) connections.insert(connections.begin(), {"clk_i", "clk_i"});
     if (add_fold_counter(module_, "fold_q", folding_.channel_folds, push_) > 0) {
@@ -297,6 +294,22 @@ class Emitter {
       hardware_.modules.push_back({source.name + ".sv", source.text});
     }
     push_ = delayed_control(module_, push_, compare.latency), result_ = "result";
+  }
+
+  arith::Generated generated_thresholds() const {
+    const std::string name = instance_ + "_thresholds";
+    const Type sum = integer_type(sum_width_, false, {});
+    if (folding_.scaled) {
+      return arith::scaled_levels(node_, {.name = name,
+                                          .lanes = pe_,
+                                          .folds = static_cast<int>(folding_.channel_folds),
+                                          .value = sum,
+                                          .offset = constants_});
+    }
+    arith::CompareSpec spec = arith::thresholding_spec(
+        *layer_.thresholds, folding_.pe, folding_.channel_folds, sum, constants_, family_);
+    spec.name = name;
+    return arith::compare(spec);
   }
 
   const Node& node_;
@@ -321,6 +334,7 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
   const Tensor* t = node.tensor("t");
   const int64_t sums = folding.word_latency + product_registers(Layer(node), folding) + 1;
   if (t == nullptr) return sums;
+  if (folding.scaled) return sums + arith::scaled_levels_latency(node, folding.channel_folds);
   return sums +
          (folding.memory == MemoryPlace::writable
               ? arith::threshold_memory_latency(t->type.shape[1])
@@ -355,7 +369,10 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   }
   const int sum_width = layer.acc.bits;
   cost.lut += pe * sum_width, cost.ff += pe * sum_width;
-  if (const Tensor* t = node.tensor("t")) {
+  if (const Tensor* t = node.tensor("t"); t != nullptr && folding.scaled) {
+    cost += arith::scaled_levels_cost(node, folding.pe, folding.channel_folds, sum_width, family);
+    cost += counter_cost(folding.channel_folds);
+  } else if (t != nullptr) {
     const bool writable = folding.memory == MemoryPlace::writable;
     const arith::Cost compare =
         writable

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "src/arith/scaled_levels.h"
 #include "src/arith/weights.h"
 #include "src/ir/folding.h"
 #include "src/ir/onnx_node.h"
@@ -75,6 +76,11 @@ Folding::Folding(const Node& node) {
                 "legal values are inside, outside, loaded, writable");
   }
   word_latency = memory_latency(node);
+  scaled = arith::is_scaled(node);
+  if (scaled && memory == MemoryPlace::writable) {
+    throw Error(fmt::format("{}: scaled = 1 with memory = writable", describe(node)),
+                "legal values are 0");
+  }
   walk = window::find_walk({.rows = g.rows,
                             .columns = g.columns,
                             .position_beats = channel_folds,
@@ -85,7 +91,14 @@ Folding::Folding(const Node& node) {
 
 namespace {
 
-std::vector<Type> infer(const Node& node) { return {Layer(node).out}; }
+std::vector<Type> infer(const Node& node) {
+  const Layer layer(node);
+  if (layer.thresholds && arith::has_scaling(node)) {
+    arith::check_scaling(node, *layer.thresholds,
+                         arith::row_ranges(*layer.w, layer.g.element, layer.sums));
+  }
+  return {layer.out};
+}
 
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
   const Layer layer(node);
@@ -169,7 +182,11 @@ void to_onnx(const Node& node, OnnxSink& sink) {
 
 std::vector<Fold> folds(const Node& node) {
   const Geometry g(node);
-  return {{"pe", divisors(g.channels)}, {"simd", legal_lines(g)}};
+  std::vector<Fold> folds{{"pe", divisors(g.channels)}, {"simd", legal_lines(g)}};
+  if (arith::has_scaling(node) && memory_place(node) != MemoryPlace::writable) {
+    folds.push_back({"scaled", {0, 1}});
+  }
+  return folds;
 }
 
 Ports ports(const Node& node) {

@@ -32,6 +32,7 @@ struct Folding {
   int64_t pe;
   int64_t lines;  // of the kernel at once: one position, or one of each
   int64_t channel_folds;
+  bool scaled;           // thresholds as a multiplication
   MemoryPlace memory;    // where the weights are, if they have one
   int64_t word_latency;  // cycles from an address of that memory to its word
   std::shared_ptr<const window::Walk> walk;
