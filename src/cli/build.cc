@@ -38,22 +38,25 @@ Json recorded(const std::string& name, const DesignOptions& options, const Desig
   };
   add("LUT", options.lut), add("FF", options.ff), add("BRAM_18K", options.bram18);
   add("URAM", options.uram), add("DSP", options.dsp);
-  return {{"name", name},
-          {"board", options.board},
-          {"part", std::string(designed.part->name)},
-          {"clock_mhz", options.clock_mhz},
-          {"fps", options.fps},
-          {"max", options.max},
-          {"pack_memories", options.pack_memories},
-          {"memory_clock_ratio", options.memory_clock_ratio},
-          {"share", options.share},
-          {"budget", budget},
-          {"input_type", options.input_type},
-          {"input_scale", options.input_scale},
-          {"standalone_thresholds", options.standalone_thresholds},
-          {"writable_weights", options.writable_weights},
-          {"weights", options.weights},
-          {"weight_gbits", designed.weights.limit / 1e9}};
+  Json record = {{"name", name},
+                 {"board", options.board},
+                 {"part", std::string(designed.part->name)},
+                 {"clock_mhz", options.clock_mhz},
+                 {"fps", options.fps},
+                 {"max", options.max},
+                 {"min_latency", options.min_latency},
+                 {"pack_memories", options.pack_memories},
+                 {"memory_clock_ratio", options.memory_clock_ratio},
+                 {"share", options.share},
+                 {"budget", budget},
+                 {"input_type", options.input_type},
+                 {"input_scale", options.input_scale},
+                 {"standalone_thresholds", options.standalone_thresholds},
+                 {"writable_weights", options.writable_weights},
+                 {"weights", options.weights},
+                 {"weight_gbits", designed.weights.limit / 1e9}};
+  if (designed.latency != kAnyLatency) record["latency_cycles"] = designed.latency;
+  return record;
 }
 
 // Compares the engines, and results to expect if there are any. Gives what is written to

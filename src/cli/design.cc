@@ -40,44 +40,34 @@ double streamed_bits(const DesignOptions& options, double share) {
   return std::floor(bandwidth / (options.clock_mhz * 1e6));
 }
 
-// In the bitstream if they fit, else loaded before the first frame, else streamed; or what was
-// asked.
-WeightLevels weight_levels(const DesignOptions& options, const Part& part, double share) {
-  const bool ultra = part.uram > 0;
-  const double streamed = streamed_bits(options, share);
-  const WeightPlaces bitstream{.ultra = ultra}, load{.ultra = ultra, .loads = ultra},
-      stream{.ultra = ultra, .loads = ultra, .streamed = streamed};
-  if (options.weights == "bitstream") return {bitstream};
-  if (options.weights == "load") {
-    if (!ultra) throw Error(fmt::format("--weights load: {} has no UltraRAM", part.name));
-    return {load};
-  }
-  if (options.weights == "stream") {
-    if (streamed < 8) {
-      throw Error("--weights stream: how fast streams of weights may be is not known",
-                  "name a board with memory, or give --weight-bandwidth GBIT");
-    }
-    return {stream};
-  }
-  WeightLevels levels{bitstream};
-  if (ultra) levels.push_back(load);
-  if (streamed >= 8) levels.push_back(stream);
-  return levels;
-}
+// The best that a share of the part holds is asked for, not the least that does.
+bool fills(const DesignOptions& options) { return options.max || options.min_latency; }
+double share_of(const DesignOptions& options) { return fills(options) ? options.share : 1; }
+
+// What the search is not told of the options.
+struct Reserve {
+  Cost kept;                      // of the budget, for queues
+  int64_t latency = kAnyLatency;  // most cycles of the first frame with endless queues
+};
 
 // Chooses the folding of every node of `core`.
-void fold(Graph& core, const DesignOptions& options, const Cost& kept, Designed& result) {
+void fold(Graph& core, const DesignOptions& options, const Reserve& reserve, Designed& result) {
   const Part& part = *result.part;
-  if (options.fps > 0) {
-    const int64_t cycles = cycles_for_rate(options.fps, options.clock_mhz);
-    const WeightLevels levels = weight_levels(options, part, 1);
-    result.folded =
-        has_budget(options)
-            ? fold_within(core, cycles, part, less(budget_on(part, 1, options), kept), levels)
-            : fold_for_cycles(core, cycles, part, levels);
+  const int64_t cycles =
+      options.fps > 0 ? cycles_for_rate(options.fps, options.clock_mhz) : INT64_MAX;
+  const double share = share_of(options);
+  const Cost budget = less(budget_on(part, share, options), reserve.kept);
+  const bool searches = options.fps > 0 || fills(options) || reserve.latency != kAnyLatency;
+  const WeightLevels levels = searches ? weight_levels(options, part, share) : WeightLevels{};
+  if (options.min_latency) {
+    result.folded = fold_quickest(core, cycles, part, budget, levels);
+    result.latency = result.folded->latency;
   } else if (options.max) {
-    result.folded = fold_max(core, part, less(budget_on(part, options.share, options), kept),
-                             weight_levels(options, part, options.share));
+    result.folded = fold_max(core, part, budget, levels, reserve.latency);
+  } else if (searches) {
+    result.folded = has_budget(options)
+                        ? fold_within(core, cycles, part, budget, levels, reserve.latency)
+                        : fold_for_cycles(core, cycles, part, levels, reserve.latency);
   } else {
     // An empty file names no node, which leaves every one its smallest hardware.
     if (options.folding.empty()) {
@@ -124,16 +114,51 @@ void add_device_options(CLI::App& command, DesignOptions& options) {
   budget("--dsp", options.dsp, "DSP blocks");
 }
 
+void add_latency_options(CLI::App& command, DesignOptions& options) {
+  auto* cycles = command
+                     .add_option("--latency-cycles", options.latency_cycles,
+                                 "from the first beat of a frame in to its last beat out, at an "
+                                 "idle design, at most so many cycles")
+                     ->check(CLI::Range(int64_t{1}, int64_t{1} << 50));
+  command.add_option("--latency-ns", options.latency_ns, "the same in nanoseconds of the clock")
+      ->check(positive())
+      ->excludes(cycles);
+}
+
+void add_weight_options(CLI::App& command, DesignOptions& options) {
+  command
+      .add_option("--weights", options.weights,
+                  "in a search, where weights may be that would be in block memory: "
+                  "bitstream; load, in UltraRAM that a driver fills before the first frame, too; "
+                  "stream, or read from memory outside again and again; auto: the first of these "
+                  "with which a folding fits")
+      ->check(CLI::IsMember({"auto", "bitstream", "load", "stream"}))
+      ->capture_default_str();
+  command
+      .add_option("--weight-bandwidth", options.weight_gbits,
+                  "Gbit/s that streams of weights may bring, instead of what the board has")
+      ->check(CLI::NonNegativeNumber);
+}
+
 void add_design_options(CLI::App& command, DesignOptions& options) {
   add_device_options(command, options);
   auto* fps =
       command.add_option("--fps", options.fps, "frames a second to reach")->check(positive());
   auto* max = command.add_flag("--max", options.max, "as fast as the part allows")->excludes(fps);
-  command
-      .add_option("--folding", options.folding,
-                  "a folding file under FINN's schema, final_hw_config.json for example")
-      ->excludes(fps)
-      ->excludes(max);
+  add_latency_options(command, options);
+  auto* quickest =
+      command.add_flag("--min-latency", options.min_latency,
+                       "the first frame in as few cycles as the part allows; with --fps of those "
+                       "foldings that reach it");
+  quickest->excludes(max);
+  auto* folding =
+      command.add_option("--folding", options.folding,
+                         "a folding file under FINN's schema, final_hw_config.json for example");
+  folding->excludes(fps)->excludes(max)->excludes(quickest);
+  for (const char* latency : {"--latency-cycles", "--latency-ns"}) {
+    folding->excludes(command.get_option(latency));
+    quickest->excludes(command.get_option(latency));
+  }
   auto* pack = command.add_flag("--pack-memories", options.pack_memories,
                                 "let memories of weights share block memories");
   command
@@ -144,22 +169,11 @@ void add_design_options(CLI::App& command, DesignOptions& options) {
       ->needs(pack)
       ->capture_default_str();
   for (const char* budget : {"--lut", "--ff", "--bram", "--uram", "--dsp"})
-    command.get_option(budget)->excludes(command.get_option("--folding"));
+    command.get_option(budget)->excludes(folding);
   command.add_option("--writable-weights", options.writable_weights,
                      "a node, or all: its weights and thresholds can be written over AXI4-Lite; "
                      "NODE:s4 for weights of a wider type; repeatable");
-  command
-      .add_option("--weights", options.weights,
-                  "with --fps or --max, where weights may be that would be in block memory: "
-                  "bitstream; load, in UltraRAM that a driver fills before the first frame, too; "
-                  "stream, or read from memory outside again and again; auto: the first of these "
-                  "with which a folding fits")
-      ->check(CLI::IsMember({"auto", "bitstream", "load", "stream"}))
-      ->capture_default_str();
-  command
-      .add_option("--weight-bandwidth", options.weight_gbits,
-                  "Gbit/s that streams of weights may bring, instead of what the board has")
-      ->check(CLI::NonNegativeNumber);
+  add_weight_options(command, options);
   add_input_options(command, options);
 }
 
@@ -193,6 +207,35 @@ CompileOptions compile_options(const DesignOptions& options) {
 const Part& chosen_part(const DesignOptions& options) {
   if (!options.board.empty()) return find_part(find_board(options.board).part);
   return find_part(options.part.empty() ? kDefaultPart : options.part);
+}
+
+int64_t latency_limit(const DesignOptions& options) {
+  if (options.latency_cycles) return *options.latency_cycles;
+  if (options.latency_ns) return cycles_for_time(*options.latency_ns, options.clock_mhz);
+  return kAnyLatency;
+}
+
+WeightLevels weight_levels(const DesignOptions& options, const Part& part, double share) {
+  const bool ultra = part.uram > 0;
+  const double streamed = streamed_bits(options, share);
+  const WeightPlaces bitstream{.ultra = ultra}, load{.ultra = ultra, .loads = ultra},
+      stream{.ultra = ultra, .loads = ultra, .streamed = streamed};
+  if (options.weights == "bitstream") return {bitstream};
+  if (options.weights == "load") {
+    if (!ultra) throw Error(fmt::format("--weights load: {} has no UltraRAM", part.name));
+    return {load};
+  }
+  if (options.weights == "stream") {
+    if (streamed < 8) {
+      throw Error("--weights stream: how fast streams of weights may be is not known",
+                  "name a board with memory, or give --weight-bandwidth GBIT");
+    }
+    return {stream};
+  }
+  WeightLevels levels{bitstream};
+  if (ultra) levels.push_back(load);
+  if (streamed >= 8) levels.push_back(stream);
+  return levels;
 }
 
 bool has_budget(const DesignOptions& options) {
@@ -237,11 +280,11 @@ class StepClock {
   Clock::time_point last_ = Clock::now();
 };
 
-// Makes hardware of the compiled core. `kept` of the budget is not for the folding.
-void size_core(const DesignOptions& options, const Cost& kept, Designed& result) {
+// Makes hardware of the compiled core.
+void size_core(const DesignOptions& options, const Reserve& reserve, Designed& result) {
   StepClock clock(result);
   Graph& core = result.compiled.parts.core;
-  fold(core, options, kept, result);
+  fold(core, options, reserve, result);
   if (any_writable(core)) settle_types(result.compiled.parts);  // the folding file may say so, too
   clock.done("fold");
   insert_stream_nodes(core);
@@ -250,40 +293,57 @@ void size_core(const DesignOptions& options, const Cost& kept, Designed& result)
     result.shared = share_memories(core, *result.part, options.memory_clock_ratio);
     clock.done("pack_memories");
   }
-  result.queues = set_queues(core, result.part->family);
+  result.queues = set_queues(core, result.part->family, result.latency);
   verify(core);
   clock.done("set_queues");
 }
 
 // Repeats the search until its folding leaves room for the queues, which are known only behind it:
-// where they pass the budget, as much of it is kept for them. Whether there was need to.
-bool leave_room_for_queues(const Parts& unfolded, const DesignOptions& options, Designed& result) {
-  const Cost budget = budget_on(*result.part, options.max ? options.share : 1, options);
+// where they pass the budget, as much of it is kept for them; where a deep one makes the first
+// frame late, as many cycles. Whether there was need to.
+bool leave_room_for_queues(const Parts& unfolded, const DesignOptions& options, Reserve reserve,
+                           Designed& result) {
+  const bool limited = fills(options) || has_budget(options);
+  const Cost budget = budget_on(*result.part, share_of(options), options);
   constexpr int kAttempts = 4;
-  Cost kept;
   for (int attempt = 0;; ++attempt) {
     const Cost total = total_cost(result.compiled.parts.core, result.part->family);
-    if (fits(total, budget)) return attempt > 0;
-    if (attempt == kAttempts) {
-      result.warnings.push_back(
-          fmt::format("with its queues the design takes {}", exceeded(total, budget)));
+    const bool too_large = limited && !fits(total, budget);
+    const int64_t late = result.queues.latency_cycles - result.latency;
+    if (!too_large && late <= 0) return attempt > 0;
+    if (options.min_latency && !too_large) {
+      result.notes.push_back(fmt::format(
+          "queues in block memory make the first frame {} cycles later than the folding alone",
+          late));
+      return attempt > 0;
+    }
+    const std::string found = too_large ? "takes " + exceeded(total, budget)
+                                        : fmt::format("needs {} cycles for the first frame, not {}",
+                                                      result.queues.latency_cycles, result.latency);
+    if (attempt == kAttempts && too_large) {
+      result.warnings.push_back("with its queues the design " + found);
       return true;
     }
     const auto keep = [](double& of, double all, double folded, double most) {
       if (all > most) of = std::max(of, std::ceil(all - folded));
     };
-    const Cost& folded = result.folded->cost;
-    keep(kept.lut, total.lut, folded.lut, budget.lut);
-    keep(kept.ff, total.ff, folded.ff, budget.ff);
-    keep(kept.bram18, total.bram18, folded.bram18, budget.bram18);
-    keep(kept.uram, total.uram, folded.uram, budget.uram);
-    keep(kept.dsp, total.dsp, folded.dsp, budget.dsp);
+    if (too_large) {
+      const Cost& folded = result.folded->cost;
+      Cost& kept = reserve.kept;
+      keep(kept.lut, total.lut, folded.lut, budget.lut);
+      keep(kept.ff, total.ff, folded.ff, budget.ff);
+      keep(kept.bram18, total.bram18, folded.bram18, budget.bram18);
+      keep(kept.uram, total.uram, folded.uram, budget.uram);
+      keep(kept.dsp, total.dsp, folded.dsp, budget.dsp);
+    }
+    if (late > 0 && !options.min_latency) reserve.latency -= late;
     result.compiled.parts = unfolded.clone();
     try {
-      size_core(options, kept, result);
+      if (attempt == kAttempts || reserve.latency < 1) throw Error("no folding was found");
+      size_core(options, reserve, result);
     } catch (const Error& error) {
-      throw Error(fmt::format("with its queues the design takes {}, and with room for them: {}",
-                              exceeded(total, budget), error.what()),
+      throw Error(fmt::format("with its queues the design {}, and with room for them: {}", found,
+                              error.what()),
                   error.help());
     }
   }
@@ -292,12 +352,16 @@ bool leave_room_for_queues(const Parts& unfolded, const DesignOptions& options, 
 }  // namespace
 
 Designed design(const Graph& model, const std::string& name, const DesignOptions& options) {
-  if (has_budget(options) && !options.max && !(options.fps > 0)) {
-    throw Error("a budget of resources without a rate",
-                "add --max for the fastest that keeps it, or --fps N");
+  const Reserve reserve{{}, latency_limit(options)};
+  const bool searches = fills(options) || options.fps > 0 || reserve.latency != kAnyLatency;
+  if (has_budget(options) && !searches) {
+    throw Error("a budget of resources without a rate or a latency",
+                "add --max for the fastest that keeps it, --min-latency, --fps N or "
+                "--latency-cycles N");
   }
   Designed result;
   result.part = &chosen_part(options);
+  result.latency = reserve.latency;
   StepClock clock(result);
   result.compiled = compile(model, compile_options(options));
   Parts& parts = result.compiled.parts;
@@ -307,15 +371,15 @@ Designed design(const Graph& model, const std::string& name, const DesignOptions
     make_writable(parts, options.writable_weights, result.part->family);
   }
   clock.done("streamline");
-  const bool bounded = options.max || has_budget(options);
+  const bool bounded =
+      searches && (fills(options) || has_budget(options) || reserve.latency != kAnyLatency);
   const Parts unfolded = bounded ? parts.clone() : Parts{};
-  size_core(options, {}, result);
-  const bool has_less = bounded && leave_room_for_queues(unfolded, options, result);
+  size_core(options, reserve, result);
+  const bool has_less = bounded && leave_room_for_queues(unfolded, options, reserve, result);
   if (result.shared) result.notes.push_back(result.shared->text());
-  const double share = options.max ? options.share : 1;
-  result.weights =
-      weights_report(parts.core, result.part->family, result.queues.interval_cycles,
-                     options.clock_mhz, streamed_bits(options, share) * options.clock_mhz * 1e6);
+  result.weights = weights_report(
+      parts.core, result.part->family, result.queues.interval_cycles, options.clock_mhz,
+      streamed_bits(options, share_of(options)) * options.clock_mhz * 1e6);
   for (const std::string& note : weights_notes(result.weights)) result.notes.push_back(note);
   if (has_less) {
     result.notes.push_back("folding: " + result.folded->proof() +

@@ -21,11 +21,15 @@ namespace foldstream {
 struct DesignOptions {
   std::string board, part;  // at most one; none: kDefaultPart
   double clock_mhz = 100;
-  double fps = 0;       // frames a second to reach, or
-  bool max = false;     // the most that the part holds, or
-  std::string folding;  // a folding file; none of the three: the smallest hardware
-  double share = 0.7;   // of the part, with max
-  // Budgets of single resources, with fps or max.
+  double fps = 0;    // frames a second to reach, or
+  bool max = false;  // the most that the part holds, or
+  // The first frame in so many cycles or nanoseconds at most, with fps or max or alone, or
+  std::optional<int64_t> latency_cycles;
+  std::optional<double> latency_ns;
+  bool min_latency = false;  // in as few as the part allows, or
+  std::string folding;       // a folding file; none of all these: the smallest hardware
+  double share = 0.7;        // of the part, with max and min_latency
+  // Budgets of single resources, with a rate or a latency.
   std::optional<int64_t> lut, ff, bram18, uram, dsp;
   std::string input_type;  // "u8": the float input is an integer of this type ...
   double input_scale = 1;  // ... divided by this
@@ -40,12 +44,21 @@ struct DesignOptions {
 void add_design_options(CLI::App& command, DesignOptions& options);
 // Those of them that say where the design goes: part, clock, share and budgets.
 void add_device_options(CLI::App& command, DesignOptions& options);
+// Those of them that limit the latency.
+void add_latency_options(CLI::App& command, DesignOptions& options);
+// Those of them that say where weights may be.
+void add_weight_options(CLI::App& command, DesignOptions& options);
 // Those of them that decide about integers alone.
 void add_input_options(CLI::App& command, DesignOptions& options);
 
 CompileOptions compile_options(const DesignOptions& options);
 const Part& chosen_part(const DesignOptions& options);
 bool has_budget(const DesignOptions& options);
+// Most cycles of the first frame; kAnyLatency where nothing is asked.
+int64_t latency_limit(const DesignOptions& options);
+// In the bitstream if they fit, else loaded before the first frame, else streamed; or what was
+// asked.
+WeightLevels weight_levels(const DesignOptions& options, const Part& part, double share);
 // `share` of the part and of what streams of weights may bring, or as much of a resource as its
 // budget says.
 Cost budget_on(const Part& part, double share, const DesignOptions& options);
@@ -58,6 +71,7 @@ struct Designed {
   Compiled compiled;
   const Part* part = nullptr;
   QueueResult queues;
+  int64_t latency = kAnyLatency;         // most cycles of the first frame, which the queues keep
   std::optional<SharedMemories> shared;  // with pack_memories
   std::optional<FoldResult> folded;      // of a search
   WeightsReport weights;

@@ -68,6 +68,9 @@ Built read(const fs::path& folder,
   });
   built.part = &find_part(json.at("options").value("part", ""));
   built.clock_mhz = json.at("options").value("clock_mhz", 0.0);
+  const Json& options = json.at("options");
+  if (const auto latency = options.find("latency_cycles"); latency != options.end())
+    built.latency = latency->get<int64_t>();
   return built;
 }
 

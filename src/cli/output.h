@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "src/boards/boards.h"
@@ -22,6 +23,7 @@ struct Built {
   Parts parts;  // core is the design
   const Part* part = nullptr;
   double clock_mhz = 0;
+  std::optional<int64_t> latency;  // most cycles of the first frame that were asked for
 };
 
 // True for a folder that `build` wrote.

@@ -76,7 +76,8 @@ std::vector<std::string> disagreements(const StreamGraph& graph, const SimResult
 int judge(const Program& program, const Options& options) {
   const Built built = load_hardware(options.folder);
   Graph core = built.parts.core.clone();
-  const QueueResult result = judge_queues(core, built.part->family);
+  const QueueResult result =
+      judge_queues(core, built.part->family, built.latency.value_or(kAnyLatency));
   if (program.json) {
     Json queues = Json::object();
     for (const QueueDepth& depth : result.depths)

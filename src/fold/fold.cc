@@ -47,13 +47,20 @@ bool keeps(const FoldSpace::Solution& solution, const Amounts& most) {
 
 constexpr Amounts kNoBudget{kInfinite, kInfinite, kInfinite, kInfinite, kInfinite, kInfinite};
 
-FoldResult result_of(FoldSpace& space, const FoldSpace::Solution& solution, double price,
-                     double bound) {
+int64_t steps_of(const FoldSpace& space, const FoldSpace::Solution& solution) {
+  int64_t steps = 0;
+  for (size_t i = 0; i < solution.choice.size(); ++i)
+    steps = std::max(steps, space.choices()[i][solution.choice[i]].steps);
+  return steps;
+}
+
+FoldResult result_of(FoldSpace& space, const FoldSpace::Solution& solution, double bound,
+                     int64_t latency) {
   space.apply(solution);
   FoldResult result;
   result.cost = cost_of(solution.used);
-  result.price = price;
-  result.price_bound = std::min(bound, price);
+  result.price = solution.worth;
+  result.price_bound = std::min(bound, solution.worth);
   for (size_t i = 0; i < solution.choice.size(); ++i) {
     const FoldSpace::Choice& choice = space.choices()[i][solution.choice[i]];
     if (choice.steps > result.cycles) {
@@ -62,6 +69,7 @@ FoldResult result_of(FoldSpace& space, const FoldSpace::Solution& solution, doub
     }
   }
   result.cycles_bound = result.cycles;
+  if (latency != kAnyLatency) result.latency = result.latency_bound = space.latency(solution);
   return result;
 }
 
@@ -82,6 +90,10 @@ std::pair<FoldSpace::Solution, double> unbounded(FoldSpace& space, int64_t cycle
   return {std::move(solution), bound};
 }
 
+bool is_in_time(FoldSpace& space, const FoldSpace::Solution& solution, int64_t latency) {
+  return latency == kAnyLatency || space.latency(solution, latency) <= latency;
+}
+
 // The least of one resource that any folding of so many cycles takes while it keeps the other
 // budgets; infinite when none does.
 double least_of(FoldSpace& space, int64_t cycles, const Worth& worth, Amounts most,
@@ -95,6 +107,29 @@ double least_of(FoldSpace& space, int64_t cycles, const Worth& worth, Amounts mo
   return answer.best ? answer.best->used[resource] : kInfinite;
 }
 
+// Foldings to begin with where latency has a budget: the cheapest at some intervals, because what
+// is sooner ready for the next frame has mostly ended the last one sooner, too.
+std::vector<FoldSpace::Solution> some_quick(FoldSpace& space, int64_t cycles, const Worth& worth,
+                                            const Amounts& most) {
+  std::vector<int64_t> intervals = space.intervals();
+  std::erase_if(intervals, [&](int64_t interval) { return interval > cycles; });
+  std::vector<FoldSpace::Solution> solutions;
+  constexpr double kApart = 1.4;
+  double next = 0;
+  for (const int64_t interval : intervals) {
+    if (static_cast<double>(interval) < next) continue;
+    next = kApart * static_cast<double>(interval);
+    FoldSpace::Solution solution = space.solve(space.within(interval), worth, most);
+    if (solution.choice.empty()) continue;
+    if (!keeps(solution, most)) {
+      if (auto repaired = space.repaired(solution, space.within(interval), worth, most))
+        solutions.push_back(std::move(*repaired));
+    }
+    solutions.push_back(std::move(solution));
+  }
+  return solutions;
+}
+
 // The interval of `intervals` from which on foldings keep the budget: its index, and that of the
 // first of which it isn't proved that there is none. Index out of range: not even the slowest.
 struct Fastest {
@@ -102,17 +137,32 @@ struct Fastest {
   FoldSpace::Solution solution = {};  // that was found
 };
 Fastest fastest(FoldSpace& space, const std::vector<int64_t>& intervals, const Worth& worth,
-                const Amounts& most) {
+                const Amounts& most, int64_t latency) {
   Fastest result{intervals.size(), 0};
-  size_t low = 0, high = intervals.size();  // high fits, or is beyond all
+  std::vector<FoldSpace::Solution> known;
+  if (latency != kAnyLatency) {
+    // What is too fast without regard to latency is so with it.
+    const Fastest late = fastest(space, intervals, worth, most, kAnyLatency);
+    if (late.found >= intervals.size()) return late;
+    result.not_excluded = late.not_excluded;
+    known = some_quick(space, intervals.back(), worth, most);
+    known.push_back(late.solution);
+  }
+  size_t low = result.not_excluded, high = intervals.size();  // high fits, or is beyond all
   while (low < high) {
     // The slowest first: without it there is nothing to search.
     const size_t middle = high == intervals.size() ? high - 1 : (low + high) / 2;
-    BudgetSearch search(space, most, space.work() + kIntervalWork);
+    BudgetSearch search(space, most, space.work() + kIntervalWork, latency);
+    for (const FoldSpace::Solution& solution : known) search.know(solution);
     const BudgetAnswer answer = search.any(space.within(intervals[middle]), worth);
     if (answer.best) {
       high = middle, result.found = middle;
       result.solution = *answer.best;
+      // It may be faster than asked.
+      const auto reached = static_cast<size_t>(
+          std::lower_bound(intervals.begin(), intervals.end(), steps_of(space, *answer.best)) -
+          intervals.begin());
+      high = result.found = std::min(high, reached);
     } else {
       if (answer.bound == kInfinite)
         result.not_excluded = std::max(result.not_excluded, middle + 1);
@@ -120,6 +170,65 @@ Fastest fastest(FoldSpace& space, const std::vector<int64_t>& intervals, const W
     }
   }
   return result;
+}
+
+// The least latency of foldings of so many cycles that keep the budget, and that of which it isn't
+// proved that there is none. None keeps it: kAnyLatency.
+struct Quickest {
+  int64_t found = kAnyLatency, not_excluded = 1;
+  FoldSpace::Solution solution = {};  // that was found
+};
+Quickest quickest(FoldSpace& space, int64_t cycles, const Worth& worth, const Amounts& most) {
+  Quickest result;
+  const FoldSpace::Allowed allowed = space.within(cycles);
+  const auto found = [&](const FoldSpace::Solution& solution) {
+    const int64_t latency = space.latency(solution);
+    if (latency < result.found) result.found = latency, result.solution = solution;
+  };
+  // Down in steps, as long as that is easy.
+  BudgetSearch whatever(space, most, space.work() + kIntervalWork);
+  if (const auto first = whatever.near(allowed, worth)) found(*first);
+  constexpr double kSteps[] = {0.7, 0.9, 0.97, 0.99, 0.998};
+  for (const double step : kSteps) {
+    while (result.found > 1 && result.found < kAnyLatency) {
+      const auto aim = static_cast<int64_t>(step * static_cast<double>(result.found));
+      BudgetSearch search(space, most, space.work() + kIntervalWork, std::max<int64_t>(1, aim));
+      const auto quicker = search.near(allowed, worth);
+      if (!quicker) break;
+      found(*quicker);
+    }
+  }
+  for (int64_t low = 1; low < result.found;) {
+    // Any folding first: without one there is nothing to search.
+    const bool is_first = result.found == kAnyLatency;
+    const int64_t middle = is_first ? kAnyLatency : low + (result.found - low) / 2;
+    BudgetSearch search(space, most, space.work() + kIntervalWork, middle);
+    const BudgetAnswer answer = search.any(allowed, worth);
+    if (answer.best) {
+      found(*answer.best);
+    } else {
+      if (answer.bound == kInfinite) result.not_excluded = is_first ? middle : middle + 1;
+      if (is_first) break;
+      low = middle + 1;
+    }
+  }
+  if (result.not_excluded < result.found) {
+    for (const FoldSpace::Solution& solution : some_quick(space, cycles, worth, most)) {
+      if (keeps(solution, most)) found(solution);
+    }
+  }
+  return result;
+}
+
+// The cheapest folding of so many cycles within the budgets.
+BudgetAnswer cheapest(FoldSpace& space, int64_t cycles, const Worth& worth, const Amounts& most,
+                      int64_t latency) {
+  BudgetSearch search(space, most, space.work() + kProofWork, latency);
+  if (latency != kAnyLatency) {
+    for (const FoldSpace::Solution& solution : some_quick(space, cycles, worth, most))
+      search.know(solution);
+  }
+  return search.cheapest(space.within(cycles), worth);
 }
 
 // "takes 5,300 LUT at least, the budget is 5,000": a budget that can't be kept even if the others
@@ -185,9 +294,42 @@ std::optional<Alone> exceeded_alone(FoldSpace& space, int64_t cycles, const Wort
       "choose a larger part, or let more of it be used");
 }
 
+// "a latency of 20 cycles", and with that rate if there is one.
+std::string target_of(int64_t cycles, int64_t latency) {
+  std::string text = fmt::format("a latency of {} cycles", latency);
+  if (cycles < INT64_MAX) text += fmt::format(" with a frame every {} cycles", cycles);
+  return text;
+}
+
+// No folding of so many cycles within the budget was found that is as quick. Returns where that
+// isn't for the sake of latency.
+void too_late(FoldSpace& space, int64_t cycles, const Worth& worth, const Amounts& most,
+              int64_t latency) {
+  const auto nearest = [](const Quickest& quick, const char* where) {
+    return fmt::format("the nearest that {} {} is {} cycles",
+                       quick.not_excluded >= quick.found ? "can be reached" : "was found", where,
+                       quick.found);
+  };
+  const Quickest whatever = quickest(space, cycles, worth, kNoBudget);
+  if (whatever.found > latency) {
+    throw Error(fmt::format("{}: {}", target_of(cycles, latency),
+                            whatever.not_excluded > latency ? "no folding is as quick"
+                                                            : "found no folding that is as quick"),
+                nearest(whatever, "by any folding"));
+  }
+  const Quickest within = quickest(space, cycles, worth, most);
+  if (within.found == kAnyLatency) return;
+  throw Error(fmt::format("{}: {} that keeps the budgets is as quick", target_of(cycles, latency),
+                          within.not_excluded > latency ? "no folding" : "found no folding"),
+              nearest(within, "within the budgets"));
+}
+
 }  // namespace
 
 std::string FoldResult::proof() const {
+  if (latency_bound < latency)
+    return fmt::format("not proved to be the quickest that fits: {} cycles are not excluded",
+                       latency_bound);
   if (cycles_bound < cycles)
     return fmt::format("not proved to be the fastest that fits: {} cycles are not excluded",
                        cycles_bound);
@@ -214,28 +356,49 @@ int64_t cycles_for_rate(double frames_per_second, double clock_mhz) {
   return static_cast<int64_t>(std::floor(std::min(cycles * (1 + 1e-12), kMost)));
 }
 
+int64_t cycles_for_time(double nanoseconds, double clock_mhz) {
+  if (!(clock_mhz > 0)) throw Error(fmt::format("--clock: {} MHz is not positive", clock_mhz));
+  const double cycles = nanoseconds * clock_mhz / 1000;
+  if (!(cycles * (1 + 1e-12) >= 1)) {
+    throw Error(fmt::format("--latency-ns: {} ns at {} MHz are {:.3g} cycles", nanoseconds,
+                            clock_mhz, cycles),
+                fmt::format("a cycle takes {} ns", 1000 / clock_mhz));
+  }
+  constexpr double kMost = 1e15;  // slower than any network, and far from overflow
+  return static_cast<int64_t>(std::floor(std::min(cycles * (1 + 1e-12), kMost)));
+}
+
 FoldResult fold_for_cycles(Graph& core, int64_t cycles, const Part& part,
-                           const WeightLevels& levels) {
+                           const WeightLevels& levels, int64_t latency) {
   for (const WeightPlaces& places : levels) {
     FoldSpace space(core, part.family, cycles, places);
     check_reachable(space, cycles);
     const Worth worth = worth_on(part, places);
     const Amounts most = budget_of(whole_of(part), places);
     const auto [solution, bound] = unbounded(space, cycles, worth);
-    if (keeps(solution, most)) return result_of(space, solution, solution.worth, bound);
-    BudgetSearch search(space, most, space.work() + kProofWork);
-    const BudgetAnswer answer = search.cheapest(space.within(cycles), worth);
-    if (answer.best) return result_of(space, *answer.best, answer.best->worth, answer.bound);
+    if (keeps(solution, most) && is_in_time(space, solution, latency))
+      return result_of(space, solution, bound, latency);
+    const BudgetAnswer answer = cheapest(space, cycles, worth, most, latency);
+    if (answer.best) return result_of(space, *answer.best, answer.bound, latency);
   }
   FoldSpace space(core, part.family, cycles, levels.front());
-  const auto [solution, bound] = unbounded(space, cycles, worth_on(part, levels.front()));
-  FoldResult result = result_of(space, solution, solution.worth, bound);
+  const Worth worth = worth_on(part, levels.front());
+  auto [solution, bound] = unbounded(space, cycles, worth);
+  if (!is_in_time(space, solution, latency)) {
+    const BudgetAnswer answer = cheapest(space, cycles, worth, kNoBudget, latency);
+    if (!answer.best) {
+      too_late(space, cycles, worth, kNoBudget, latency);
+      FOLDSTREAM_CHECK(false);
+    }
+    solution = *answer.best, bound = answer.bound;
+  }
+  FoldResult result = result_of(space, solution, bound, latency);
   result.fits = false;
   return result;
 }
 
 FoldResult fold_within(Graph& core, int64_t cycles, const Part& part, const Cost& budget,
-                       const WeightLevels& levels) {
+                       const WeightLevels& levels, int64_t latency) {
   for (size_t level = 0;; ++level) {
     const WeightPlaces& places = levels.at(level);
     FoldSpace space(core, part.family, cycles, places);
@@ -243,15 +406,18 @@ FoldResult fold_within(Graph& core, int64_t cycles, const Part& part, const Cost
     const Worth worth = worth_on(part, places);
     const Amounts most = budget_of(budget, places);
     const auto [solution, bound] = unbounded(space, cycles, worth);
-    if (keeps(solution, most)) return result_of(space, solution, solution.worth, bound);
-    BudgetSearch search(space, most, space.work() + kProofWork);
-    const BudgetAnswer answer = search.cheapest(space.within(cycles), worth);
-    if (answer.best) return result_of(space, *answer.best, answer.best->worth, answer.bound);
+    if (keeps(solution, most) && is_in_time(space, solution, latency))
+      return result_of(space, solution, bound, latency);
+    const BudgetAnswer answer = cheapest(space, cycles, worth, most, latency);
+    if (answer.best) return result_of(space, *answer.best, answer.bound, latency);
     if (level + 1 < levels.size()) continue;
+    if (latency != kAnyLatency) too_late(space, cycles, worth, most, latency);
+    if (cycles == INT64_MAX)
+      too_large(space, core.name, part, space.intervals().back(), worth, most);
     // The nearest rate is looked for among slower foldings, which this space has left out.
     FoldSpace all(core, part.family, INT64_MAX, places);
     const std::vector<int64_t> intervals = all.intervals();
-    const Fastest slower = fastest(all, intervals, worth, most);
+    const Fastest slower = fastest(all, intervals, worth, most, kAnyLatency);
     try {
       does_not_fit(space, cycles, worth, most, answer);
     } catch (const Error& error) {
@@ -263,25 +429,50 @@ FoldResult fold_within(Graph& core, int64_t cycles, const Part& part, const Cost
   }
 }
 
-FoldResult fold_max(Graph& core, const Part& part, const Cost& budget, const WeightLevels& levels) {
+FoldResult fold_max(Graph& core, const Part& part, const Cost& budget, const WeightLevels& levels,
+                    int64_t latency) {
   for (size_t level = 0;; ++level) {
     const WeightPlaces& places = levels.at(level);
     FoldSpace space(core, part.family, INT64_MAX, places);
     const std::vector<int64_t> intervals = space.intervals();
     const Worth worth = worth_on(part, places);
     const Amounts most = budget_of(budget, places);
-    const Fastest fast = fastest(space, intervals, worth, most);
+    const Fastest fast = fastest(space, intervals, worth, most, latency);
     if (fast.found >= intervals.size()) {
       if (level + 1 < levels.size()) continue;
+      if (latency != kAnyLatency) too_late(space, INT64_MAX, worth, most, latency);
       too_large(space, core.name, part, intervals.back(), worth, most);
     }
-    BudgetSearch search(space, most, space.work() + kProofWork);
+    BudgetSearch search(space, most, space.work() + kProofWork, latency);
     search.know(fast.solution);
     const BudgetAnswer answer = search.cheapest(space.within(intervals[fast.found]), worth);
     FOLDSTREAM_CHECK(answer.best.has_value());
-    FoldResult result = result_of(space, *answer.best, answer.best->worth, answer.bound);
+    FoldResult result = result_of(space, *answer.best, answer.bound, latency);
     result.cycles_bound =
         std::min(result.cycles, intervals[std::min(fast.not_excluded, fast.found)]);
+    return result;
+  }
+}
+
+FoldResult fold_quickest(Graph& core, int64_t cycles, const Part& part, const Cost& budget,
+                         const WeightLevels& levels) {
+  for (size_t level = 0;; ++level) {
+    const WeightPlaces& places = levels.at(level);
+    FoldSpace space(core, part.family, cycles, places);
+    check_reachable(space, cycles);
+    const Worth worth = worth_on(part, places);
+    const Amounts most = budget_of(budget, places);
+    const Quickest quick = quickest(space, cycles, worth, most);
+    if (quick.found == kAnyLatency) {
+      if (level + 1 < levels.size()) continue;
+      too_large(space, core.name, part, space.intervals().back(), worth, most);
+    }
+    BudgetSearch search(space, most, space.work() + kProofWork, quick.found);
+    search.know(quick.solution);
+    const BudgetAnswer answer = search.cheapest(space.within(cycles), worth);
+    FOLDSTREAM_CHECK(answer.best.has_value());
+    FoldResult result = result_of(space, *answer.best, answer.bound, quick.found);
+    result.latency_bound = std::min(result.latency, quick.not_excluded);
     return result;
   }
 }
@@ -292,7 +483,7 @@ std::vector<FrontPoint> fold_front(Graph& core, const Part& part, const Cost& bu
   const std::vector<int64_t> intervals = space.intervals();
   const Worth worth = worth_on(part, {});
   const Amounts most = budget_of(budget, {});
-  const Fastest fast = fastest(space, intervals, worth, most);
+  const Fastest fast = fastest(space, intervals, worth, most, kAnyLatency);
   if (fast.found >= intervals.size()) {
     too_large(space, core.name, part, intervals.back(), worth, most);
   }
@@ -330,9 +521,7 @@ std::vector<FrontPoint> fold_front(Graph& core, const Part& part, const Cost& bu
         if (!answer.best) continue;
         solution = std::move(*answer.best);
       }
-      int64_t reached = 0;
-      for (size_t i = 0; i < solution.choice.size(); ++i)
-        reached = std::max(reached, space.choices()[i][solution.choice[i]].steps);
+      const int64_t reached = steps_of(space, solution);
       found.push_back({reached, std::move(solution)});
     }
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Choosing how much hardware each node gets: the least for a given rate, or the highest rate that
-// fits. Width converters between neighbours and forks are priced in, and budgets of all resources
-// hold at once. The result is the optimum under the operators' own costs, and says so where that is
-// proved; else it says how far from it the result can be.
+// Choosing how much hardware each node gets: the least for a given rate or latency, or the highest
+// rate or least latency that fits. Width converters between neighbours and forks are priced in, and
+// budgets of all resources hold at once. The result is the optimum under the operators' own costs,
+// and says so where that is proved; else it says how far from it the result can be.
 #pragma once
 
 #include <string>
@@ -24,6 +24,9 @@ struct FoldResult {
   double price = 0, price_bound = 0;
   // No folding of fewer cycles fits; equal to `cycles` where that is proved.
   int64_t cycles_bound = 0;
+  // Where latency was asked for: cycles from the first beat of a frame in to its last beat out, at
+  // an idle design with queues that are long enough, and what no folding that fits can stay below.
+  int64_t latency = 0, latency_bound = 0;
   bool fits = true;  // the budget
   // "proved optimal", or how far it can be from that.
   std::string proof() const;
@@ -32,24 +35,30 @@ struct FoldResult {
 // Cycles between frames for a rate; throws Error when it is not positive or above one frame a
 // clock.
 int64_t cycles_for_rate(double frames_per_second, double clock_mhz);
+// Whole cycles in so many nanoseconds; throws Error when there is none.
+int64_t cycles_for_time(double nanoseconds, double clock_mhz);
 
 // Each works on a core graph without stream nodes and sets every folding attribute of its nodes.
 // Weights are where the first of `levels` allows with which a folding is found, so that none has to
 // be loaded or streamed where that can be avoided.
 //
-// The cheapest folding in which no node needs more than `cycles`, within the part if one is.
-// Throws Error with the nearest that can be reached.
+// The cheapest folding in which no node needs more than `cycles`, and the first frame no more than
+// `latency`; within the part if one is. Throws Error with the nearest that can be reached.
 using WeightLevels = std::vector<WeightPlaces>;
 FoldResult fold_for_cycles(Graph& core, int64_t cycles, const Part& part,
-                           const WeightLevels& levels = {{}});
+                           const WeightLevels& levels = {{}}, int64_t latency = kAnyLatency);
 // The same within a budget. Throws Error, with what exceeds it and the nearest rate and amount that
 // don't, when no folding keeps it.
 FoldResult fold_within(Graph& core, int64_t cycles, const Part& part, const Cost& budget,
-                       const WeightLevels& levels = {{}});
+                       const WeightLevels& levels = {{}}, int64_t latency = kAnyLatency);
 // The fewest cycles that any folding within the budget has, and the cheapest of those. Throws
 // Error, naming the resource, when even the smallest hardware does not fit.
 FoldResult fold_max(Graph& core, const Part& part, const Cost& budget,
-                    const WeightLevels& levels = {{}});
+                    const WeightLevels& levels = {{}}, int64_t latency = kAnyLatency);
+// The least latency that any folding within the budget has in which no node needs more than
+// `cycles`, and the cheapest of those. Throws Error when no folding keeps the budget.
+FoldResult fold_quickest(Graph& core, int64_t cycles, const Part& part, const Cost& budget,
+                         const WeightLevels& levels = {{}});
 
 // A folding that no other beats: none of as few cycles takes as little of every resource.
 struct FrontPoint {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <set>
@@ -12,6 +13,7 @@
 #include "src/ir/op.h"
 #include "src/passes/insert_stream_nodes.h"
 #include "src/rtl/rom.h"
+#include "src/sim/first_frame.h"
 #include "src/sim/stream_graph.h"
 #include "src/util/error.h"
 #include "src/util/parallel.h"
@@ -87,6 +89,8 @@ void FoldSpace::connect(Graph& core) {
   }
   for (const Output& output : core.outputs)
     users[stream_origin(output.value)].push_back(std::nullopt);
+  feeds_.resize(nodes_.size());
+  for (size_t i = 0; i < nodes_.size(); ++i) feeds_[i].resize(nodes_[i]->in.size());
   for (const auto& [value, ends] : users) {
     // The width of a value from the host is that of its first user.
     std::optional<Joint::End> from;
@@ -98,7 +102,17 @@ void FoldSpace::connect(Graph& core) {
     for (const auto& end : ends) {
       const bool is_from = end && end->node == from->node && end->port == from->port &&
                            end->is_output == from->is_output;
-      if (end && !is_from) joints_.push_back({*from, *end, value.type()});
+      Feed feed;
+      if (from->is_output) feed.node = from->node, feed.port = from->port;
+      if (ends.size() > 1) feed.fan = fans_.size();
+      if (end && !is_from) {
+        feed.joint = joints_.size();
+        joints_.push_back({*from, *end, value.type()});
+      }
+      if (end)
+        feeds_[end->node][end->port] = feed;
+      else
+        ends_.push_back(feed);
     }
     if (ends.size() > 1) fans_.push_back({*from, static_cast<int64_t>(ends.size()), value.type()});
   }
@@ -244,6 +258,30 @@ FoldSpace::Solution FoldSpace::solve(const Allowed& allowed, const Worth& worth,
                                      const Amounts& most, bool with_excess) {
   constexpr int64_t kOverhead = 2000;  // of a round, in entries
   price_joints();
+  // What the ways add to choices and to entries of terms; empty where nothing.
+  std::vector<std::vector<double>> of_choice(nodes_.size()), of_entry(priced_.size());
+  for (size_t w = 0; w < worth.of_way.size(); ++w) {
+    if (worth.of_way[w] == 0) continue;
+    const auto add = [&](const std::vector<std::vector<double>>& from, auto& to) {
+      for (size_t i = 0; i < from.size(); ++i) {
+        if (from[i].empty()) continue;
+        to[i].resize(from[i].size());
+        for (size_t e = 0; e < from[i].size(); ++e) to[i][e] += worth.of_way[w] * from[i][e];
+        work_ += static_cast<int64_t>(from[i].size());
+      }
+    };
+    add(ways_[w].of_choice, of_choice);
+    add(ways_[w].of_entry, of_entry);
+  }
+  const auto worth_of = [&](size_t i, size_t c) {
+    const Choice& choice = choices_[i][c];
+    const double alone = worth.of(choice.used, choice.parallel);
+    return of_choice[i].empty() ? alone : alone + of_choice[i][c];
+  };
+  const auto worth_between = [&](size_t t, size_t entry) {
+    const double alone = worth.of(priced_[t].used[entry], 0);
+    return of_entry[t].empty() ? alone : alone + of_entry[t][entry];
+  };
   while (true) {
     work_ += kOverhead;
     std::vector<SumTerm> terms;
@@ -256,7 +294,7 @@ FoldSpace::Solution FoldSpace::solve(const Allowed& allowed, const Worth& worth,
       for (size_t c = 0; c < choices_[i].size(); ++c) {
         const Choice& choice = choices_[i][c];
         if (allowed[i][c] == 0 || exceeds(choice.used, most)) continue;
-        const double mine = worth.of(choice.used, choice.parallel);
+        const double mine = worth_of(i, c);
         const size_t entry = sides_[i].entry[c];
         if (mine < term.table[entry]) term.table[entry] = mine, pick[entry] = c;
       }
@@ -264,10 +302,11 @@ FoldSpace::Solution FoldSpace::solve(const Allowed& allowed, const Worth& worth,
       terms.push_back(std::move(term));
       picked.push_back(std::move(pick));
     }
-    for (const PricedTerm& priced : priced_) {
+    for (size_t t = 0; t < priced_.size(); ++t) {
+      const PricedTerm& priced = priced_[t];
       SumTerm term{priced.scope, {}};
-      for (const Amounts& used : priced.used)
-        term.table.push_back(exceeds(used, most) ? kInfinite : worth.of(used, 0));
+      for (size_t e = 0; e < priced.used.size(); ++e)
+        term.table.push_back(exceeds(priced.used[e], most) ? kInfinite : worth_between(t, e));
       work_ += static_cast<int64_t>(term.table.size());
       terms.push_back(std::move(term));
     }
@@ -299,13 +338,15 @@ FoldSpace::Solution FoldSpace::solve(const Allowed& allowed, const Worth& worth,
       const Choice& choice = choices_[i][solution.choice[i]];
       add(choice.used);
       solution.parallel += choice.parallel;
-      solution.worth += worth.of(choice.used, choice.parallel);
+      solution.worth += worth_of(i, solution.choice[i]);
     }
-    for (const PricedTerm& priced : priced_) {
-      const Amounts& used = priced.used[entry_of(priced.scope)];
+    for (size_t t = 0; t < priced_.size(); ++t) {
+      const size_t entry = entry_of(priced_[t].scope);
+      const Amounts& used = priced_[t].used[entry];
       if (exceeds(used, most)) return nothing(minimum.exact);
       add(used);
-      solution.worth += worth.of(used, 0);
+      solution.entry.push_back(entry);
+      solution.worth += worth_between(t, entry);
     }
     if (with_excess && minimum.exact) {
       for (size_t i = 0; i < nodes_.size(); ++i) {
@@ -315,8 +356,7 @@ FoldSpace::Solution FoldSpace::solve(const Allowed& allowed, const Worth& worth,
           const size_t entry = sides_[i].entry[c];
           const bool out = allowed[i][c] == 0 || exceeds(choice.used, most);
           mine.push_back(out ? kInfinite
-                             : minimum.excess[i][entry] + worth.of(choice.used, choice.parallel) -
-                                   terms[i].table[entry]);
+                             : minimum.excess[i][entry] + worth_of(i, c) - terms[i].table[entry]);
         }
       }
     }
@@ -433,6 +473,19 @@ const FoldSpace::PortLanes& FoldSpace::at(const Joint::End& end) const {
   return sides_[end.node].ports[end.is_output ? outputs_from + end.port : end.port];
 }
 
+// The lanes of both ends for every entry of what stands between them.
+template <class Visit>
+void FoldSpace::each_entry(const Joint& joint, const Visit& visit) const {
+  const PortLanes &a = at(joint.a), &b = at(joint.b);
+  if (a.variable == b.variable) {  // one node takes a value twice
+    for (size_t v = 0; v < a.lanes.size(); ++v) visit(a.lanes[v], b.lanes[v]);
+    return;
+  }
+  for (int64_t from : a.lanes) {
+    for (int64_t to : b.lanes) visit(from, to);
+  }
+}
+
 // What converters and forks cost, for all lanes of their ends; once, and each kind once.
 void FoldSpace::price_joints() {
   if (!sides_.empty()) return;
@@ -442,22 +495,12 @@ void FoldSpace::price_joints() {
   const auto key_of = [](const Type& type, int64_t from, int64_t to) {
     return Key{type.bits, type.count(), from, to};
   };
-  const auto each_pair = [&](const Joint& joint, const auto& visit) {
-    const PortLanes &a = at(joint.a), &b = at(joint.b);
-    if (a.variable == b.variable) {  // one node takes a value twice
-      for (size_t v = 0; v < a.lanes.size(); ++v) visit(a.lanes[v], b.lanes[v]);
-      return;
-    }
-    for (int64_t from : a.lanes) {
-      for (int64_t to : b.lanes) visit(from, to);
-    }
-  };
   for (const Fan& fan : fans_) {
     for (int64_t lanes : at(fan.end).lanes)
       forks.try_emplace(key_of(fan.type, fan.branches, lanes), &fan.type, Amounts{});
   }
   for (const Joint& joint : joints_) {
-    each_pair(joint, [&](int64_t from, int64_t to) {
+    each_entry(joint, [&](int64_t from, int64_t to) {
       if (from != to) converters.try_emplace(key_of(joint.type, from, to), &joint.type, Amounts{});
     });
   }
@@ -486,12 +529,270 @@ void FoldSpace::price_joints() {
     const PortLanes &a = at(joint.a), &b = at(joint.b);
     PricedTerm term{{a.variable}, {}};
     if (a.variable != b.variable) term.scope.push_back(b.variable);
-    each_pair(joint, [&](int64_t from, int64_t to) {
+    each_entry(joint, [&](int64_t from, int64_t to) {
       term.used.push_back(from == to ? Amounts{}
                                      : converters.at(key_of(joint.type, from, to)).second);
     });
     priced_.push_back(std::move(term));
   }
+}
+
+// With the shortest queue, which is the quickest memory.
+const Rhythm& FoldSpace::rhythm(size_t i, size_t c) {
+  rhythms_.resize(nodes_.size());
+  rhythms_[i].resize(choices_[i].size());
+  std::optional<Rhythm>& known = rhythms_[i][c];
+  if (!known) {
+    Node& node = *nodes_[i];
+    const auto attr = node.attr;
+    set(choices_[i][c], node);
+    node.attr["queue"] = int64_t{1};
+    known = node.op->rhythm(node, family_);
+    node.attr = attr;
+  }
+  return *known;
+}
+
+const Rhythm& FoldSpace::converter(const Joint& joint, int64_t from, int64_t to) {
+  const auto [it, is_new] =
+      converters_.try_emplace({joint.type.bits, joint.type.count(), from, to});
+  if (is_new) it->second = converter_rhythm(joint.type, from, to, family_);
+  return it->second;
+}
+
+// The first frame of a folding: when every beat is visible, and why the last one is so late.
+class FoldSpace::FirstFrame {
+ public:
+  FirstFrame(FoldSpace& space, const Solution& solution)
+      : space_(space), solution_(solution), out_(space.nodes_.size()) {
+    forked_.resize(space.fans_.size());
+    in_.resize(space.nodes_.size()), converted_.resize(space.nodes_.size());
+    for (size_t i = 0; i < space.nodes_.size(); ++i) {
+      converted_[i].resize(space.feeds_[i].size());
+      for (size_t port = 0; port < space.feeds_[i].size(); ++port)
+        in_[i].push_back(arrivals(i, port));
+      out_[i] = first_frame(rhythm(i), in_[i], beats_out(i));
+      for (const Arrivals& beats : out_[i]) space.work_ += static_cast<int64_t>(beats.size());
+    }
+    for (const Feed& end : space.ends_) {
+      const int64_t last = given(end).back();
+      if (last > last_ || last_ < 0) last_ = last, end_ = end;
+    }
+    // The frame begins with the first beat taken from any of the host's streams.
+    int64_t begin = std::numeric_limits<int64_t>::max();
+    for (size_t i = 0; i < space.nodes_.size(); ++i) {
+      for (size_t port = 0; port < space.feeds_[i].size(); ++port) {
+        const Feed& feed = space.feeds_[i][port];
+        if (feed.node != SIZE_MAX) continue;
+        const int64_t taken = feed.fan != SIZE_MAX ? 0 : first_take(rhythm(i), port);
+        if (taken < begin) begin = taken, begins_ = {i, port};
+      }
+    }
+    latency_ = last_ - begin;
+  }
+
+  int64_t latency() const { return latency_; }
+
+  Way way() {
+    std::vector<Step> steps;  // from the last to the first
+    size_t i = end_.node, output = end_.port;
+    if (end_.fan != SIZE_MAX) steps.push_back(fork(end_));
+    int64_t element = space_.nodes_[i]->out[output].count() - 1;
+    while (true) {
+      const int64_t beat = element / lanes_out(i, output);
+      const Cause cause = cause_of(rhythm(i), in_[i], beats_out(i), output, beat);
+      const WayIn& from = cause.from;
+      const bool begins = !from.port || in_[i][*from.port] == nullptr;
+      // The last element of the beat stands for it.
+      const int64_t taken = begins ? 0 : (from.beat + 1) * lanes_in(i, *from.port) - 1;
+      Step step{.node = i, .term = SIZE_MAX, .cycles = {}};
+      for (size_t c = 0; c < space_.choices_[i].size(); ++c) {
+        const Choice& choice = space_.choices_[i][c];
+        WayIn at = from;
+        if (at.port) at.beat = taken / choice.lanes[*at.port];
+        const int64_t given = element / choice.lanes[space_.feeds_[i].size() + output];
+        const Rhythm& rhythm = space_.rhythm(i, c);
+        step.cycles.push_back(least_delay(rhythm, at, output, given));
+        for (const Block& block : rhythm.frame)
+          space_.work_ += static_cast<int64_t>(block.phases.size());
+      }
+      step.is_at_least(solution_.choice[i], cause.cycles);
+      steps.push_back(std::move(step));
+      if (begins) break;
+      const Feed& feed = space_.feeds_[i][*from.port];
+      element = feed.joint == SIZE_MAX ? taken : through_joint(feed, i, *from.port, taken, steps);
+      if (feed.fan != SIZE_MAX) {
+        if (feed.node == SIZE_MAX) {
+          steps.push_back(host_fork(feed, element));
+          break;
+        }
+        steps.push_back(fork(feed));
+      }
+      i = feed.node, output = feed.port;
+    }
+    return added_up(steps);
+  }
+
+ private:
+  // What choices of a node, or entries of a term, add to a way; none: the way doesn't lead there.
+  struct Step {
+    size_t node = SIZE_MAX, term = SIZE_MAX;
+    std::vector<std::optional<int64_t>> cycles;
+    void is_at_least(size_t which, int64_t found) {
+      cycles[which] = std::max(cycles[which].value_or(found), found);
+    }
+  };
+
+  const Rhythm& rhythm(size_t i) { return space_.rhythm(i, solution_.choice[i]); }
+  const Choice& chosen(size_t i) const { return space_.choices_[i][solution_.choice[i]]; }
+  int64_t lanes_in(size_t i, size_t port) const { return chosen(i).lanes[port]; }
+  int64_t lanes_out(size_t i, size_t port) const {
+    return chosen(i).lanes[space_.feeds_[i].size() + port];
+  }
+  int64_t lanes(const Joint::End& end) const {
+    return end.is_output ? lanes_out(end.node, end.port) : lanes_in(end.node, end.port);
+  }
+  std::vector<int64_t> beats_out(size_t i) const {
+    std::vector<int64_t> beats;
+    for (size_t port = 0; port < space_.nodes_[i]->out.size(); ++port)
+      beats.push_back(space_.nodes_[i]->out[port].count() / lanes_out(i, port));
+    return beats;
+  }
+
+  // A fork passes beats on one after the other as they come.
+  int64_t fork_depth(const Fan& fan) const {
+    return fork_rhythm(fan.type, fan.branches, lanes(fan.end), space_.family_).depth;
+  }
+
+  // Behind the fork, where there is one.
+  const Arrivals& given(const Feed& feed) {
+    if (feed.fan == SIZE_MAX) return out_[feed.node][feed.port];
+    Arrivals& forked = forked_[feed.fan];
+    if (!forked.empty()) return forked;
+    const Fan& fan = space_.fans_[feed.fan];
+    const int64_t depth = fork_depth(fan);
+    if (feed.node == SIZE_MAX) {
+      for (int64_t beat = 0; beat < fan.type.count() / lanes(fan.end); ++beat)
+        forked.push_back(beat + depth);
+    } else {
+      for (const int64_t cycle : out_[feed.node][feed.port]) forked.push_back(cycle + depth);
+    }
+    return forked;
+  }
+
+  const Arrivals* arrivals(size_t i, size_t port) {
+    const Feed& feed = space_.feeds_[i][port];
+    if (feed.node == SIZE_MAX && feed.fan == SIZE_MAX) return nullptr;
+    const Arrivals& beats = given(feed);
+    if (feed.joint == SIZE_MAX) return &beats;
+    const Joint& joint = space_.joints_[feed.joint];
+    const int64_t from = lanes(joint.a), to = lanes(joint.b);
+    if (from == to) return &beats;
+    converted_[i][port] = std::move(
+        first_frame(space_.converter(joint, from, to), {&beats}, {joint.type.count() / to})[0]);
+    return &converted_[i][port];
+  }
+
+  // Back through what stands between two nodes: the element before it.
+  int64_t through_joint(const Feed& feed, size_t i, size_t port, int64_t element,
+                        std::vector<Step>& steps) {
+    const Joint& joint = space_.joints_[feed.joint];
+    const int64_t from = lanes(joint.a), to = lanes(joint.b);
+    int64_t before = element;
+    Cause cause;
+    if (from != to) {
+      cause = cause_of(space_.converter(joint, from, to), {&given(feed)},
+                       {static_cast<int64_t>(in_[i][port]->size())}, 0, element / to);
+      FOLDSTREAM_CHECK(cause.from.port.has_value());
+      before = (cause.from.beat + 1) * from - 1;
+    }
+    Step step{.node = SIZE_MAX, .term = space_.fans_.size() + feed.joint, .cycles = {}};
+    space_.each_entry(joint, [&](int64_t wide, int64_t narrow) {
+      if (wide != narrow) {
+        step.cycles.push_back(least_delay(space_.converter(joint, wide, narrow), {0, before / wide},
+                                          0, element / narrow));
+        return;
+      }
+      // Beats are a cycle apart at least.
+      const int64_t beats = element / narrow - before / wide;
+      step.cycles.push_back(beats < 0 ? std::nullopt : std::optional(beats));
+    });
+    step.is_at_least(solution_.entry[step.term], cause.cycles);
+    steps.push_back(std::move(step));
+    return before;
+  }
+
+  Step fork(const Feed& feed) const {
+    const Fan& fan = space_.fans_[feed.fan];
+    Step step{.node = SIZE_MAX, .term = feed.fan, .cycles = {}};
+    step.cycles.assign(space_.priced_[feed.fan].used.size(), fork_depth(fan));
+    return step;
+  }
+
+  Step host_fork(const Feed& feed, int64_t element) const {
+    const Fan& fan = space_.fans_[feed.fan];
+    Step step{.node = SIZE_MAX, .term = feed.fan, .cycles = {}};
+    for (const int64_t lanes : space_.at(fan.end).lanes)
+      step.cycles.push_back(element / lanes + fork_depth(fan));
+    return step;
+  }
+
+  // Where a way doesn't lead through a choice, it takes away what stands before, so that nothing is
+  // claimed.
+  Way added_up(const std::vector<Step>& steps) {
+    Way way;
+    way.of_choice.resize(space_.nodes_.size());
+    way.of_entry.resize(space_.priced_.size());
+    double before = 0;
+    for (size_t s = steps.size(); s-- > 0;) {
+      const Step& step = steps[s];
+      auto& values = step.node != SIZE_MAX ? way.of_choice[step.node] : way.of_entry[step.term];
+      double most = -before;
+      values.resize(step.cycles.size(), 0);
+      for (size_t e = 0; e < values.size(); ++e) {
+        const double mine = step.cycles[e] ? static_cast<double>(*step.cycles[e]) : -before;
+        values[e] += mine;
+        most = std::max(most, mine);
+      }
+      before += most;
+    }
+    const auto& [node, port] = begins_;
+    if (space_.feeds_[node][port].fan == SIZE_MAX) {
+      auto& values = way.of_choice[node];
+      values.resize(space_.choices_[node].size(), 0);
+      for (size_t c = 0; c < values.size(); ++c)
+        values[c] -= static_cast<double>(first_take(space_.rhythm(node, c), port));
+    }
+    return way;
+  }
+
+  FoldSpace& space_;
+  const Solution& solution_;
+  std::vector<std::vector<Arrivals>> out_;        // by node and output
+  std::vector<Arrivals> forked_;                  // by fan
+  std::vector<std::vector<Arrivals>> converted_;  // by node and input
+  std::vector<Inputs> in_;                        // by node
+  Feed end_;                                      // of the output that ends last
+  std::pair<size_t, size_t> begins_;              // node and input that take the first beat
+  int64_t last_ = -1, latency_ = 0;
+};
+
+int64_t FoldSpace::latency(const Solution& solution, int64_t most) {
+  FirstFrame frame(*this, solution);
+  if (frame.latency() > most) ways_.push_back(frame.way());
+  return frame.latency();
+}
+
+double FoldSpace::delay(size_t way, const Solution& solution) const {
+  double sum = 0;
+  const Way& mine = ways_[way];
+  for (size_t i = 0; i < mine.of_choice.size(); ++i) {
+    if (!mine.of_choice[i].empty()) sum += mine.of_choice[i][solution.choice[i]];
+  }
+  for (size_t t = 0; t < mine.of_entry.size(); ++t) {
+    if (!mine.of_entry[t].empty()) sum += mine.of_entry[t][solution.entry[t]];
+  }
+  return sum;
 }
 
 }  // namespace foldstream

@@ -24,13 +24,17 @@ using Amounts = std::array<double, kResources>;
 Amounts amounts(const Cost& cost);
 
 inline constexpr double kInfinite = std::numeric_limits<double>::infinity();
+// No budget of latency.
+inline constexpr int64_t kAnyLatency = std::numeric_limits<int64_t>::max();
 
 // What a folding is judged by: the sum over resources of amount times price, and a little for each
 // thing that is done in parallel, so that between equals the smaller hardware wins.
 struct Worth {
   Amounts price{};
   double of_parallel = 0;
-  double of(const Amounts& used, double parallel) const;
+  std::vector<double> of_way =
+      {};  // of a cycle more on each way through the graph (FoldSpace::Way)
+  double of(const Amounts& used, double parallel) const;  // without ways
 };
 
 // Where weights may be that would take block memory inside their modules.
@@ -60,9 +64,17 @@ class FoldSpace {
     double parallel = 0;
     double worth = kInfinite;
     bool exact = true;  // false: a cheaper one may exist, because the graph is too entangled
+    std::vector<size_t> entry;  // by term between nodes: the values of its variables
     // On request: how much more the best folding with a choice is worth, at least; by node and
     // choice.
     std::vector<std::vector<double>> excess;
+  };
+
+  // A way through the graph, from beat to beat: the latency of no folding is less than what its
+  // choices, and what stands between nodes, add up to on it, in cycles. Empty where it passes by.
+  struct Way {
+    std::vector<std::vector<double>> of_choice;  // by node and choice
+    std::vector<std::vector<double>> of_entry;   // by term between nodes and entry
   };
 
   // Foldings of more than `limit` cycles are left out.
@@ -84,6 +96,13 @@ class FoldSpace {
   // as less goes over `most`, cheap ones first. None where some still does in the end.
   std::optional<Solution> repaired(Solution solution, const Allowed& allowed, const Worth& worth,
                                    const Amounts& most);
+
+  // Cycles from the first beat of a frame in to its last beat out, at a design that was idle and
+  // whose queues are never full: exact for the folding, and the least that any queues can give.
+  // Where that is more than `most`, it adds a way on which the folding takes so long.
+  int64_t latency(const Solution& solution, int64_t most = kAnyLatency);
+  const std::vector<Way>& ways() const { return ways_; }
+  double delay(size_t way, const Solution& solution) const;
 
   const std::vector<std::vector<Choice>>& choices() const { return choices_; }
   const Node& node(size_t i) const { return *nodes_[i]; }
@@ -129,6 +148,13 @@ class FoldSpace {
     std::vector<Amounts> used;
   };
 
+  // Where an input's beats come from: a node, or the host, by way of a fork or a converter.
+  struct Feed {
+    size_t node = SIZE_MAX, port = 0;         // none: the host
+    size_t fan = SIZE_MAX, joint = SIZE_MAX;  // none: no fork, no converter
+  };
+  class FirstFrame;
+
   void connect(Graph& core);
   void enumerate(size_t i);
   void enumerate(size_t i, size_t depth, std::vector<std::pair<std::string, int64_t>> attrs);
@@ -138,6 +164,10 @@ class FoldSpace {
   bool try_groups(size_t i, const std::vector<std::vector<size_t>>& groups);
   const PortLanes& at(const Joint::End& end) const;
   void price_joints();
+  const Rhythm& rhythm(size_t i, size_t choice);
+  const Rhythm& converter(const Joint& joint, int64_t from, int64_t to);
+  template <class Visit>
+  void each_entry(const Joint& joint, const Visit& visit) const;
 
   Family family_;
   int64_t limit_;
@@ -147,9 +177,14 @@ class FoldSpace {
   std::vector<int64_t> least_;                // cycles of its fastest folding, by node
   std::vector<Joint> joints_;
   std::vector<Fan> fans_;
-  std::vector<size_t> sizes_;       // of the variables
-  std::vector<Side> sides_;         // by node
-  std::vector<PricedTerm> priced_;  // of fans and joints
+  std::vector<size_t> sizes_;                                // of the variables
+  std::vector<Side> sides_;                                  // by node
+  std::vector<PricedTerm> priced_;                           // of fans and joints
+  std::vector<std::vector<Feed>> feeds_;                     // by node and input
+  std::vector<Feed> ends_;                                   // of the graph's outputs
+  std::vector<std::vector<std::optional<Rhythm>>> rhythms_;  // by node and choice, as asked for
+  std::map<std::tuple<int, int64_t, int64_t, int64_t>, Rhythm> converters_;
+  std::vector<Way> ways_;
   int64_t work_ = 0;
 };
 

@@ -11,6 +11,7 @@
 #include "src/ir/op.h"
 #include "src/passes/insert_stream_nodes.h"
 #include "src/rtl/rom.h"
+#include "src/sim/cycle_model.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -67,6 +68,38 @@ const Op kLayer{.name = "fake_layer",
                 .cost = cost_layer,
                 .finn_name = "MVAU"};
 
+// Gives as many beats as it takes, each once the one behind it is stored.
+std::vector<Type> infer_window(const Node& node) { return {node.in_type(0)}; }
+std::vector<Fold> folds_window(const Node& node) { return {{"pe", divisors_of(columns(node))}}; }
+Ports ports_window(const Node& node) {
+  const int64_t pe = node.integer("pe", 1);
+  return {{{pe, 4, columns(node) / pe}}, {{pe, 4, columns(node) / pe}}};
+}
+Rhythm rhythm_window(const Node& node, Family) {
+  const int64_t beats = columns(node) / node.integer("pe", 1);
+  Rhythm rhythm{{{1, {{.give = 1, .acquire = 1, .release = 1}}}}, 2, node.integer("queue", 3)};
+  if (beats > 1) {
+    rhythm.frame = {{1, {{.give = 1, .acquire = 2}}},
+                    {beats - 2, {{.give = 1, .acquire = 1, .release = 1}}},
+                    {1, {{.give = 1, .release = 2}}}};
+    std::erase_if(rhythm.frame, [](const Block& block) { return block.repeat == 0; });
+  }
+  rhythm.store = Store{std::min<int64_t>(beats, 3), beats};
+  return rhythm;
+}
+Cost cost_window(const Node& node, Family) {
+  const int64_t pe = node.integer("pe", 1);
+  return {static_cast<double>(20 * pe), static_cast<double>(pe * 5), static_cast<double>(pe % 2)};
+}
+const Op kWindow{.name = "fake_window",
+                 .doc = "a block with a store",
+                 .kind = Op::Kind::hardware,
+                 .infer = infer_window,
+                 .folds = folds_window,
+                 .ports = ports_window,
+                 .rhythm = rhythm_window,
+                 .cost = cost_window};
+
 Node& input_of(Graph& graph, int64_t elements) {
   return graph.add(require_op("input"), {}, "x",
                    {{"type", "u4"}, {"shape", std::vector<int64_t>{1, elements}}});
@@ -81,17 +114,26 @@ Node& layer(Graph& graph, std::vector<Value> in, const std::string& name, int64_
 struct Folded {
   Cost cost;
   int64_t interval;
+  int64_t latency = 0;  // with queues that never fill, where timed
 };
-Folded judge(const Graph& graph, const Part& part) {
+Folded judge(const Graph& graph, const Part& part, bool timed = false) {
   Graph whole = graph.clone();
   insert_stream_nodes(whole);
   // The search weighs nodes; like its queues, the bus of the finished design is looked at after it.
-  Cost cost;
-  for (const Node& node : whole.nodes) cost += node_cost(node, part.family);
-  return {cost, slowest_node(graph, part.family).second};
+  Folded folded{{}, slowest_node(graph, part.family).second};
+  for (const Node& node : whole.nodes) folded.cost += node_cost(node, part.family);
+  if (!timed) return folded;
+  StreamGraph streams = stream_graph(whole, part.family);
+  for (size_t link = 0; link < streams.links.size(); ++link) {
+    if (!streams.is_ring(link)) streams.links[link].queue = 1000;
+  }
+  SimOptions once;
+  once.frames = 1;
+  folded.latency = simulate(streams, once).latency_cycles;
+  return folded;
 }
 
-std::vector<Folded> all_foldings(Graph& graph, const Part& part) {
+std::vector<Folded> all_foldings(Graph& graph, const Part& part, bool timed = false) {
   std::vector<std::pair<Node*, Fold>> dials;
   for (Node& node : graph.nodes) {
     if (node.op->folds == nullptr) continue;
@@ -102,7 +144,7 @@ std::vector<Folded> all_foldings(Graph& graph, const Part& part) {
   while (true) {
     for (size_t i = 0; i < dials.size(); ++i)
       dials[i].first->attr[dials[i].second.attr] = dials[i].second.legal[at[i]];
-    all.push_back(judge(graph, part));
+    all.push_back(judge(graph, part, timed));
     size_t i = 0;
     while (i < at.size() && ++at[i] == dials[i].second.legal.size()) at[i++] = 0;
     if (i == at.size()) return all;
@@ -236,6 +278,103 @@ TEST(Fold, BudgetsEqualBruteForce) {
   }
   EXPECT_GT(possible, 100);
   EXPECT_GT(impossible, 10);
+}
+
+// Budgets of latency, alone and with rates and budgets of resources, on chains with stores, forks
+// and joins: the same price as brute force, proved, or an error that names the least latency there
+// is.
+TEST(Fold, LatencyEqualsBruteForce) {
+  const Part& part = find_part("xc7z020");
+  int possible = 0, impossible = 0;
+  for (unsigned seed = 0; seed < 8; ++seed) {
+    std::mt19937 random(seed);
+    Graph graph;
+    Node& x = input_of(graph, 4);
+    const auto next = [&](std::vector<Value> in, const char* name, int64_t rows) -> Node& {
+      return layer(graph, std::move(in), name, rows, static_cast<int64_t>(random() % 1000));
+    };
+    Node* last = &next({{&x, 0}}, "a", 4);
+    if (seed % 4 == 0) last = &next({{last, 0}}, "b", 6);
+    if (seed % 4 == 1) last = &next({{last, 0}, {&next({{last, 0}}, "b", 4), 0}}, "join", 2);
+    if (seed % 4 == 2) last = &graph.add(kWindow, {{last, 0}}, "window", {});
+    if (seed % 4 == 3) {
+      Node& window = graph.add(kWindow, {{&x, 0}}, "window", {});
+      graph.outputs.push_back({"z", {&window, 0}});
+    }
+    if (seed % 4 != 1) last = &next({{last, 0}}, "c", 3);
+    graph.outputs.push_back({"y", {last, 0}});
+    const std::vector<Folded> all = all_foldings(graph, part, true);
+    const auto least_of = [&](int64_t cycles, const Cost& budget) {
+      int64_t least = INT64_MAX;
+      for (const Folded& folded : all) {
+        if (folded.interval <= cycles && fits(folded.cost, budget))
+          least = std::min(least, folded.latency);
+      }
+      return least;
+    };
+    for (int trial = 0; trial < 24; ++trial) {
+      SCOPED_TRACE(testing::Message() << seed << ' ' << trial);
+      const int64_t latency = std::max<int64_t>(
+          1, all[random() % all.size()].latency - static_cast<int64_t>(random() % 8));
+      const int64_t cycles = trial % 2 == 0 ? INT64_MAX : all[random() % all.size()].interval;
+      Cost budget = kNoBudget;
+      if (trial % 3 == 0) budget.lut = all[random() % all.size()].cost.lut;
+      if (trial % 4 == 0) budget.ff = all[random() % all.size()].cost.ff;
+      double best = kInfinity;
+      int64_t fastest = INT64_MAX;
+      for (const Folded& folded : all) {
+        if (folded.latency > latency || !fits(folded.cost, budget)) continue;
+        fastest = std::min(fastest, folded.interval);
+        if (folded.interval <= cycles) best = std::min(best, price_on(part).of(folded.cost));
+      }
+      const int64_t least = least_of(cycles, budget);
+      if (least < INT64_MAX) {
+        const FoldResult result = fold_quickest(graph, cycles, part, budget);
+        EXPECT_EQ(result.latency, least);
+        EXPECT_EQ(result.proof(), "proved optimal");
+        const Folded folded = judge(graph, part, true);
+        EXPECT_EQ(folded.latency, least);
+        EXPECT_LE(folded.interval, cycles);
+        EXPECT_TRUE(fits(folded.cost, budget));
+      }
+      if (fastest < INT64_MAX) {
+        const FoldResult result = fold_max(graph, part, budget, {{}}, latency);
+        EXPECT_EQ(result.cycles, fastest);
+        EXPECT_EQ(result.proof(), "proved optimal");
+        EXPECT_LE(judge(graph, part, true).latency, latency);
+      }
+      if (best == kInfinity) {
+        ++impossible;
+        try {
+          fold_within(graph, cycles, part, budget, {{}}, latency);
+          FAIL();
+        } catch (const Error& error) {
+          const int64_t whatever = least_of(cycles, kNoBudget);
+          const std::string nearest =
+              whatever > latency
+                  ? "the nearest that can be reached by any folding is " + std::to_string(whatever)
+                  : "the nearest that can be reached within the budgets is " +
+                        std::to_string(least);
+          if (whatever > latency || least < INT64_MAX) {
+            EXPECT_EQ(error.help().rfind(nearest + " cycles", 0), 0u)
+                << error.what() << error.help();
+          }
+        }
+        continue;
+      }
+      ++possible;
+      const FoldResult result = fold_within(graph, cycles, part, budget, {{}}, latency);
+      EXPECT_EQ(result.proof(), "proved optimal");
+      const Folded folded = judge(graph, part, true);
+      EXPECT_EQ(folded.latency, result.latency);
+      EXPECT_LE(folded.latency, latency);
+      EXPECT_LE(folded.interval, cycles);
+      EXPECT_TRUE(fits(folded.cost, budget));
+      EXPECT_NEAR(price_on(part).of(folded.cost), best, 1e-9);
+    }
+  }
+  EXPECT_GT(possible, 50);
+  EXPECT_GT(impossible, 20);
 }
 
 // A layer with a memory of weights, deep enough to be block memory.

@@ -156,6 +156,73 @@ void schedule_queues(Network& network, const std::map<std::string, int64_t>& lea
   }
 }
 
+// Cycles of the first frame; none when it never ends.
+std::optional<int64_t> first_latency(const StreamGraph& graph) {
+  SimOptions options;
+  options.frames = 1;
+  const SimResult first = simulate(graph, options);
+  if (first.deadlock) return std::nullopt;
+  return first.latency_cycles;
+}
+
+constexpr int64_t kAnyLatency = std::numeric_limits<int64_t>::max();
+
+// With these queues nothing in the first frame ever waits for room, so that it is as quick as any
+// queues let it be.
+void lengthen_queues(Network& network) {
+  for (bool settled = false; !settled;) {
+    settled = true;
+    StreamGraph endless = network.streams();
+    SimOptions options;
+    options.frames = 1;
+    options.record = true;
+    for (size_t link = 0; link < endless.links.size(); ++link) {
+      StreamLink& stream = endless.links[link];
+      if (!endless.is_ring(link)) stream.queue = std::max(stream.queue, stream.stream.beats);
+    }
+    const SimResult first = simulate(endless, options);
+    FOLDSTREAM_CHECK(!first.deadlock);
+    for (Node* node : network.nodes()) {
+      const StreamBlock& block = network.block(node);
+      const int64_t depth = block.rhythm.depth;
+      int64_t queue = block.rhythm.queue;
+      for (const size_t link : block.out) {
+        const std::vector<int64_t>&visible = first.visible[link], &taken = first.taken[link];
+        // Of the beats before it, so many were taken before the cycle of an issue.
+        size_t before = 0;
+        for (size_t beat = 0; beat < visible.size(); ++beat) {
+          while (before < taken.size() && taken[before] < visible[beat] - depth) ++before;
+          queue = std::max(queue, static_cast<int64_t>(beat + 1 - before));
+        }
+      }
+      network.set(*node, queue);
+      settled = settled && network.block(node).rhythm.depth == depth;
+    }
+  }
+}
+
+// Links in whose queues a step of the first frame may have waited for room.
+std::vector<size_t> waited_for_room(const StreamGraph& graph) {
+  SimOptions options;
+  options.frames = 1;
+  options.record = true;
+  const SimResult first = simulate(graph, options);
+  std::vector<size_t> links;
+  for (size_t link = 0; link < graph.links.size(); ++link) {
+    const StreamLink& stream = graph.links[link];
+    if (graph.is_ring(link) || graph.blocks[stream.from].kind == StreamBlock::Kind::source)
+      continue;
+    const std::vector<int64_t>&visible = first.visible[link], &taken = first.taken[link];
+    const int64_t depth = graph.blocks[stream.from].rhythm.depth;
+    const auto places = static_cast<size_t>(stream.queue);
+    bool waited = false;
+    for (size_t beat = places; !waited && beat < visible.size(); ++beat)
+      waited = visible[beat] - depth == taken[beat - places] + 1;
+    if (waited) links.push_back(link);
+  }
+  return links;
+}
+
 // What the cycle model says of a stream graph at the rate of one frame every `interval` cycles.
 struct Rate {
   bool is_known = false;  // the times repeat, or everything stops
@@ -191,36 +258,23 @@ Rate rate_of(const StreamGraph& graph, int64_t interval, int64_t frames) {
 class Judge {
  public:
   // `least`: what is asked for, by name.
-  Judge(Network& network, const std::map<std::string, int64_t>& least, int64_t work)
-      : network_(network), least_(least), work_(work) {}
+  Judge(Network& network, const std::map<std::string, int64_t>& least, int64_t latency,
+        int64_t work)
+      : network_(network), least_(least), latency_(latency), work_(work) {}
 
-  // The reason why the queue of a node isn't a beat shorter, as far as some blocks around it alone
-  // tell: at first it and those it gives to, then more and more.
+  // The reason why the queue of a node isn't a beat shorter.
   QueueDepth reason(const Node& node) {
-    QueueDepth depth;
-    depth.node = node.name;
-    depth.beats = node.integer("queue");
-    if (depth.beats <= least_of(least_, node)) {
-      depth.reason = depth.beats == 1 ? QueueDepth::Reason::one : QueueDepth::Reason::asked;
-      return depth;
+    QueueDepth depth = reason_of_rate(node);
+    if (depth.reason != QueueDepth::Reason::untried || latency_ == kAnyLatency) return depth;
+    if (!is_affordable(std::vector<bool>(network_.streams().blocks.size(), true))) return depth;
+    StreamGraph shorter = network_.streams();
+    for (const size_t link : network_.block(&node).out) shorter.links[link].queue = depth.beats - 1;
+    for (const StreamBlock& block : shorter.blocks) work_ -= block.rhythm.steps();
+    if (const auto latency = first_latency(shorter); latency && *latency > latency_) {
+      depth.reason = QueueDepth::Reason::later;
+      depth.cycles = static_cast<double>(*latency);
     }
-    std::vector<bool> kept = around(node);
-    for (int64_t rings = 1;; rings *= 2) {
-      if (!is_affordable(kept)) return depth;
-      const Rate rate = part_rate(kept, node, depth.beats - 1);
-      if (rate.is_known && !rate.is_full) {
-        depth.reason = QueueDepth::Reason::slower;
-        depth.cycles = rate.cycles;
-        for (size_t b = 0; b < kept.size(); ++b) {
-          const StreamBlock& block = network_.streams().blocks[b];
-          if (kept[b] && block.kind == StreamBlock::Kind::node) depth.among.push_back(block.name);
-        }
-        return depth;
-      }
-      const std::vector<bool> before = kept;
-      for (int64_t ring = 0; ring < rings; ++ring) widen(kept);
-      if (kept == before) return depth;  // the whole network
-    }
+    return depth;
   }
 
   // As reason, after the queue was made as short as the whole network allows.
@@ -248,7 +302,7 @@ class Judge {
       network_.set(node, queue);
       const Rate rate = rate_of(network_.streams(), network_.interval(), kFrames);
       work_ -= rate.result.work;
-      return rate.is_full;
+      return rate.is_full && rate.result.latency_cycles <= latency_;
     };
     int64_t queue = found;
     const std::vector<bool> all(network_.streams().blocks.size(), true);
@@ -260,6 +314,35 @@ class Judge {
   }
 
  private:
+  // As far as some blocks around it alone tell: at first it and those it gives to, then more and
+  // more.
+  QueueDepth reason_of_rate(const Node& node) {
+    QueueDepth depth;
+    depth.node = node.name;
+    depth.beats = node.integer("queue");
+    if (depth.beats <= least_of(least_, node)) {
+      depth.reason = depth.beats == 1 ? QueueDepth::Reason::one : QueueDepth::Reason::asked;
+      return depth;
+    }
+    std::vector<bool> kept = around(node);
+    for (int64_t rings = 1;; rings *= 2) {
+      if (!is_affordable(kept)) return depth;
+      const Rate rate = part_rate(kept, node, depth.beats - 1);
+      if (rate.is_known && !rate.is_full) {
+        depth.reason = QueueDepth::Reason::slower;
+        depth.cycles = rate.cycles;
+        for (size_t b = 0; b < kept.size(); ++b) {
+          const StreamBlock& block = network_.streams().blocks[b];
+          if (kept[b] && block.kind == StreamBlock::Kind::node) depth.among.push_back(block.name);
+        }
+        return depth;
+      }
+      const std::vector<bool> before = kept;
+      for (int64_t ring = 0; ring < rings; ++ring) widen(kept);
+      if (kept == before) return depth;  // the whole network
+    }
+  }
+
   // A node's block and those inside of the node.
   void keep(std::vector<bool>& kept, size_t block) const {
     const StreamGraph& graph = network_.streams();
@@ -318,16 +401,18 @@ class Judge {
 
   Network& network_;
   const std::map<std::string, int64_t>& least_;
+  const int64_t latency_;  // most cycles of the first frame
   int64_t work_;
 };
 
-// The cheapest queues of all with which a small network keeps its rate. From the shortest on: where
-// the rate is missed, one queue of a circle that is too slow must be longer, so each of them is
-// tried, the cheapest first. Nothing when `bound`, the price of queues that are known to
-// do, or the work to spend comes first; `exhausted` tells which.
+// The cheapest queues of all with which a small network keeps its rate and latency. From the
+// shortest on: where the rate is missed, one queue of a circle that is too slow must be longer, so
+// each of them is tried, the cheapest first. Nothing when `bound`, the price of queues that are
+// known to do, or the work to spend comes first; `exhausted` tells which.
 std::optional<std::vector<int64_t>> cheapest_queues(Network& network,
                                                     const std::map<std::string, int64_t>& least,
-                                                    double bound, bool& exhausted) {
+                                                    int64_t latency, double bound,
+                                                    bool& exhausted) {
   const std::vector<Node*>& nodes = network.nodes();
   const auto price_of = [&](const std::vector<int64_t>& queues) {
     double sum = 0;
@@ -349,12 +434,16 @@ std::optional<std::vector<int64_t>> cheapest_queues(Network& network,
     if (price >= bound) return std::nullopt;
     for (size_t i = 0; i < nodes.size(); ++i) network.set(*nodes[i], queues[i]);
     const Rate rate = rate_of(network.streams(), network.interval(), kFrames);
-    if (rate.is_full) return queues;
+    const bool is_late = rate.result.latency_cycles > latency;
+    if (rate.is_full && !is_late) return queues;
     work += rate.result.work + 100;
     // Each of these is full where something waits in a circle that is too slow: one must be longer.
     std::vector<size_t> full;
     if (rate.result.deadlock) {
       full = rate.result.deadlock->full;
+    } else if (is_late) {
+      // Any other may be longer, and nothing in the first frame would be sooner.
+      full = waited_for_room(network.streams());
     } else if (const auto slow = critical_cycle(network.streams(), network.interval(), kFrames)) {
       for (size_t link : slow->full) {
         if (giver.contains(link)) full.push_back(link);
@@ -380,14 +469,6 @@ std::optional<std::vector<int64_t>> cheapest_queues(Network& network,
   return std::nullopt;
 }
 
-int64_t first_latency(const Network& network) {
-  SimOptions options;
-  options.frames = 1;
-  const SimResult first = simulate(network.streams(), options);
-  FOLDSTREAM_CHECK(!first.deadlock);
-  return first.latency_cycles;
-}
-
 }  // namespace
 
 std::string why(const QueueDepth& depth) {
@@ -398,6 +479,8 @@ std::string why(const QueueDepth& depth) {
       return "a queue has a place";
     case QueueDepth::Reason::untried:
       return "enough for the rate; whether less is, was not tried";
+    case QueueDepth::Reason::later:
+      return fmt::format("one beat less: the first frame takes {:g} cycles", depth.cycles);
     case QueueDepth::Reason::slower:
       break;
   }
@@ -428,7 +511,7 @@ bool QueueResult::least() const {
   });
 }
 
-QueueResult set_queues(Graph& core, Family family) {
+QueueResult set_queues(Graph& core, Family family, int64_t latency) {
   std::map<std::string, int64_t> least;
   for (Node& node : core.nodes) {
     if (node.op->kind != Op::Kind::hardware) continue;
@@ -445,10 +528,12 @@ QueueResult set_queues(Graph& core, Family family) {
   }
   Network network(core, family);
   schedule_queues(network, least);
+  if (latency != kAnyLatency && first_latency(network.streams()) > latency)
+    lengthen_queues(network);
   QueueResult result;
   int64_t steps = 0;
   for (const StreamBlock& block : network.streams().blocks) steps += block.rhythm.steps();
-  Judge judge(network, least, kShrinkWork);
+  Judge judge(network, least, latency, kShrinkWork);
   // The dearest first.
   std::vector<Node*> order = network.nodes();
   std::stable_sort(order.begin(), order.end(), [&](const Node* a, const Node* b) {
@@ -465,7 +550,7 @@ QueueResult set_queues(Graph& core, Family family) {
   if (steps <= kSmallFrame) {
     std::vector<int64_t> found;
     for (const Node* node : network.nodes()) found.push_back(node->integer("queue"));
-    const auto cheaper = cheapest_queues(network, least, result.price, result.cheapest);
+    const auto cheaper = cheapest_queues(network, least, latency, result.price, result.cheapest);
     for (size_t i = 0; i < found.size(); ++i)
       network.set(*network.nodes()[i], cheaper ? (*cheaper)[i] : found[i]);
     if (cheaper) {
@@ -475,11 +560,11 @@ QueueResult set_queues(Graph& core, Family family) {
   }
   for (const Node* node : network.nodes()) result.depths.push_back(std::move(depths[node]));
   result.interval_cycles = network.interval();
-  result.latency_cycles = first_latency(network);
+  result.latency_cycles = first_latency(network.streams()).value();
   return result;
 }
 
-QueueResult judge_queues(Graph& core, Family family) {
+QueueResult judge_queues(Graph& core, Family family, int64_t latency) {
   const std::map<std::string, int64_t> least;
   Network network(core, family);
   const Rate rate = rate_of(network.streams(), network.interval(), kFrames);
@@ -492,7 +577,12 @@ QueueResult judge_queues(Graph& core, Family family) {
                             rate.cycles, network.interval()),
                 "queues are too short: build the design again without depths of queues");
   }
-  Judge judge(network, least, kJudgeWork);
+  if (rate.result.latency_cycles > latency) {
+    throw Error(fmt::format("the first frame takes {} cycles, at most {} were asked for",
+                            rate.result.latency_cycles, latency),
+                "queues are too short: build the design again without depths of queues");
+  }
+  Judge judge(network, least, latency, kJudgeWork);
   QueueResult result;
   for (const Node* node : network.nodes()) {
     result.depths.push_back(judge.reason(*node));

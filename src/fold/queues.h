@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,9 @@ struct QueueDepth {
   int64_t beats = 1;
   // Why not one less. `asked`: more beats were asked for than are needed. `one`: a queue has at
   // least one place. `slower`: the blocks `among` alone, whatever the others do, would then take
-  // `cycles` for a frame, or stop (0 cycles). `untried`: not tried, or not decided.
-  enum class Reason { asked, one, slower, untried };
+  // `cycles` for a frame, or stop (0 cycles). `later`: the first frame would take `cycles`, more
+  // than the most asked for. `untried`: not tried, or not decided.
+  enum class Reason { asked, one, slower, later, untried };
   Reason reason = Reason::untried;
   std::vector<std::string> among;
   double cycles = 0;
@@ -45,11 +47,15 @@ struct QueueResult {
 // (schedule.h) whose queues are these. Where a result goes several ways of which one needs more
 // room than the others, a FIFO of its own is put there. Queues are cheap together, priced as the
 // memory they are built of, and then as short as the model allows. A `queue` that is set already is
-// the least allowed for its node.
-QueueResult set_queues(Graph& core, Family family);
+// the least allowed for its node. Where queues can see to it, the first frame takes at most
+// `latency` cycles.
+QueueResult set_queues(Graph& core, Family family,
+                       int64_t latency = std::numeric_limits<int64_t>::max());
 
 // Why each queue of a core graph, which has its queues, is as long as it is: the cycle model is
-// asked anew. Throws Error when the graph isn't as fast as its slowest node. Changes nothing.
-QueueResult judge_queues(Graph& core, Family family);
+// asked anew. Throws Error when the graph isn't as fast as its slowest node, or its first frame
+// takes more than `latency` cycles. Changes nothing.
+QueueResult judge_queues(Graph& core, Family family,
+                         int64_t latency = std::numeric_limits<int64_t>::max());
 
 }  // namespace foldstream

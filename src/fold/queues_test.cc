@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 
 #include "src/ir/text.h"
@@ -164,6 +165,65 @@ TEST(Queues, SmallNetworksGetTheCheapestOfAll) {
     }
   }
   EXPECT_GT(branching, 5);
+}
+
+// Cycles of the first frame; none where it never ends.
+int64_t latency_of(const StreamGraph& graph) {
+  SimOptions options;
+  options.frames = 1;
+  const SimResult result = simulate(graph, options);
+  return result.deadlock ? std::numeric_limits<int64_t>::max() : result.latency_cycles;
+}
+
+// Where the first frame may take no longer than endless queues let it: the cheapest with which it
+// does, of every combination.
+TEST(Queues, TheFirstFrameIsNoLaterThanAsked) {
+  int longer = 0, later = 0;
+  for (unsigned seed = 0; seed < 40; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    Graph graph = small_graph(random);
+    StreamGraph endless = stream_graph(graph, Family::generic);
+    for (size_t link = 0; link < endless.links.size(); ++link) {
+      if (!endless.is_ring(link)) endless.links[link].queue = 1000;
+    }
+    const int64_t quickest = latency_of(endless);
+    Graph free = graph.clone();
+    const double price = set_queues(free, Family::generic).price;
+    const QueueResult result = set_queues(graph, Family::generic, quickest);
+    EXPECT_EQ(result.latency_cycles, quickest);
+    EXPECT_EQ(latency_of(stream_graph(graph, Family::generic)), quickest);
+    EXPECT_TRUE(result.cheapest);
+    EXPECT_TRUE(judge_queues(graph, Family::generic, quickest).least());
+    EXPECT_EQ(cycles_of(graph), static_cast<double>(result.interval_cycles));
+    longer += result.price > price ? 1 : 0;
+    for (const QueueDepth& depth : result.depths)
+      later += depth.reason == QueueDepth::Reason::later ? 1 : 0;
+    std::vector<Node*> nodes;
+    int64_t most = 4;
+    for (Node& node : graph.nodes) {
+      if (node.op->kind != Op::Kind::hardware) continue;
+      nodes.push_back(&node);
+      most = std::max(most, node.integer("queue"));
+    }
+    if (std::pow(most, nodes.size()) > 2000) continue;
+    for (Node* node : nodes) node->attr["queue"] = int64_t{1};
+    for (size_t at = 0; at < nodes.size();) {
+      if (price_of(graph) < result.price - 1e-9) {
+        const double cycles = cycles_of(graph);
+        EXPECT_TRUE(cycles == 0 || cycles > static_cast<double>(result.interval_cycles) ||
+                    latency_of(stream_graph(graph, Family::generic)) > quickest)
+            << print(graph);
+      }
+      for (at = 0; at < nodes.size(); ++at) {
+        const int64_t queue = nodes[at]->integer("queue");
+        nodes[at]->attr["queue"] = queue < most ? queue + 1 : 1;
+        if (queue < most) break;
+      }
+    }
+  }
+  EXPECT_GT(longer, 3);
+  EXPECT_GT(later, 3);
 }
 
 TEST(Queues, ReasonsHoldWhenAskedAgain) {

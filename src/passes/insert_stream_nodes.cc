@@ -126,14 +126,33 @@ class Inserter {
   bool added_ = false;
 };
 
-Cost cost_alone(const char* op_name, const Type& type,
-                std::map<std::string, Attr, std::less<>> attr, Family family) {
-  const Op& op = require_op(op_name);
-  if (op.cost == nullptr) return {};
+using Attrs = std::map<std::string, Attr, std::less<>>;
+
+// Asks a node that stands alone, behind an input of this type.
+template <class Ask>
+auto asked_alone(const char* op_name, const Type& type, Attrs attr, const Ask& ask) {
   Graph graph;
   Node& input = graph.add(require_op("input"), {}, "in",
                           {{"type", element_name(type)}, {"shape", type.shape}});
-  return op.cost(graph.add(op, {{&input, 0}}, "alone", std::move(attr)), family);
+  return ask(graph.add(require_op(op_name), {{&input, 0}}, "alone", std::move(attr)));
+}
+
+Cost cost_alone(const char* op_name, const Type& type, Attrs attr, Family family) {
+  if (require_op(op_name).cost == nullptr) return {};
+  return asked_alone(op_name, type, std::move(attr),
+                     [&](const Node& node) { return node.op->cost(node, family); });
+}
+
+Rhythm rhythm_alone(const char* op_name, const Type& type, Attrs attr, Family family) {
+  return asked_alone(op_name, type, std::move(attr),
+                     [&](const Node& node) { return node.op->rhythm(node, family); });
+}
+
+Attrs converter_attrs(int64_t lanes_in, int64_t lanes_out) {
+  return {{"lanes_in", lanes_in}, {"lanes_out", lanes_out}};
+}
+Attrs fork_attrs(int64_t branches, int64_t lanes) {
+  return {{"branches", branches}, {"lanes", lanes}};
 }
 
 }  // namespace
@@ -141,12 +160,19 @@ Cost cost_alone(const char* op_name, const Type& type,
 bool insert_stream_nodes(Graph& core) { return Inserter(core).run(); }
 
 Cost converter_cost(const Type& type, int64_t lanes_in, int64_t lanes_out, Family family) {
-  return cost_alone("width_converter", type, {{"lanes_in", lanes_in}, {"lanes_out", lanes_out}},
-                    family);
+  return cost_alone("width_converter", type, converter_attrs(lanes_in, lanes_out), family);
 }
 
 Cost fork_cost(const Type& type, int64_t branches, int64_t lanes, Family family) {
-  return cost_alone("fork", type, {{"branches", branches}, {"lanes", lanes}}, family);
+  return cost_alone("fork", type, fork_attrs(branches, lanes), family);
+}
+
+Rhythm converter_rhythm(const Type& type, int64_t lanes_in, int64_t lanes_out, Family family) {
+  return rhythm_alone("width_converter", type, converter_attrs(lanes_in, lanes_out), family);
+}
+
+Rhythm fork_rhythm(const Type& type, int64_t branches, int64_t lanes, Family family) {
+  return rhythm_alone("fork", type, fork_attrs(branches, lanes), family);
 }
 
 void insert_fifos(Graph& core, const std::vector<FifoPlace>& places) {

@@ -27,5 +27,8 @@ void insert_fifos(Graph& core, const std::vector<FifoPlace>& places);
 Cost converter_cost(const Type& type, int64_t lanes_in, int64_t lanes_out, Family family);
 // What it costs to give a value, in beats of `lanes`, to several users.
 Cost fork_cost(const Type& type, int64_t branches, int64_t lanes, Family family);
+// When they take and give.
+Rhythm converter_rhythm(const Type& type, int64_t lanes_in, int64_t lanes_out, Family family);
+Rhythm fork_rhythm(const Type& type, int64_t branches, int64_t lanes, Family family);
 
 }  // namespace foldstream

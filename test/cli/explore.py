@@ -49,8 +49,27 @@ def budgets_hold_for_the_finished_design(folder):
     assert call("estimate", MODEL, "--max", "--lut", "3000", "--json")["interval_cycles"] > fast
 
 
+def latency_holds_for_the_finished_design(folder):
+    least = call("estimate", MODEL, "--min-latency", "--share", "1", "--json")["latency_cycles"]
+    luts = []
+    for latency in (least, 2 * least, 400, 3000):
+        found = call("estimate", MODEL, "--latency-cycles", str(latency), "--json")
+        assert found["latency_cycles"] <= latency and found["folding"] == "proved optimal", (latency, found)
+        luts.append(found["resources"]["total"]["LUT"])
+    assert luts == sorted(luts, reverse=True) and luts[0] > luts[-1], luts
+    out = str(folder / "out")
+    # 3 us at 200 MHz are 600 cycles.
+    built = call("build", MODEL, "-o", out, "--clock", "200", "--latency-ns", "3000", "--fps", "400000", "--json")
+    simulated = call("sim", out, "--frames", "3", "--json")
+    assert simulated["latency_cycles"] == built["latency_cycles"] <= 600, (built, simulated)
+    assert simulated["interval_cycles"] <= 500, simulated
+    assert call("sim", out, "--queues", "--json")["none_can_be_a_beat_less"]
+    late = call("build", MODEL, "-o", out, "--latency-cycles", str(least - 1), status=2)
+    assert f"the nearest that can be reached by any folding is {least} cycles" in late, late
+
+
 def main():
-    for check in (front_reads_back, budgets_hold_for_the_finished_design):
+    for check in (front_reads_back, budgets_hold_for_the_finished_design, latency_holds_for_the_finished_design):
         with tempfile.TemporaryDirectory() as folder:
             print(check.__name__, check(pathlib.Path(folder)) or "", flush=True)
 
