@@ -760,13 +760,23 @@ void Program::run(const std::vector<const void*>& in, const std::vector<void*>& 
   const auto members = static_cast<int64_t>(crew.size());
   if (members == 1 || frames >= members) {
     std::atomic<int64_t> next = 0;
-    // Tiles small enough that every thread gets some.
-    const int64_t tile = std::clamp<int64_t>(frames / members, 1, plan.tile);
+    // A tile at a time, less towards the end, so that all threads are done at once.
+    const int64_t least =
+        std::clamp<int64_t>(frames / members, 1, std::max<int64_t>(plan.tile / 8, 1));
+    const int64_t shares = members == 1 ? 1 : 2 * members;
+    const auto take = [&](int64_t& first) {
+      first = next;
+      int64_t some = 0;
+      do {
+        some = std::clamp<int64_t>((frames - first) / shares, least, plan.tile);
+      } while (first < frames && !next.compare_exchange_weak(first, first + some));
+      return std::min(some, frames - first);
+    };
     const auto work = [&](int member) {
       std::byte* memory = crew.memory(member, bytes);
       const Calls calls(plan, in, out, memory);
-      for (int64_t first; (first = next.fetch_add(tile)) < frames;) {
-        const int64_t some = std::min(tile, frames - first);
+      int64_t first = 0;
+      for (int64_t some; (some = take(first)) > 0;) {
         for (const Step& step : plan.steps) {
           calls(step, first, some, [&](KernelCall call) {
             call.scratch = memory + aligned(plan.bytes);

@@ -19,10 +19,12 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-void run(const uint8_t* x, const uint8_t* t, int64_t levels, int64_t count, uint8_t* y) {
-  const hn::ScalableTag<uint8_t> d;
+// Elements from `first` on, as long as a vector of them is left; gives the first one behind.
+template <class D>
+HWY_INLINE int64_t run_vectors(D d, const uint8_t* x, const uint8_t* t, int64_t levels,
+                               int64_t first, int64_t count, uint8_t* y) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t c = 0;
+  int64_t c = first;
   for (; c + lanes <= count; c += lanes) {
     const auto value = hn::LoadU(d, x + c);
     auto reached = hn::Zero(d);
@@ -33,6 +35,12 @@ void run(const uint8_t* x, const uint8_t* t, int64_t levels, int64_t count, uint
     }
     hn::StoreU(reached, d, y + c);
   }
+  return c;
+}
+
+void run(const uint8_t* x, const uint8_t* t, int64_t levels, int64_t count, uint8_t* y) {
+  int64_t c = run_vectors(hn::ScalableTag<uint8_t>(), x, t, levels, 0, count, y);
+  c = run_vectors(hn::CappedTag<uint8_t, 16>(), x, t, levels, c, count, y);
   for (; c < count; ++c) {
     uint8_t reached = 0;
     for (int64_t i = 0; i < levels; ++i) {

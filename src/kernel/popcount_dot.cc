@@ -33,11 +33,11 @@ constexpr bool kCarries = kZeroWeights == kZeroOperands;
 template <bool kZeroWeights, bool kZeroOperands>
 constexpr int kVectors = (kLanes >= 8 ? 8 : 4) / (kCarries<kZeroWeights, kZeroOperands> ? 2 : 1);
 
-// Rows of tile `at` for some vectors, whose words take turns in `x`. `nonzero` are the vectors'
-// first counts, where they need one.
+// Rows of tile `at` for some vectors, whose words take turns in `x`. Where only operands have
+// zeros, `ones` are the counts of a vector's planes, the first of them that of its mask.
 template <bool kZeroWeights, bool kZeroOperands, int kVectorsOfTile>
 HWY_INLINE void tile(const PopcountMatrix& m, const uint64_t* HWY_RESTRICT x, uint8_t* const* outs,
-                     const int64_t* nonzero, int64_t at) {
+                     const uint64_t* ones, int64_t at) {
   const D d;
   const DI di;
   constexpr bool kSaves = kCarries<kZeroWeights, kZeroOperands>;
@@ -84,9 +84,9 @@ HWY_INLINE void tile(const PopcountMatrix& m, const uint64_t* HWY_RESTRICT x, ui
             const V low = nand_xor(hn::Set(d, word[0]), second[b], count.ones);
             count.add(low, hn::Xor(hn::Set(d, word[1]), first[b]));
           } else if constexpr (kZeroOperands) {
-            count.add(hn::And(hn::Set(d, word[0]), hn::Xor(hn::Set(d, word[1]), first[b])));
+            count.add(masked_xor(hn::Set(d, word[0]), hn::Set(d, word[1]), first[b]));
           } else {
-            count.add(hn::And(second[b], hn::Xor(hn::Set(d, word[0]), first[b])));
+            count.add(masked_xor(second[b], hn::Set(d, word[0]), first[b]));
           }
         }
       }
@@ -102,7 +102,7 @@ HWY_INLINE void tile(const PopcountMatrix& m, const uint64_t* HWY_RESTRICT x, ui
     } else {
       const auto count = hn::BitCast(di, counts[v][b].sum);
       if constexpr (!kZeroOperands) return count;
-      return hn::Sub(hn::Set(di, nonzero[v]), hn::Add(count, count));
+      return hn::Sub(hn::Set(di, static_cast<int64_t>(ones[2 * v])), hn::Add(count, count));
     }
   };
   store_tile<kVectorsOfTile, kBlocks>(di, raw, m.finish, at, outs);
@@ -149,21 +149,37 @@ HWY_INLINE void stage(const PopcountMatrix& m, const uint64_t* const* vectors, u
   }
 }
 
+// Of each of `kStep` words that take turns.
+template <int kStep>
+HWY_INLINE void count_ones(const PopcountMatrix& m, const uint64_t* staged, uint64_t* ones) {
+  const D d;
+  if constexpr (kStep % kLanes == 0) {
+    for (int j = 0; j < kStep; j += kLanes) {
+      Counter count;
+      count.clear(d);
+      for (int64_t i = 0; i < m.words; ++i) {
+        count.add(hn::LoadU(d, staged + i * kStep + j));
+        if (i % kFlushWords == 0) count.flush();
+      }
+      count.flush();
+      hn::StoreU(count.sum, d, ones + j);
+    }
+  } else {
+    for (int64_t i = 0; i < m.words * kStep; ++i) {
+      ones[i % kStep] += static_cast<uint64_t>(__builtin_popcountll(staged[i]));
+    }
+  }
+}
+
 template <bool kZeroWeights, bool kZeroOperands, int64_t kCount>
 HWY_INLINE void some(const PopcountMatrix& m, const uint64_t* const* vectors, uint8_t* const* outs,
                      int64_t first, int64_t last, uint64_t* staged) {
-  int64_t nonzero[kCount] = {};
-  if constexpr (kZeroOperands && !kZeroWeights) {
-    for (int64_t v = 0; v < kCount; ++v) {
-      for (const WordRun& run : m.runs) {
-        const uint64_t* word = vectors[v] + run.offset;
-        for (int64_t i = 0; i < run.words; ++i) nonzero[v] += __builtin_popcountll(word[2 * i]);
-      }
-    }
-  }
-  stage<!kZeroWeights && !kZeroOperands, kZeroOperands ? 2 : 1, kCount>(m, vectors, staged);
+  constexpr int kPlanes = kZeroOperands ? 2 : 1;
+  stage<!kZeroWeights && !kZeroOperands, kPlanes, kCount>(m, vectors, staged);
+  uint64_t ones[kCount * kPlanes] = {};  // of all words of a plane
+  if constexpr (kZeroOperands && !kZeroWeights) count_ones<kCount * kPlanes>(m, staged, ones);
   for (int64_t at = first; at < last; ++at) {
-    tile<kZeroWeights, kZeroOperands, kCount>(m, staged, outs, nonzero, at);
+    tile<kZeroWeights, kZeroOperands, kCount>(m, staged, outs, ones, at);
   }
 }
 

@@ -48,6 +48,7 @@ struct Counter {
   hn::Vec<D8> bytes;
 #endif
 
+  HWY_INLINE Counter() {}  // an implicit one isn't compiled for the target
   HWY_INLINE void clear(D d) {
     sum = hn::Zero(d);
 #if HWY_TARGET != HWY_SCALAR
@@ -88,6 +89,7 @@ struct CarryCounter {
   Counter twos;
   V ones;  // kept
 
+  HWY_INLINE CarryCounter() {}
   HWY_INLINE void clear(D d, V first) { twos.clear(d), ones = first; }
   // Bits p and q: `low` is p ^ q ^ ones, `equal` what both are where they are the same.
   HWY_INLINE void add(V low, V equal) {
@@ -111,6 +113,15 @@ struct CarryCounter {
     return hn::Add(hn::Add(twos.sum, twos.sum), rest.sum);
   }
 };
+
+// mask & (a ^ b).
+HWY_INLINE CarryCounter::V masked_xor(CarryCounter::V mask, CarryCounter::V a, CarryCounter::V b) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+  return CarryCounter::V{_mm512_ternarylogic_epi64(mask.raw, a.raw, b.raw, 0x60)};
+#else
+  return hn::And(mask, hn::Xor(a, b));
+#endif
+}
 
 // ~(a & b) ^ c.
 HWY_INLINE CarryCounter::V nand_xor(CarryCounter::V a, CarryCounter::V b, CarryCounter::V c) {
