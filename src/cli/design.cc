@@ -12,6 +12,7 @@
 #include "src/fold/fold.h"
 #include "src/fold/folding_file.h"
 #include "src/ir/verify.h"
+#include "src/passes/group_pixels.h"
 #include "src/passes/insert_stream_nodes.h"
 #include "src/util/error.h"
 #include "src/util/files.h"
@@ -50,6 +51,32 @@ struct Reserve {
   int64_t latency = kAnyLatency;  // most cycles of the first frame with endless queues
 };
 
+// The fastest folding that fits. Where a pixel a clock is what keeps a layer from more, with more
+// pixels at once, as long as that makes it faster.
+FoldResult fold_fastest(Graph& core, const Part& part, const Cost& budget,
+                        const WeightLevels& levels, int64_t latency) {
+  const Graph plain = core.clone();
+  FoldResult result = fold_max(core, part, budget, levels, latency);
+  const auto faster_within = [&](int64_t cycles) {
+    Graph grouped = plain.clone();
+    if (!group_pixels(grouped, cycles, part.family)) return false;
+    try {
+      FoldResult found = fold_max(grouped, part, budget, levels, latency);
+      if (found.cycles >= result.cycles) return false;
+      core = std::move(grouped), result = std::move(found);
+      return true;
+    } catch (const Error&) {  // not even its smallest hardware fits
+      return false;
+    }
+  };
+  Graph present = plain.clone();
+  while (group_pixels(present, result.cycles - 1, part.family) &&
+         (faster_within(result.cycles / 2) || faster_within(result.cycles - 1))) {
+    present = plain.clone();
+  }
+  return result;
+}
+
 // Chooses the folding of every node of `core`.
 void fold(Graph& core, const DesignOptions& options, const Reserve& reserve, Designed& result) {
   const Part& part = *result.part;
@@ -59,11 +86,13 @@ void fold(Graph& core, const DesignOptions& options, const Reserve& reserve, Des
   const Cost budget = less(budget_on(part, share, options), reserve.kept);
   const bool searches = options.fps > 0 || fills(options) || reserve.latency != kAnyLatency;
   const WeightLevels levels = searches ? weight_levels(options, part, share) : WeightLevels{};
+  // No frame is quicker than any of its nodes.
+  group_pixels(core, std::min(cycles, reserve.latency), part.family);
   if (options.min_latency) {
     result.folded = fold_quickest(core, cycles, part, budget, levels);
     result.latency = result.folded->latency;
   } else if (options.max) {
-    result.folded = fold_max(core, part, budget, levels, reserve.latency);
+    result.folded = fold_fastest(core, part, budget, levels, reserve.latency);
   } else if (searches) {
     result.folded = has_budget(options)
                         ? fold_within(core, cycles, part, budget, levels, reserve.latency)

@@ -12,6 +12,7 @@
 
 #include "src/fold/finn_names.h"
 #include "src/ir/op.h"
+#include "src/passes/group_pixels.h"
 #include "src/util/error.h"
 #include "src/util/suggest.h"
 
@@ -101,6 +102,9 @@ const FinnAttribute kFinnAttributes[] = {
     {"parallel_window", {}, "the window is as wide as its folding says"},
 };
 
+// Nodes that take and give several pixels at once, by their own names: [in, out].
+constexpr const char* kPixelGroups = "PixelGroups";
+
 const FinnAttribute* find_attribute(std::string_view name) {
   for (const FinnAttribute& attribute : kFinnAttributes) {
     if (attribute.name == name) return &attribute;
@@ -164,7 +168,7 @@ class Applier {
     find_mixed_styles();
     std::set<const Node*> named;
     for (const auto& [key, attributes] : file_.items()) {
-      if (key == "Defaults") continue;
+      if (key == "Defaults" || key == kPixelGroups) continue;
       if (!attributes.is_object())
         throw Error(fmt::format("folding file: entry '{}' is not an object", key));
       Node* node = resolve(key);
@@ -422,6 +426,21 @@ class Applier {
 }  // namespace
 
 FoldingRemarks apply_folding(Graph& core, const Json& file, bool has_ultra_ram) {
+  if (file.is_object() && file.contains(kPixelGroups)) {
+    const Json& groups = file[kPixelGroups];
+    if (!groups.is_object()) {
+      throw Error(fmt::format("folding file: '{}' is not an object", kPixelGroups));
+    }
+    for (const auto& [name, pixels] : groups.items()) {
+      if (!pixels.is_array() || pixels.size() != 2 || !pixels[0].is_number_integer() ||
+          !pixels[1].is_number_integer()) {
+        throw Error(
+            fmt::format("folding file: {} of '{}' is {}", kPixelGroups, name, pixels.dump()),
+            "expected pixels of a position in and out: [2, 2]");
+      }
+      group_pixels(core, name, {pixels[0].get<int64_t>(), pixels[1].get<int64_t>()});
+    }
+  }
   return Applier(core, file, has_ultra_ram).run();
 }
 
@@ -440,6 +459,9 @@ Json parse_json(const std::string& text, const std::string& name) {
 Json final_hw_config(const Graph& core) {
   Json file;
   file["Defaults"] = Json::object();
+  for (const Node& node : core.nodes) {
+    if (node.attr.contains("pixels")) file[kPixelGroups][node.name] = node.integers("pixels", {});
+  }
   for (const auto& [name, node] : finn_names(core)) {
     Json& entry = file[name] = Json::object();
     for (const Fold& fold : folds_of(*node)) {

@@ -163,6 +163,9 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
     for (size_t port = 0; port < node.in.size(); ++port) operands.push_back(node.in_type(port));
     row.in = types_of(operands);
     row.out = types_of(node.out);
+    if (const auto pixels = node.integers("pixels", {}); !pixels.empty()) {
+      row.folding.emplace_back("pixels", pixels.back());
+    }
     if (node.op->folds != nullptr) {
       for (const Fold& fold : node.op->folds(node))
         row.folding.emplace_back(fold.attr, node.integer(fold.attr, fold.legal.front()));

@@ -11,7 +11,9 @@
 #include "src/fold/fold.h"
 #include "src/fold/folding_file.h"
 #include "src/fold/queues.h"
+#include "src/ir/eval.h"
 #include "src/ir/op.h"
+#include "src/passes/group_pixels.h"
 #include "src/passes/insert_stream_nodes.h"
 #include "src/sim/cycle_model.h"
 #include "src/util/error.h"
@@ -120,7 +122,47 @@ void compare(const Graph& graph, const Simulation& simulation, Simulation::Optio
   }
 }
 
+// A small convolutional network: windows with and without padding, a pool, scores of the frame.
+Graph convolutional_network() {
+  Graph graph;
+  graph.name = "convolutional";
+  Node& x = graph.add(require_op("input"), {}, "x", {{"type", "u1"}, {"shape", Shape{1, 8, 8, 2}}});
+  Node& padded = graph.add(require_op("sliding_window"), {{&x, 0}}, "window0",
+                           {{"kernel", Shape{3, 3}}, {"pad", Shape{1, 1, 1, 1}}});
+  const Value first = dense(graph, {&padded, 0}, "conv0", 4, true);
+  Node& pool = graph.add(require_op("pool"), {first}, "pool",
+                         {{"kernel", Shape{2, 2}}, {"stride", Shape{2, 2}}});
+  Node& window =
+      graph.add(require_op("sliding_window"), {{&pool, 0}}, "window1", {{"kernel", Shape{3, 3}}});
+  const Value second = dense(graph, {&window, 0}, "conv1", 6, true);
+  const Value third = dense(graph, second, "pixels", 3, true);
+  Node& flat = graph.add(require_op("reshape"), {third}, "flat", {{"shape", Shape{1, 12}}});
+  graph.outputs.push_back({"scores", dense(graph, {&flat, 0}, "scores", 5, false)});
+  return graph;
+}
+
 using RtlTime = VerilatorTest;
+
+// Four pixels a clock in its first layer, and what of the others needs several.
+TEST_F(RtlTime, EveryBeatAndResultOfSeveralPixelsAtOnce) {
+  constexpr int64_t kCycles = 24;
+  const Graph plain = convolutional_network();
+  Graph graph = plain.clone();
+  EXPECT_THROW(fold_for_cycles(graph, kCycles, find_part("LFE5U-85F")), Error);
+  ASSERT_TRUE(group_pixels(graph, kCycles, Family::generic));
+  fold_for_cycles(graph, kCycles, find_part("LFE5U-85F"));
+  insert_stream_nodes(graph);
+  EXPECT_EQ(set_queues(graph, Family::generic).interval_cycles, kCycles);
+  const Simulation simulation(stitch(graph, Family::generic));
+  compare(graph, simulation, {});
+  compare(graph, simulation, {.seed = 3, .input_stall = 0.3, .output_stall = 0.3});
+  const auto frames = random_frames(plain, 6);
+  const Simulation::Result result = simulation.run(frames);
+  for (size_t frame = 0; frame < frames.size(); ++frame) {
+    EXPECT_EQ(simulation.outputs(result, static_cast<int64_t>(frame)),
+              Evaluator(plain).run(frames[frame]));
+  }
+}
 
 TEST_F(RtlTime, EveryBeatOfWholeNetworks) {
   const auto check = [](Graph graph, int64_t cycles) {
