@@ -98,7 +98,7 @@ const FinnAttribute kFinnAttributes[] = {
     {"partition_id", {}, "the graph is one design"},
     {"device_id", {}, "the graph is one design"},
     {"depth", {}, "queues are sized by the cycle model"},
-    {"M", {}, "one pixel a beat"},
+    {"M", {}, "PixelGroups says how many pixels a beat has"},
     {"parallel_window", {}, "the window is as wide as its folding says"},
 };
 

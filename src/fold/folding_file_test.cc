@@ -11,6 +11,7 @@
 #include "src/fold/queues.h"
 #include "src/ir/op.h"
 #include "src/ir/text.h"
+#include "src/passes/group_pixels.h"
 #include "src/passes/insert_stream_nodes.h"
 #include "src/util/error.h"
 
@@ -101,6 +102,27 @@ TEST(FoldingFile, WhatIsWrittenReadsBackToTheSame) {
   set_queues(unfolded, Family::xilinx);
   EXPECT_EQ(print(unfolded), print(graph));
   EXPECT_EQ(final_hw_config(unfolded).dump(), file.dump());
+}
+
+// Nodes that take several pixels at once are made so again before their entries are read.
+TEST(FoldingFile, GroupsOfPixelsReadBackToTheSame) {
+  Graph plain;
+  Node& x = plain.add(require_op("input"), {}, "x", {{"type", "u1"}, {"shape", Shape{1, 4, 8, 3}}});
+  Node& pool = plain.add(require_op("pool"), {dense(plain, {&x, 0}, "pixels", 4, true)}, "pool",
+                         {{"kernel", Shape{2, 2}}, {"stride", Shape{2, 2}}});
+  plain.outputs.push_back({"y", {&pool, 0}});
+  Graph graph = plain.clone();
+  ASSERT_TRUE(group_pixels(graph, 8, Family::xilinx));
+  fold_for_cycles(graph, 8, find_part("xc7z020"));
+  const nlohmann::ordered_json file = final_hw_config(graph);
+  EXPECT_EQ(file["PixelGroups"].dump(), R"({"pixels":[4,4],"pool":[4,2]})");
+  Graph again = plain.clone();
+  EXPECT_TRUE(apply_folding(again, file).warnings.empty());
+  EXPECT_EQ(print(again), print(graph));
+  EXPECT_NE(failure(again, R"({"PixelGroups": {"pixels": [3, 3]}})").find("3 pixels a position"),
+            std::string::npos);
+  EXPECT_NE(failure(again, R"({"PixelGroups": {"pixels": 2}})").find("expected pixels"),
+            std::string::npos);
 }
 
 TEST(FoldingFile, NamesOfEveryStyle) {

@@ -828,6 +828,15 @@ constexpr int64_t kSmallLayer = 65536;  // products of a matrix that is worth a 
 constexpr int64_t kSmallSampledProducts = 16384;
 constexpr size_t kSampledWeights = 16384;
 
+// The share of weights that aren't zero, and so cost something; of large tensors that of some.
+double density(const Tensor& w) {
+  constexpr size_t kCounted = 65536;
+  const size_t stride = w.ints.size() / kCounted | 1;  // odd, not to stay in one column
+  size_t all = 0, filled = 0;
+  for (size_t i = 0; i < w.ints.size(); i += stride, ++all) filled += w.ints[i] != 0 ? 1 : 0;
+  return static_cast<double>(filled) / static_cast<double>(all);
+}
+
 // `least`: only what it takes at least, without building it.
 arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family, bool least) {
   const bool unfolded = form(node, folding, family) == Form::unfolded;
@@ -872,8 +881,10 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
     }
     key.insert(key.end(), part.ints.begin(), part.ints.end());
   }
+  const double of_sample = density(*sample.tensor("w"));
   const double scale = static_cast<double>(folding.pe * folding.simd) /
-                       static_cast<double>(sampled.pe * sampled.simd);
+                       static_cast<double>(sampled.pe * sampled.simd) *
+                       (of_sample > 0 ? density(*node.tensor("w")) / of_sample : 1);
   if (least) {
     arith::Cost cost;
     cost.luts =

@@ -4,15 +4,15 @@
 // Latency 0.
 `include "fst_assert.svh"
 module fst_pool_pixels #(
-    parameter int unsigned Function = 0,  // 0: largest, 1: least, 2: sum
+    parameter int unsigned Function = 0,     // 0: largest, 1: least, 2: sum
     parameter int unsigned Runs     = 1,
-    parameter int unsigned Pixels   = 2,  // of a run
-    parameter int unsigned Channels = 1,  // of a pixel
-    parameter int unsigned InWidth  = 8,  // bits of an element
+    parameter int unsigned Pixels   = 2,     // of a run
+    parameter int unsigned Channels = 1,     // of a pixel
+    parameter int unsigned InWidth  = 8,     // bits of an element
     parameter bit          Signed   = 1'b1,  // elements have a sign
-    parameter int unsigned Width    = 8   // bits of a result
+    parameter int unsigned Width    = 8      // bits of a result
 ) (
-    input  logic [          Runs*Pixels*Channels*InWidth-1:0] data_i,
+    input  logic [      Runs*Pixels*Channels*InWidth-1:0] data_i,
     output logic [Runs*((Pixels+1)/2)*Channels*Width-1:0] data_o
 );
   localparam int unsigned Left = (Pixels + 1) / 2;
