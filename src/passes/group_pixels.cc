@@ -199,9 +199,11 @@ class Convolution final : public Layer {
           0};
     }
     Attributes attributes{{"pixels", std::vector<int64_t>{groups.in, groups.out}}};
-    if (unit_.attr.contains("range")) attributes["range"] = unit_.attr.at("range");
+    for (const char* kept : {"range", "shift"}) {
+      if (unit_.attr.contains(kept)) attributes[kept] = unit_.attr.at(kept);
+    }
     Data data{{"w", weights(plan, groups)}};
-    for (const char* constant : {"t", "flip"}) {
+    for (const char* constant : {"t", "flip", "multiplier", "addend"}) {
       const Tensor* tensor = unit_.tensor(constant);
       if (tensor == nullptr) continue;
       data[constant] = tensor->type.shape[0] == 1 ? *tensor : repeated(*tensor, groups.out);
@@ -333,8 +335,8 @@ class Pointwise final : public Layer {
  public:
   static std::unique_ptr<Layer> find(const Node& node) {
     const bool joins = is(node, "eltwise");
-    const bool known = joins || is(node, "threshold") || is(node, "add_constant") ||
-                       is(node, "multiply_constant") || is(node, "requantize");
+    const bool known =
+        joins || is(node, "threshold") || is(node, "add_constant") || is(node, "multiply_constant");
     if (!known || node.attr.contains("axis") || node.attr.contains("memory") ||
         node.out[0].shape.size() < 3) {
       return nullptr;

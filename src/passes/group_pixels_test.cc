@@ -9,6 +9,7 @@
 
 #include "src/ir/eval.h"
 #include "src/ir/op.h"
+#include "src/ir/pass.h"
 #include "src/ir/verify.h"
 #include "src/util/error.h"
 
@@ -37,7 +38,7 @@ class Draw {
 
 // Thresholds of each row, or one row for all, and flips of some.
 void add_thresholds(Draw& draw, int64_t rows, Data& data) {
-  const int64_t levels = draw(1, 3), of = draw.chance() ? rows : 1;
+  const int64_t levels = draw(0, 3) > 0 ? draw(1, 3) : draw(7, 12), of = draw.chance() ? rows : 1;
   std::vector<int64_t> values;
   for (int64_t row = 0; row < of; ++row) {
     std::set<int64_t> ascending;
@@ -142,6 +143,7 @@ Graph network(Draw& draw) {
     }
   }
   graph.outputs.push_back({"y", value});
+  run_pass(*find_pass("scale_thresholds"), graph);
   return graph;
 }
 

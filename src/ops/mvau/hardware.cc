@@ -8,6 +8,7 @@
 #include <cmath>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <tuple>
 #include <vector>
 
@@ -837,6 +838,25 @@ double density(const Tensor& w) {
   return static_cast<double>(filled) / static_cast<double>(all);
 }
 
+// Columns of a fold in which the first `pe` rows of each row fold have a weight that isn't zero;
+// the first column where there are none.
+std::vector<int64_t> occupied_columns(const Tensor& w, const Folding& folding, int64_t pe) {
+  std::vector<int64_t> columns;
+  const int64_t width = folding.simd * folding.column_folds;
+  for (int64_t column = 0; column < folding.simd; ++column) {
+    bool is_zero = true;
+    for (int64_t row = 0; row < folding.row_folds * pe && is_zero; ++row) {
+      const int64_t first = (row / pe * folding.pe + row % pe) * width + column;
+      for (int64_t at = first; at < first + width; at += folding.simd) {
+        is_zero = is_zero && w.ints[at] == 0;
+      }
+    }
+    if (!is_zero) columns.push_back(column);
+  }
+  if (columns.empty()) columns.push_back(0);
+  return columns;
+}
+
 // `least`: only what it takes at least, without building it.
 arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family, bool least) {
   const bool unfolded = form(node, folding, family) == Form::unfolded;
@@ -847,6 +867,22 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
   Folding sampled = folding;
   sampled.pe = std::clamp<int64_t>(limit / (folding.simd * bits * words), 1, folding.pe);
   sampled.simd = std::clamp<int64_t>(limit / (bits * words), 1, folding.simd);
+  // Columns of a fold that the sample has: the first ones, or, where most weights are zero, of
+  // those in which its rows have any.
+  const Tensor& w = *node.tensor("w");
+  const double filled = density(w);
+  int64_t occupied = folding.simd;
+  std::vector<int64_t> columns(sampled.simd);
+  std::iota(columns.begin(), columns.end(), 0);
+  if (filled < 0.5) {
+    const auto in_row = static_cast<int64_t>(filled * static_cast<double>(folding.simd));
+    sampled.pe =
+        std::clamp<int64_t>(limit / (std::max<int64_t>(1, in_row) * bits * words), 1, folding.pe);
+    columns = occupied_columns(w, folding, sampled.pe);
+    occupied = static_cast<int64_t>(columns.size());
+    columns.resize(std::min(occupied, sampled.simd));
+    sampled.simd = static_cast<int64_t>(columns.size());
+  }
   const int64_t registers = sum_registers(folding.simd, node.in_type(0), node.tensor("w")->type);
   Node sample;
   sample.op = node.op, sample.in = node.in, sample.attr = node.attr, sample.name = node.name;
@@ -860,7 +896,6 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
     if (tensor.type.shape[0] == 1) {
       part.ints = tensor.ints;
     } else {
-      // Of a row of weights the first columns of each fold.
       const int64_t width = tensor.count() / tensor.type.shape[0];
       const int64_t folds = name == "w" ? folding.column_folds : 1;
       const int64_t kept = name == "w" ? sampled.simd : width;
@@ -871,20 +906,24 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
             tensor.ints.begin() + (row / sampled.pe * folding.pe + row % sampled.pe) * width;
         for (int64_t fold = 0; fold < folds; ++fold) {
           const auto begin = first + fold * (width / folds);
-          part.ints.insert(part.ints.end(), begin, begin + kept);
+          if (name != "w") {
+            part.ints.insert(part.ints.end(), begin, begin + kept);
+            continue;
+          }
+          for (const int64_t column : columns) part.ints.push_back(begin[column]);
         }
       }
     }
     // Sums of fewer columns are compared with as much less, so that rows don't become constant.
     if (name == "t") {
-      for (int64_t& value : part.ints) value = value * sampled.simd / folding.simd;
+      for (int64_t& value : part.ints) value = value * sampled.simd / occupied;
     }
     key.insert(key.end(), part.ints.begin(), part.ints.end());
   }
   const double of_sample = density(*sample.tensor("w"));
   const double scale = static_cast<double>(folding.pe * folding.simd) /
                        static_cast<double>(sampled.pe * sampled.simd) *
-                       (of_sample > 0 ? density(*node.tensor("w")) / of_sample : 1);
+                       (of_sample > 0 ? filled / of_sample : 1);
   if (least) {
     arith::Cost cost;
     cost.luts =
