@@ -115,6 +115,12 @@ def pool(r, i):
     return f"pool in=u{bits}[1,{size},{size},{channels}] kernel=[{k},{k}] stride=[{stride},{stride}] pad=[{pad},{pad},{pad},{pad}] pe={pe}{function}"
 
 
+def pool_pixels(r, i):
+    bits, kernel, channels, runs = r.choice([1, 2, 4, 8]), r.choice([2, 2, 3, 4, 8]), r.choice([4, 8, 16]), r.choice([1, 2])
+    function = ["", " function=sum", " function=min"][i % 3]
+    return f"pool_pixels in=u{bits}[1,4,{runs * kernel * channels}] kernel={kernel} channels={channels}{function}"
+
+
 def eltwise(r, i):
     function = r.choice(["add", "add", "sub", "mul", "max", "greater"])
     a, b, count = r.choice(["u2", "s4", "u4", "s8"]), r.choice(["u2", "s4", "u4", "s8"]), 48
@@ -207,7 +213,7 @@ def scaled(r, i):
 
 
 # Configurations of each operator.
-SAMPLE = {mvau: 42, vvau: 16, threshold: 8, sliding_window: 15, pool: 10, eltwise: 8, fifo: 22, width_converter: 8, fork: 4, label_select: 5,
+SAMPLE = {mvau: 42, vvau: 16, threshold: 8, sliding_window: 15, pool: 10, pool_pixels: 6, eltwise: 8, fifo: 22, width_converter: 8, fork: 4, label_select: 5,
           crop: 2, pad_stream: 3, concat_streams: 2, split_stream: 2, upsample: 3, shuffle: 3, lookup: 4, add_constant: 2,
           multiply_constant: 2, writable: 6, scaled: 9}
 

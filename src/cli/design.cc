@@ -87,7 +87,7 @@ void fold(Graph& core, const DesignOptions& options, const Reserve& reserve, Des
   const bool searches = options.fps > 0 || fills(options) || reserve.latency != kAnyLatency;
   const WeightLevels levels = searches ? weight_levels(options, part, share) : WeightLevels{};
   // No frame is quicker than any of its nodes.
-  group_pixels(core, std::min(cycles, reserve.latency), part.family);
+  if (searches) group_pixels(core, std::min(cycles, reserve.latency), part.family);
   if (options.min_latency) {
     result.folded = fold_quickest(core, cycles, part, budget, levels);
     result.latency = result.folded->latency;
