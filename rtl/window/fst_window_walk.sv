@@ -400,5 +400,5 @@ module fst_window_walk #(
 
   `FST_REQUIRE(unit, Unit == 2 ** $clog2(Unit), "fst_window_walk: Unit must be a power of two")
   `FST_REQUIRE(places, Places >= 2, "fst_window_walk: Places must be at least 2")
-  `FST_REQUIRE(room, Room <= Places * Banks, "fst_window_walk: Room must be at most the places of all Banks")
+  `FST_REQUIRE(room, Room <= Places * Banks, "fst_window_walk: Room is more than all Banks hold")
 endmodule
