@@ -176,36 +176,71 @@ Walk::Walk(const WalkShape& s) : shape(s) {
     *count *= position;
   }
 
+  // Of a window in the frame: positions from the first one under it up to behind the last.
+  const auto under = [&](int64_t row, int64_t column) {
+    const auto place = [&](int64_t r, int64_t c) {
+      return std::clamp<int64_t>(r, 0, rows.size - 1) * width +
+             std::clamp<int64_t>(c, 0, width - 1);
+    };
+    const int64_t top = rows.position(row, 0), left = columns.position(column, 0);
+    return std::pair(place(top, left),
+                     place(top + rows.reach() - 1, left + columns.reach() - 1) + 1);
+  };
   std::vector<Window> windows;
   std::set<const int64_t*> used;
+  // False where a window would begin too early, wait for the next frame or lose what it needs.
+  const auto walks = [&] {
+    windows.clear(), used.clear();
+    Window before;
+    for (int64_t row = 0; row < oh; ++row) {
+      for (int64_t column = 0; column < ow; ++column) {
+        Window window = before;
+        const bool complete = row > bottom_row || (row == bottom_row && column > right_column);
+        if (!complete) {
+          const int64_t& needed = row == bottom_row
+                                      ? column == right_column ? last_need : bottom_need
+                                  : column + 1 == ow ? row_need
+                                                     : need;
+          used.insert(&needed);
+          window.acquired =
+              std::max(window.acquired, (needed - first_used) * unit + before.released);
+        }
+        const bool last = column + 1 == ow;
+        const int64_t free = last && row + 1 == oh   ? frame_free
+                             : row >= free_rows      ? 0
+                             : last                  ? row_free
+                             : column < free_columns ? column_free
+                                                     : 0;
+        window.released += free * unit;
+        const auto [first, end] = under(row, column);
+        const bool beside = columns.position(column, 0) >= width;  // a column of whole ones
+        if (window.released > window.acquired || window.acquired > beats ||
+            window.acquired < end * shape.position_beats ||
+            (!beside && before.released > first * shape.position_beats + first_used * unit)) {
+          return false;
+        }
+        windows.push_back(before = window);
+      }
+    }
+    return before.acquired == beats && before.released == beats;
+  };
+  if (!walks()) {
+    // Rows or columns of windows that free nothing before the last ones: such frames are waited for
+    // as a whole.
+    bottom_row = right_column = 0;
+    last_need = rows.size * width * position + first_used;
+    FOLDSTREAM_CHECK(walks());
+  }
   Blocks blocks(shape, window_steps);
   Window before;
-  for (int64_t row = 0; row < oh; ++row) {
-    for (int64_t column = 0; column < ow; ++column) {
-      Window window = before;
-      const bool complete = row > bottom_row || (row == bottom_row && column > right_column);
-      if (!complete) {
-        const int64_t& needed = row == bottom_row ? column == right_column ? last_need : bottom_need
-                                : column + 1 == ow ? row_need
-                                                   : need;
-        used.insert(&needed);
-        window.acquired = std::max(window.acquired, (needed - first_used) * unit + before.released);
-      }
-      const bool last = column + 1 == ow;
-      const int64_t free = last && row + 1 == oh   ? frame_free
-                           : row >= free_rows      ? 0
-                           : last                  ? row_free
-                           : column < free_columns ? column_free
-                                                   : 0;
-      window.released += free * unit;
-      FOLDSTREAM_CHECK(window.released <= window.acquired && window.acquired <= beats);
+  for (int64_t row = 0, n = 0; row < oh; ++row) {
+    for (int64_t column = 0; column < ow; ++column, ++n) {
       const int64_t from = column - shape.give_from;
-      blocks.add(window.acquired - before.acquired, free * unit,
+      blocks.add(windows[n].acquired - before.acquired, windows[n].released - before.released,
                  from >= 0 && from % shape.give_stride == 0);
-      windows.push_back(before = window);
+      before = windows[n];
     }
   }
-  FOLDSTREAM_CHECK(before.acquired == beats && before.released == beats);
   for (int64_t* count : {&need, &row_need, &bottom_need}) {
     if (!used.contains(count)) *count = last_need;
   }
