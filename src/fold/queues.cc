@@ -9,7 +9,6 @@
 #include <set>
 #include <vector>
 
-#include "src/fold/periodic.h"
 #include "src/fold/schedule.h"
 #include "src/ir/folding.h"
 #include "src/ir/op.h"
@@ -23,16 +22,19 @@
 namespace foldstream {
 namespace {
 
-// Frames after which the rate of a network that isn't periodic is judged by its second half.
+// Frames after which the rate of a whole network that isn't periodic is judged by its second half,
+// and those after which that of a part counts as unknown.
 constexpr int64_t kFrames = 64;
-// Events that may be looked at to make queues shorter and for reasons, and of that for one queue
-// that can be shorter.
-constexpr int64_t kShrinkWork = 40'000'000;
-constexpr int64_t kQueueWork = 6'000'000;
-// Steps of the cycle model that may be spent on the search for the cheapest of all, and on one
-// frame of a network for which that is tried.
+constexpr int64_t kPartFrames = 24;
+// Steps of the cycle model that may be spent on making queues shorter and on reasons, on the search
+// for the cheapest of all, and on one frame of a network for which that is tried.
+constexpr int64_t kShrinkWork = 60'000'000;
 constexpr int64_t kSearchWork = 10'000'000;
 constexpr int64_t kSmallFrame = 1'500;
+// Those of a part whose every beat may be kept to find what makes it slow.
+constexpr int64_t kTraceWork = 5'000'000;
+// Those that may be spent on reasons alone.
+constexpr int64_t kJudgeWork = 2'000'000'000;
 // What a block memory is worth in LUTs, and a flip-flop; and a bit of memory, so that of queues of
 // one price the shorter wins.
 constexpr double kLutsOfBlock = 190, kLutsOfRegister = 0.25, kLutsOfBit = 1e-3;
@@ -77,8 +79,9 @@ class Network {
     return sum;
   }
 
-  // At the full rate. `finely`: the best that is found, else a first one.
-  Schedule schedule(bool finely) const {
+  // Beats that each link's queue needs in a schedule at the full rate. `finely`: the best that is
+  // found, else a first one.
+  std::vector<int64_t> needed(bool finely) const {
     Schedule schedule(streams_, interval_);
     const QueuePrice worth = [&](size_t link, int64_t beats) {
       // All queues behind a node are as long as the longest of them.
@@ -87,7 +90,7 @@ class Network {
     };
     schedule.choose_sides(worth);
     if (finely) schedule.improve_blocks(worth);
-    return schedule;
+    return schedule.queues();
   }
 
  private:
@@ -124,7 +127,7 @@ std::vector<FifoPlace> fifo_places(const Network& network, const std::vector<int
 // Sets what a schedule needs. A longer queue may be another memory, with a cycle more, which moves
 // everything behind it: the schedule is made again, and such a queue stays long, but for one try
 // with those short that came out so.
-Schedule schedule_queues(Network& network, const std::map<std::string, int64_t>& least) {
+void schedule_queues(Network& network, const std::map<std::string, int64_t>& least) {
   std::map<const Node*, int64_t> floor;
   for (const Node* node : network.nodes()) floor[node] = least_of(least, *node);
   const auto needed_by = [&](const Node* node, const std::vector<int64_t>& needed) {
@@ -132,10 +135,9 @@ Schedule schedule_queues(Network& network, const std::map<std::string, int64_t>&
     for (size_t link : network.block(node).out) queue = std::max(queue, needed[link]);
     return queue;
   };
-  for (bool relaxed = false;;) {
-    bool settled = true;
-    Schedule schedule = network.schedule(true);
-    const std::vector<int64_t> needed = schedule.queues();
+  for (bool settled = false, relaxed = false; !settled;) {
+    settled = true;
+    const std::vector<int64_t> needed = network.needed(true);
     for (Node* node : network.nodes()) {
       const int64_t depth = network.block(node).rhythm.depth;
       network.set(*node, std::max(floor[node], needed_by(node, needed)));
@@ -143,8 +145,7 @@ Schedule schedule_queues(Network& network, const std::map<std::string, int64_t>&
       floor[node] = std::max(floor[node], kLutQueueDepth + 1);
       settled = false;
     }
-    if (settled && relaxed) return schedule;
-    if (!settled) continue;
+    if (!settled || relaxed) continue;
     relaxed = true;
     for (Node* node : network.nodes()) {
       if (floor[node] <= std::max(kLutQueueDepth, needed_by(node, needed))) continue;
@@ -152,7 +153,6 @@ Schedule schedule_queues(Network& network, const std::map<std::string, int64_t>&
       network.set(*node, std::max(floor[node], needed_by(node, needed)));
       settled = false;
     }
-    if (settled) return schedule;
   }
 }
 
@@ -259,105 +259,150 @@ class Judge {
  public:
   // `least`: what is asked for, by name.
   Judge(Network& network, const std::map<std::string, int64_t>& least, int64_t latency,
-        Periodic& times)
-      : network_(network), least_(least), latency_(latency), times_(times) {}
-
-  // The times with the queues as they are; what forbids it, where that isn't the full rate.
-  std::optional<Periodic::Circle> begin() {
-    for (const Node* node : network_.nodes()) {
-      const int64_t queue = node->integer("queue");
-      if (auto circle = times_.shorten(network_.block(node).out, queue)) return circle;
-    }
-    return std::nullopt;
-  }
+        int64_t work)
+      : network_(network), least_(least), latency_(latency), work_(work) {}
 
   // The reason why the queue of a node isn't a beat shorter.
-  QueueDepth reason(Node& node) {
-    const int64_t beats = node.integer("queue");
-    if (beats <= least_of(least_, node) || times_.work() > kShrinkWork) return unforced(node);
-    if (auto reason = forbids(node, beats - 1)) return *reason;
-    times_.undo();
-    network_.set(node, beats);
-    return unforced(node);
-  }
-
-  // The same, and the queue is a beat shorter where nothing forbids it: untried then.
-  QueueDepth try_one_less(Node& node) {
-    const int64_t beats = node.integer("queue");
-    if (beats > least_of(least_, node) && times_.work() <= kShrinkWork) {
-      if (auto reason = forbids(node, beats - 1, false)) return *reason;
+  QueueDepth reason(const Node& node) {
+    QueueDepth depth = reason_of_rate(node);
+    if (depth.reason != QueueDepth::Reason::untried || latency_ == kAnyLatency) return depth;
+    if (!is_affordable(std::vector<bool>(network_.streams().blocks.size(), true))) return depth;
+    StreamGraph shorter = network_.streams();
+    for (const size_t link : network_.block(&node).out) shorter.links[link].queue = depth.beats - 1;
+    for (const StreamBlock& block : shorter.blocks) work_ -= block.rhythm.steps();
+    if (const auto latency = first_latency(shorter); latency && *latency > latency_) {
+      depth.reason = QueueDepth::Reason::later;
+      depth.cycles = static_cast<double>(*latency);
     }
-    return unforced(node);
+    return depth;
   }
 
-  // The same, after the queue was made as short as the whole network allows. Less room never makes
-  // anything earlier, so halving finds the least.
+  // As reason, after the queue was made as short as the whole network allows.
   QueueDepth shorten(Node& node) {
-    const int64_t most_work = std::min(kShrinkWork, times_.work() + kQueueWork);
-    int64_t low = least_of(least_, node), high = node.integer("queue");
-    std::optional<QueueDepth> reason;  // for `high`
-    while (low < high && times_.work() <= most_work) {
-      const int64_t middle = low + (high - low) / 2;
-      if (auto forbidden = forbids(node, middle)) {
-        low = middle + 1;
-        if (low == high) reason = std::move(forbidden);
-      } else {
-        high = middle;
-        reason.reset();
+    const int64_t found = node.integer("queue"), floor = least_of(least_, node);
+    // What the blocks around it need, whatever the others do. Less room never makes anything
+    // earlier, so halving finds the least.
+    const auto halve = [&](int64_t low, int64_t high, const auto& is_enough) {
+      while (low < high && work_ > 0) {
+        const int64_t middle = low + (high - low) / 2;
+        if (is_enough(middle))
+          high = middle;
+        else
+          low = middle + 1;
       }
+      return high;
+    };
+    const std::vector<bool> kept = around(node);
+    if (!is_affordable(kept)) return reason(node);
+    const int64_t low = halve(floor, found, [&](int64_t queue) {
+      const Rate rate = part_rate(kept, node, queue);
+      return !rate.is_known || rate.is_full;
+    });
+    const auto enough = [&](int64_t queue) {
+      network_.set(node, queue);
+      const Rate rate = rate_of(network_.streams(), network_.interval(), kFrames);
+      work_ -= rate.result.work;
+      return rate.is_full && rate.result.latency_cycles <= latency_;
+    };
+    int64_t queue = found;
+    const std::vector<bool> all(network_.streams().blocks.size(), true);
+    if (low < found && is_affordable(all)) {
+      queue = enough(low) ? low : halve(low + 1, found, enough);
     }
-    if (!reason) return this->reason(node);
-    reason->beats = high;
-    return *reason;
+    network_.set(node, queue);
+    return reason(node);
   }
 
  private:
-  // Of a queue that nothing is known to forbid a beat less.
-  QueueDepth unforced(const Node& node) const {
+  // As far as some blocks around it alone tell: at first it and those it gives to, then more and
+  // more.
+  QueueDepth reason_of_rate(const Node& node) {
     QueueDepth depth;
     depth.node = node.name;
     depth.beats = node.integer("queue");
-    if (depth.beats <= least_of(least_, node))
+    if (depth.beats <= least_of(least_, node)) {
       depth.reason = depth.beats == 1 ? QueueDepth::Reason::one : QueueDepth::Reason::asked;
-    return depth;
-  }
-
-  // Why the queue of a node can't be of so many beats; nothing: it can, and is.
-  std::optional<QueueDepth> forbids(Node& node, int64_t beats, bool thorough = true) {
-    const int64_t before = node.integer("queue");
-    QueueDepth depth;
-    depth.node = node.name;
-    depth.beats = before;
-    const auto circle = times_.shorten(network_.block(&node).out, beats, thorough);
-    if (circle) {
-      if (circle->blocks.empty()) return depth;
-      depth.reason = QueueDepth::Reason::slower;
-      if (circle->frames > 0) {
-        depth.cycles = static_cast<double>(circle->cycles) / static_cast<double>(circle->frames);
-      }
-      std::set<const Node*> among;
-      for (const size_t b : circle->blocks) among.insert(network_.streams().blocks[b].node);
-      for (const Node* one : network_.nodes()) {
-        if (among.contains(one)) depth.among.push_back(one->name);
-      }
       return depth;
     }
-    network_.set(node, beats);
-    if (latency_ == kAnyLatency) return std::nullopt;
-    const std::optional<int64_t> latency = first_latency(network_.streams());
-    FOLDSTREAM_CHECK(latency.has_value());
-    if (*latency <= latency_) return std::nullopt;
-    times_.undo();
-    network_.set(node, before);
-    depth.reason = QueueDepth::Reason::later;
-    depth.cycles = static_cast<double>(*latency);
-    return depth;
+    std::vector<bool> kept = around(node);
+    for (int64_t rings = 1;; rings *= 2) {
+      if (!is_affordable(kept)) return depth;
+      const Rate rate = part_rate(kept, node, depth.beats - 1);
+      if (rate.is_known && !rate.is_full) {
+        depth.reason = QueueDepth::Reason::slower;
+        depth.cycles = rate.cycles;
+        for (size_t b = 0; b < kept.size(); ++b) {
+          const StreamBlock& block = network_.streams().blocks[b];
+          if (kept[b] && block.kind == StreamBlock::Kind::node) depth.among.push_back(block.name);
+        }
+        return depth;
+      }
+      const std::vector<bool> before = kept;
+      for (int64_t ring = 0; ring < rings; ++ring) widen(kept);
+      if (kept == before) return depth;  // the whole network
+    }
+  }
+
+  // A node's block and those inside of the node.
+  void keep(std::vector<bool>& kept, size_t block) const {
+    const StreamGraph& graph = network_.streams();
+    if (graph.blocks[block].kind == StreamBlock::Kind::writer)
+      block = graph.links[graph.blocks[block].out[0]].to;
+    if (graph.blocks[block].kind != StreamBlock::Kind::node) return;
+    kept[block] = true;
+    for (size_t link : graph.blocks[block].in) {
+      if (graph.is_ring(link)) kept[graph.links[link].from] = true;
+    }
+  }
+  // And the nodes beside those that are kept.
+  void widen(std::vector<bool>& kept) const {
+    const std::vector<bool> inner = kept;
+    const StreamGraph& graph = network_.streams();
+    for (size_t b = 0; b < inner.size(); ++b) {
+      if (!inner[b]) continue;
+      for (size_t link : graph.blocks[b].in) keep(kept, graph.links[link].from);
+      for (size_t link : graph.blocks[b].out) keep(kept, graph.links[link].to);
+    }
+  }
+  // A node and those that it gives to.
+  std::vector<bool> around(const Node& node) const {
+    std::vector<bool> kept(network_.streams().blocks.size(), false);
+    keep(kept, network_.block_index(&node));
+    for (size_t link : network_.block(&node).out) keep(kept, network_.streams().links[link].to);
+    return kept;
+  }
+
+  // Whether a few frames of these blocks are within what may still be spent.
+  bool is_affordable(const std::vector<bool>& kept) const {
+    int64_t steps = 0;
+    for (size_t b = 0; b < kept.size(); ++b) {
+      if (kept[b]) steps += network_.streams().blocks[b].rhythm.steps();
+    }
+    constexpr int64_t kFewFrames = 4;
+    return kFewFrames * steps <= work_;
+  }
+
+  Rate part_rate(const std::vector<bool>& kept, const Node& node, int64_t queue) {
+    StreamGraph part = part_of(network_.streams(), kept);
+    for (StreamLink& link : part.links) {
+      const StreamBlock& from = part.blocks[link.from];
+      if (from.kind == StreamBlock::Kind::node && from.node == &node) link.queue = queue;
+    }
+    Rate rate = rate_of(part, network_.interval(), kPartFrames);
+    work_ -= rate.result.work;
+    if (rate.is_known || rate.is_full || rate.result.work > kTraceWork) return rate;
+    // Times that don't repeat yet may still show what can never be made up for.
+    if (const auto slow = critical_cycle(part, network_.interval(), kPartFrames)) {
+      rate.is_known = true;
+      rate.cycles = static_cast<double>(slow->cycles) / static_cast<double>(slow->frames);
+    }
+    return rate;
   }
 
   Network& network_;
   const std::map<std::string, int64_t>& least_;
   const int64_t latency_;  // most cycles of the first frame
-  Periodic& times_;
+  int64_t work_;
 };
 
 // The cheapest queues of all with which a small network keeps its rate and latency. From the
@@ -478,50 +523,24 @@ QueueResult set_queues(Graph& core, Family family, int64_t latency) {
   });
   if (branches) {
     const Network network(core, family);
-    const std::vector<FifoPlace> places = fifo_places(network, network.schedule(false).queues());
+    const std::vector<FifoPlace> places = fifo_places(network, network.needed(false));
     if (!places.empty()) insert_fifos(core, places);
   }
   Network network(core, family);
-  const Schedule schedule = schedule_queues(network, least);
+  schedule_queues(network, least);
   if (latency != kAnyLatency && first_latency(network.streams()) > latency)
     lengthen_queues(network);
   QueueResult result;
   int64_t steps = 0;
   for (const StreamBlock& block : network.streams().blocks) steps += block.rhythm.steps();
+  Judge judge(network, least, latency, kShrinkWork);
   // The dearest first.
   std::vector<Node*> order = network.nodes();
   std::stable_sort(order.begin(), order.end(), [&](const Node* a, const Node* b) {
     return network.price(*a, a->integer("queue")) > network.price(*b, b->integer("queue"));
   });
   std::map<const Node*, QueueDepth> depths;
-  {
-    Periodic times(network.streams(), network.interval(), schedule);
-    Judge judge(network, least, latency, times);
-    // A queue that becomes another memory is quicker by a cycle, which may spare a beat where its
-    // node is on the circle.
-    for (std::vector<Node*> due = order; !due.empty();) {
-      std::set<std::string> quicker;
-      // Most can't be shorter at all, which is soon said.
-      for (const bool one : {true, false}) {
-        for (Node* node : due) {
-          const int64_t depth = network.block(node).rhythm.depth;
-          if (one)
-            depths[node] = judge.try_one_less(*node);
-          else if (depths[node].reason == QueueDepth::Reason::untried)
-            depths[node] = judge.shorten(*node);
-          if (network.block(node).rhythm.depth != depth) quicker.insert(node->name);
-        }
-      }
-      due.clear();
-      for (Node* node : order) {
-        const std::vector<std::string>& among = depths[node].among;
-        if (std::any_of(among.begin(), among.end(),
-                        [&](const std::string& name) { return quicker.contains(name); })) {
-          due.push_back(node);
-        }
-      }
-    }
-  }
+  for (Node* node : order) depths[node] = judge.shorten(*node);
   const auto total = [&] {
     double sum = 0;
     for (const Node* node : network.nodes()) sum += network.price(*node, node->integer("queue"));
@@ -535,10 +554,7 @@ QueueResult set_queues(Graph& core, Family family, int64_t latency) {
     for (size_t i = 0; i < found.size(); ++i)
       network.set(*network.nodes()[i], cheaper ? (*cheaper)[i] : found[i]);
     if (cheaper) {
-      Periodic times(network.streams(), network.interval(), network.schedule(true));
-      Judge judge(network, least, latency, times);
-      FOLDSTREAM_CHECK(!judge.begin());
-      for (Node* node : network.nodes()) depths[node] = judge.reason(*node);
+      for (const Node* node : network.nodes()) depths[node] = judge.reason(*node);
       result.price = total();
     }
   }
@@ -551,35 +567,29 @@ QueueResult set_queues(Graph& core, Family family, int64_t latency) {
 QueueResult judge_queues(Graph& core, Family family, int64_t latency) {
   const std::map<std::string, int64_t> least;
   Network network(core, family);
-  Periodic times(network.streams(), network.interval(), network.schedule(true));
-  Judge judge(network, least, latency, times);
-  if (const auto circle = judge.begin()) {
-    SimOptions options;
-    options.frames = kFrames;
-    const SimResult stopped = simulate(network.streams(), options);
-    if (stopped.deadlock) {
-      throw Error("the design stops: " + stopped.deadlock->message(),
-                  remedy(network.streams(), kFrames));
-    }
-    throw Error(
-        fmt::format("a frame takes {} cycles, though no node needs more than {}",
-                    static_cast<double>(circle->cycles) / static_cast<double>(circle->frames),
-                    network.interval()),
-        "queues are too short: build the design again without depths of queues");
+  const Rate rate = rate_of(network.streams(), network.interval(), kFrames);
+  if (rate.result.deadlock) {
+    throw Error("the design stops: " + rate.result.deadlock->message(),
+                remedy(network.streams(), kFrames));
   }
-  const int64_t first = first_latency(network.streams()).value();
-  if (first > latency) {
-    throw Error(
-        fmt::format("the first frame takes {} cycles, at most {} were asked for", first, latency),
-        "queues are too short: build the design again without depths of queues");
+  if (!rate.is_full) {
+    throw Error(fmt::format("a frame takes {} cycles, though no node needs more than {}",
+                            rate.cycles, network.interval()),
+                "queues are too short: build the design again without depths of queues");
   }
+  if (rate.result.latency_cycles > latency) {
+    throw Error(fmt::format("the first frame takes {} cycles, at most {} were asked for",
+                            rate.result.latency_cycles, latency),
+                "queues are too short: build the design again without depths of queues");
+  }
+  Judge judge(network, least, latency, kJudgeWork);
   QueueResult result;
-  for (Node* node : network.nodes()) {
+  for (const Node* node : network.nodes()) {
     result.depths.push_back(judge.reason(*node));
     result.price += network.price(*node, node->integer("queue"));
   }
   result.interval_cycles = network.interval();
-  result.latency_cycles = first;
+  result.latency_cycles = rate.result.latency_cycles;
   return result;
 }
 

@@ -247,32 +247,6 @@ TEST(Queues, ReasonsHoldWhenAskedAgain) {
   }
 }
 
-// A reason says what the nodes named would take; the whole takes that, by the cycle model, or more.
-TEST(Queues, ReasonsAreWhatTheModelSays) {
-  int slower = 0;
-  for (unsigned seed = 0; seed < 40; ++seed) {
-    SCOPED_TRACE(seed);
-    std::mt19937 random(seed);
-    Graph graph = small_graph(random);
-    const QueueResult result = set_queues(graph, Family::generic);
-    EXPECT_TRUE(result.least());
-    for (const QueueDepth& depth : result.depths) {
-      if (depth.reason != QueueDepth::Reason::slower) continue;
-      for (Node& node : graph.nodes) {
-        if (node.name != depth.node) continue;
-        node.attr["queue"] = depth.beats - 1;
-        const double cycles = cycles_of(graph);
-        node.attr["queue"] = depth.beats;
-        ++slower;
-        EXPECT_TRUE(cycles == 0 || (depth.cycles > static_cast<double>(result.interval_cycles) &&
-                                    cycles >= depth.cycles - 1e-9))
-            << depth.node << ' ' << cycles << ' ' << depth.cycles;
-      }
-    }
-  }
-  EXPECT_GT(slower, 30);
-}
-
 TEST(Queues, OneGiveACycleNeedsDepthAndOneMore) {
   Graph graph;
   Node& x = graph.add(require_op("input"), {}, "x",

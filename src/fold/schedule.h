@@ -35,11 +35,6 @@ class Schedule {
   // those inside of nodes.
   std::vector<int64_t> queues() const;
 
-  // The cycle in which a link's beat of the frame is issued by its block, not a source; and that in
-  // which it is taken, by a writer where there is one. Links inside of nodes have none.
-  int64_t given(size_t link, int64_t beat) const { return given_[link][beat]; }
-  int64_t taken(size_t link, int64_t beat) const { return taken_[link][beat]; }
-
  private:
   // Cycles of a stream's beats in a frame, as distances from the first; they never fall.
   struct Times {

@@ -206,4 +206,62 @@ StreamGraph stream_graph(const Graph& core, Family family, WeightStreams weights
   return Builder(core, family, weights).build();
 }
 
+StreamGraph part_of(const StreamGraph& graph, const std::vector<bool>& kept) {
+  StreamGraph part;
+  std::vector<size_t> at(graph.blocks.size(), SIZE_MAX);
+  const auto add = [&](StreamBlock block) {
+    part.blocks.push_back(std::move(block));
+    return part.blocks.size() - 1;
+  };
+  const auto connect = [&](size_t link, size_t from, size_t from_port, size_t to, size_t to_port) {
+    const StreamLink& old = graph.links[link];
+    part.blocks[from].out.at(from_port) = part.blocks[to].in.at(to_port) = part.links.size();
+    part.links.push_back({from, from_port, to, to_port, old.stream, old.queue});
+  };
+  for (size_t b = 0; b < graph.blocks.size(); ++b) {
+    if (!kept[b]) continue;
+    const StreamBlock& block = graph.blocks[b];
+    for (size_t port = 0; port < block.in.size(); ++port) {
+      const StreamLink& link = graph.links[block.in[port]];
+      if (kept[link.from]) continue;
+      Rhythm offers{{{1, {{link.stream.beats, 0, 1}}}}, 0, 1};
+      const size_t source = add({StreamBlock::Kind::source,
+                                 graph.blocks[link.from].node,
+                                 graph.blocks[link.from].name,
+                                 std::move(offers),
+                                 {},
+                                 {0}});
+      part.sources.push_back(source);
+    }
+    at[b] = add(block);
+    if (block.kind == StreamBlock::Kind::source) part.sources.push_back(at[b]);
+    if (block.kind == StreamBlock::Kind::sink) part.sinks.push_back(at[b]);
+    // The sources just added lie before it, in the order of its ports.
+    size_t outside = static_cast<size_t>(std::count_if(
+        block.in.begin(), block.in.end(), [&](size_t in) { return !kept[graph.links[in].from]; }));
+    for (size_t port = 0; port < block.in.size(); ++port) {
+      const StreamLink& link = graph.links[block.in[port]];
+      if (kept[link.from]) {
+        connect(block.in[port], at[link.from], link.from_port, at[b], port);
+      } else {
+        connect(block.in[port], at[b] - outside--, 0, at[b], port);
+        part.links.back().queue = 1;
+      }
+    }
+  }
+  for (size_t l = 0; l < graph.links.size(); ++l) {
+    const StreamLink& link = graph.links[l];
+    if (!kept[link.from] || kept[link.to]) continue;
+    const size_t sink = add({StreamBlock::Kind::sink,
+                             nullptr,
+                             graph.blocks[link.to].name,
+                             {{{1, {{link.stream.beats, 1, 0}}}}, 0, 1},
+                             {0},
+                             {}});
+    part.sinks.push_back(sink);
+    connect(l, at[link.from], link.from_port, sink, 0);
+  }
+  return part;
+}
+
 }  // namespace foldstream

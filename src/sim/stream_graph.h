@@ -69,4 +69,9 @@ enum class WeightStreams { left_out, shown };
 StreamGraph stream_graph(const Graph& core, Family family,
                          WeightStreams weights = WeightStreams::left_out);
 
+// The kept blocks alone (a node's writers are kept with it), every stream from elsewhere always
+// offered and every stream to elsewhere always accepted. Whatever rate they don't reach, the whole
+// doesn't either.
+StreamGraph part_of(const StreamGraph& graph, const std::vector<bool>& kept);
+
 }  // namespace foldstream
