@@ -7,7 +7,8 @@
 #include <bit>
 
 #include "src/arith/requantization.h"
-#include "src/ir/folding.h"
+#include "src/arith/thresholding.h"
+#include "src/ir/memory.h"
 #include "src/rtl/block.h"
 #include "src/rtl/rom.h"
 #include "src/util/error.h"
@@ -123,9 +124,13 @@ bool has_scaling(const Node& node) {
   return node.tensor("multiplier") != nullptr || node.tensor("addend") != nullptr;
 }
 
+bool may_scale(const Node& node) {
+  return has_scaling(node) && memory_place(node) != MemoryPlace::writable;
+}
+
 bool is_scaled(const Node& node) {
   const int64_t scaled = node.integer("scaled", 0);
-  const bool can = has_scaling(node);
+  const bool can = may_scale(node);
   if (scaled != 0 && (scaled != 1 || !can)) {
     throw Error(fmt::format("{}: scaled = {}", describe(node), scaled),
                 can ? "legal values are 0, 1" : "legal values are 0");
@@ -137,14 +142,13 @@ namespace {
 
 bool has_one_row(const Node& node) { return node.tensor("multiplier")->count() == 1; }
 
-}  // namespace
-
 // Product and sum in the registers of a DSP block; constants of several channels in one before.
 int scaled_levels_latency(const Node& node, int64_t folds) {
   return folds > 1 && !has_one_row(node) ? 3 : 2;
 }
 
-Generated scaled_levels(const Node& node, const ScaledLevelsSpec& spec) {
+// As levels() of a node that is scaled.
+Generated scaled_levels(const Node& node, const LevelsSpec& spec) {
   const Scaling scaling(node);
   const int lanes = spec.lanes, folds = spec.folds, value_bits = spec.value.bits;
   SvModule module(spec.name,
@@ -250,6 +254,22 @@ Generated scaled_levels(const Node& node, const ScaledLevelsSpec& spec) {
   generated.ports = module.ports();
   generated.latency = latency;
   return generated;
+}
+
+}  // namespace
+
+Generated levels(const Node& node, const Thresholds& thresholds, const LevelsSpec& spec,
+                 foldstream::Family family) {
+  if (is_scaled(node)) return scaled_levels(node, spec);
+  CompareSpec comparators =
+      thresholding_spec(thresholds, spec.lanes, spec.folds, spec.value, spec.offset, family);
+  comparators.name = spec.name;
+  return compare(comparators);
+}
+
+int levels_latency(const Node& node, int64_t folds, foldstream::Family family) {
+  return is_scaled(node) ? scaled_levels_latency(node, folds)
+                         : thresholding_latency(node.tensor("t")->type.shape.at(1), folds, family);
 }
 
 foldstream::Cost scaled_levels_cost(const Node& node, int64_t lanes, int64_t folds,

@@ -31,20 +31,24 @@ bool add_scaling(Node& node, const Thresholds& thresholds, std::span<const Range
 void check_scaling(const Node& node, const Thresholds& thresholds, std::span<const Range> ranges);
 
 bool has_scaling(const Node& node);
+// Whether the folding may choose: not where thresholds can be written.
+bool may_scale(const Node& node);
 // The attribute `scaled`; throws Error where the node can't be.
 bool is_scaled(const Node& node);
 
-struct ScaledLevelsSpec {
-  std::string name = "fst_scaled_levels";
+struct LevelsSpec {
+  std::string name = "fst_levels";
   int lanes = 1, folds = 1;  // channel = fold * lanes + lane
   foldstream::Type value;    // from which offset[channel] is missing; empty: from none
   std::vector<int64_t> offset;
 };
 
-// The ports of compare(): clk_i, value_i, fold_i where folds > 1, result_o.
-Generated scaled_levels(const Node& node, const ScaledLevelsSpec& spec);
-int scaled_levels_latency(const Node& node, int64_t folds);
-// Of all lanes.
+// The node's constant thresholds as its folding has them, a multiplication or comparators, with the
+// ports of compare(): clk_i where latency > 0, value_i, fold_i where folds > 1, result_o.
+Generated levels(const Node& node, const Thresholds& thresholds, const LevelsSpec& spec,
+                 foldstream::Family family);
+int levels_latency(const Node& node, int64_t folds, foldstream::Family family);
+// Of all lanes of a multiplication.
 foldstream::Cost scaled_levels_cost(const Node& node, int64_t lanes, int64_t folds,
                                     int64_t value_bits, foldstream::Family family);
 

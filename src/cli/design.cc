@@ -44,6 +44,10 @@ double streamed_bits(const DesignOptions& options, double share) {
 // The best that a share of the part holds is asked for, not the least that does.
 bool fills(const DesignOptions& options) { return options.max || options.min_latency; }
 double share_of(const DesignOptions& options) { return fills(options) ? options.share : 1; }
+// Whether a folding is searched for, and not given.
+bool searches(const DesignOptions& options) {
+  return fills(options) || options.fps > 0 || latency_limit(options) != kAnyLatency;
+}
 
 // What the search is not told of the options.
 struct Reserve {
@@ -84,16 +88,16 @@ void fold(Graph& core, const DesignOptions& options, const Reserve& reserve, Des
       options.fps > 0 ? cycles_for_rate(options.fps, options.clock_mhz) : INT64_MAX;
   const double share = share_of(options);
   const Cost budget = less(budget_on(part, share, options), reserve.kept);
-  const bool searches = options.fps > 0 || fills(options) || reserve.latency != kAnyLatency;
-  const WeightLevels levels = searches ? weight_levels(options, part, share) : WeightLevels{};
+  const bool search = searches(options);
+  const WeightLevels levels = search ? weight_levels(options, part, share) : WeightLevels{};
   // No frame is quicker than any of its nodes.
-  if (searches) group_pixels(core, std::min(cycles, reserve.latency), part.family);
+  if (search) group_pixels(core, std::min(cycles, reserve.latency), part.family);
   if (options.min_latency) {
     result.folded = fold_quickest(core, cycles, part, budget, levels);
     result.latency = result.folded->latency;
   } else if (options.max) {
     result.folded = fold_fastest(core, part, budget, levels, reserve.latency);
-  } else if (searches) {
+  } else if (search) {
     result.folded = has_budget(options)
                         ? fold_within(core, cycles, part, budget, levels, reserve.latency)
                         : fold_for_cycles(core, cycles, part, levels, reserve.latency);
@@ -382,8 +386,7 @@ bool leave_room_for_queues(const Parts& unfolded, const DesignOptions& options, 
 
 Designed design(const Graph& model, const std::string& name, const DesignOptions& options) {
   const Reserve reserve{{}, latency_limit(options)};
-  const bool searches = fills(options) || options.fps > 0 || reserve.latency != kAnyLatency;
-  if (has_budget(options) && !searches) {
+  if (has_budget(options) && !searches(options)) {
     throw Error("a budget of resources without a rate or a latency",
                 "add --max for the fastest that keeps it, --min-latency, --fps N or "
                 "--latency-cycles N");
@@ -400,8 +403,7 @@ Designed design(const Graph& model, const std::string& name, const DesignOptions
     make_writable(parts, options.writable_weights, result.part->family);
   }
   clock.done("streamline");
-  const bool bounded =
-      searches && (fills(options) || has_budget(options) || reserve.latency != kAnyLatency);
+  const bool bounded = fills(options) || has_budget(options) || reserve.latency != kAnyLatency;
   const Parts unfolded = bounded ? parts.clone() : Parts{};
   size_core(options, reserve, result);
   const bool has_less = bounded && leave_room_for_queues(unfolded, options, reserve, result);

@@ -15,6 +15,7 @@
 #include "src/fold/min_sum.h"
 #include "src/ir/graph.h"
 #include "src/ir/hardware.h"
+#include "src/sim/first_frame.h"
 
 namespace foldstream {
 
@@ -24,8 +25,6 @@ using Amounts = std::array<double, kResources>;
 Amounts amounts(const Cost& cost);
 
 inline constexpr double kInfinite = std::numeric_limits<double>::infinity();
-// No budget of latency.
-inline constexpr int64_t kAnyLatency = std::numeric_limits<int64_t>::max();
 
 // What a folding is judged by: the sum over resources of amount times price, and a little for each
 // thing that is done in parallel, so that between equals the smaller hardware wins.

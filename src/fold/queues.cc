@@ -165,8 +165,6 @@ std::optional<int64_t> first_latency(const StreamGraph& graph) {
   return first.latency_cycles;
 }
 
-constexpr int64_t kAnyLatency = std::numeric_limits<int64_t>::max();
-
 // With these queues nothing in the first frame ever waits for room, so that it is as quick as any
 // queues let it be.
 void lengthen_queues(Network& network) {

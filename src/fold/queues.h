@@ -3,12 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include "src/ir/graph.h"
 #include "src/ir/hardware.h"
+#include "src/sim/first_frame.h"
 
 namespace foldstream {
 
@@ -49,13 +49,11 @@ struct QueueResult {
 // memory they are built of, and then as short as the model allows. A `queue` that is set already is
 // the least allowed for its node. Where queues can see to it, the first frame takes at most
 // `latency` cycles.
-QueueResult set_queues(Graph& core, Family family,
-                       int64_t latency = std::numeric_limits<int64_t>::max());
+QueueResult set_queues(Graph& core, Family family, int64_t latency = kAnyLatency);
 
 // Why each queue of a core graph, which has its queues, is as long as it is: the cycle model is
 // asked anew. Throws Error when the graph isn't as fast as its slowest node, or its first frame
 // takes more than `latency` cycles. Changes nothing.
-QueueResult judge_queues(Graph& core, Family family,
-                         int64_t latency = std::numeric_limits<int64_t>::max());
+QueueResult judge_queues(Graph& core, Family family, int64_t latency = kAnyLatency);
 
 }  // namespace foldstream

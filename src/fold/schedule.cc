@@ -8,6 +8,7 @@
 
 #include "src/fold/min_sum.h"
 #include "src/util/error.h"
+#include "src/util/floor_div.h"
 #include "src/util/parallel.h"
 
 namespace foldstream {
@@ -22,8 +23,6 @@ constexpr int kMostRounds = 64;
 constexpr int64_t kManySteps = 20'000;
 // Sweeps over all blocks that are tried as long as each still gains.
 constexpr int kSweeps = 4;
-
-int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 
 // Phases in order, or the other way round.
 template <class Visit>

@@ -16,6 +16,7 @@
 #include "src/ir/op.h"
 #include "src/ir/pass.h"
 #include "src/util/error.h"
+#include "src/util/floor_div.h"
 #include "src/window/geometry.h"
 
 namespace foldstream {
@@ -27,8 +28,6 @@ using window::Axis;
 using window::Geometry;
 
 constexpr int64_t kMostWeights = int64_t{1} << 24;  // of a rewritten layer, zeros included
-
-int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
 
 bool is(const Node& node, const char* op) { return node.op == &require_op(op); }
 

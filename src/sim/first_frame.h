@@ -6,12 +6,16 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <vector>
 
 #include "src/ir/hardware.h"
 
 namespace foldstream {
+
+// No bound on the cycles of a first frame.
+inline constexpr int64_t kAnyLatency = std::numeric_limits<int64_t>::max();
 
 // By beat of a stream, the cycle from which it is visible.
 using Arrivals = std::vector<int64_t>;

@@ -12,6 +12,7 @@
 #include "src/ir/folding.h"
 #include "src/rtl/block.h"
 #include "src/util/error.h"
+#include "src/util/floor_div.h"
 
 namespace foldstream::window {
 namespace {
@@ -21,8 +22,6 @@ namespace {
 struct Window {
   int64_t acquired = 0, released = 0;
 };
-
-int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
 
 // The least room with which a reader at its full rate never waits, when it has at least as many
 // steps as beats come: each beat is written as late as the steps allow.

@@ -189,7 +189,7 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
   const Tensor* t = node.tensor("t");
   if (form(node, folding, family) == Form::unfolded) {
     const int64_t sums = 1 + sum_registers(folding.simd, in, w);
-    if (folding.scaled) return sums + arith::scaled_levels_latency(node, 1);
+    if (folding.scaled) return sums + arith::levels_latency(node, 1, family);
     return sums + (t != nullptr && registers_sums(folding.simd, in) ? 1 : 0);
   }
   // Words of vector and weights; products; accumulator; thresholds.
@@ -198,10 +198,8 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
   stages += registers.chain + registers.sum;
   if (t != nullptr && folding.memory == MemoryPlace::writable) {
     stages += arith::threshold_memory_latency(t->type.shape[1]);
-  } else if (folding.scaled) {
-    stages += arith::scaled_levels_latency(node, folding.row_folds);
   } else if (t != nullptr && !sign_decides(node, folding)) {
-    stages += arith::thresholding_latency(t->type.shape[1], folding.row_folds, family);
+    stages += arith::levels_latency(node, folding.row_folds, family);
   }
   return stages;
 }
@@ -409,10 +407,10 @@ class Emitter {
       result_ = "sums";
     }
     if (!folding_.scaled) return;
-    const arith::Generated levels = generated_thresholds(shape_.acc, {});
+    const arith::Generated given = levels(shape_.acc, {});
     module_.wire("levels", rows * shape_.out.bits);
-    add_instance(levels, "u_levels", {{"value_i", result_}, {"result_o", "levels"}});
-    stage_ += levels.latency;
+    add_instance(given, "u_levels", {{"value_i", result_}, {"result_o", "levels"}});
+    stage_ += given.latency;
     push_ = delayed_control(module_, "issue", stage_);
     result_ = "levels";
   }
@@ -731,8 +729,7 @@ class Emitter {
       return;
     }
     module_.comment("Thresholds");
-    const arith::Generated compare =
-        generated_thresholds(integer_type(sum_width_, false, {}), constants_);
+    const arith::Generated compare = levels(integer_type(sum_width_, false, {}), constants_);
     SvBindings connections{{"value_i", "sum_q"}};
     if (add_fold_counter(module_, "row_q", folding_.row_folds, row_done()) > 0) {
       connections.emplace_back("fold_i", "row_q");
@@ -746,19 +743,14 @@ class Emitter {
   }
 
   // Of sums of that type, from which each row's offset is missing.
-  arith::Generated generated_thresholds(const Type& sum, const std::vector<int64_t>& offset) const {
-    const std::string name = instance_ + "_thresholds";
-    if (folding_.scaled) {
-      return arith::scaled_levels(node_, {.name = name,
-                                          .lanes = static_cast<int>(folding_.pe),
-                                          .folds = static_cast<int>(folding_.row_folds),
-                                          .value = sum,
-                                          .offset = offset});
-    }
-    arith::CompareSpec spec = arith::thresholding_spec(*shape_.thresholds, folding_.pe,
-                                                       folding_.row_folds, sum, offset, family_);
-    spec.name = name;
-    return arith::compare(spec);
+  arith::Generated levels(const Type& sum, const std::vector<int64_t>& offset) const {
+    return arith::levels(node_, *shape_.thresholds,
+                         {.name = instance_ + "_thresholds",
+                          .lanes = static_cast<int>(folding_.pe),
+                          .folds = static_cast<int>(folding_.row_folds),
+                          .value = sum,
+                          .offset = offset},
+                         family_);
   }
 
   const Node& node_;

@@ -163,10 +163,6 @@ Folding::Folding(const Node& node) {
   dsp = resource == 1;
   memory = memory_place(node);
   scaled = arith::is_scaled(node);
-  if (scaled && memory == MemoryPlace::writable) {
-    throw Error(fmt::format("{}: scaled = 1 with memory = writable", describe(node)),
-                "legal values are 0");
-  }
   word_latency = memory_latency(node);
   row_folds = w.type.shape[0] / pe, column_folds = w.type.shape[1] / simd;
   group_row_folds = group_rows / pe;

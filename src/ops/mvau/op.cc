@@ -30,9 +30,7 @@ std::vector<Fold> folds(const Node& node) {
   std::vector<Fold> folds{{"pe", divisors(shape[0] / node.integer("groups", 1))},
                           {"simd", divisors(shape[1])}};
   if (may_use_dsp(node)) folds.push_back({"dsp", {0, 1}});
-  if (arith::has_scaling(node) && memory_place(node) != MemoryPlace::writable) {
-    folds.push_back({"scaled", {0, 1}});
-  }
+  if (arith::may_scale(node)) folds.push_back({"scaled", {0, 1}});
   if (const auto legal = reuses(node); legal.size() > 1) folds.push_back({"reuse", legal});
   return folds;
 }

@@ -43,7 +43,7 @@ void to_onnx(const Node& node, OnnxSink& sink) {
 
 std::vector<Fold> folds(const Node& node) {
   std::vector<Fold> folds = pointwise::folds(node);
-  if (arith::has_scaling(node)) folds.push_back({"scaled", {0, 1}});
+  if (arith::may_scale(node)) folds.push_back({"scaled", {0, 1}});
   return folds;
 }
 
@@ -53,11 +53,7 @@ Ports ports(const Node& node) {
 }
 
 int64_t latency(const Node& node, Family family) {
-  if (arith::is_scaled(node)) {
-    return arith::scaled_levels_latency(node, pointwise::channel_folds(node));
-  }
-  return arith::thresholding_latency(node.tensor("t")->type.shape[1],
-                                     pointwise::channel_folds(node), family);
+  return arith::levels_latency(node, pointwise::channel_folds(node), family);
 }
 
 Rhythm rhythm(const Node& node, Family family) {
@@ -66,16 +62,15 @@ Rhythm rhythm(const Node& node, Family family) {
 
 Cost cost(const Node& node, Family family) {
   const Stream in = pointwise::ports(node).in[0];
+  const int64_t folds = pointwise::channel_folds(node);
+  Cost cost = pointwise::frame_cost(node, rhythm(node, family));
   if (arith::is_scaled(node)) {
-    Cost cost = pointwise::frame_cost(node, rhythm(node, family));
-    cost +=
-        arith::scaled_levels_cost(node, in.lanes, pointwise::channel_folds(node), in.bits, family);
+    cost += arith::scaled_levels_cost(node, in.lanes, folds, in.bits, family);
     return cost;
   }
-  const arith::Cost lane = arith::thresholding_cost(
-      node.tensor("t")->type.shape[1], pointwise::channel_folds(node), in.bits, family);
+  const arith::Cost lane =
+      arith::thresholding_cost(node.tensor("t")->type.shape[1], folds, in.bits, family);
   const auto lanes = static_cast<double>(in.lanes);
-  Cost cost = pointwise::frame_cost(node, rhythm(node, family));
   cost.lut += lanes * lane.luts;
   cost.ff += lanes * lane.flip_flops;
   cost.bram18 += lanes * lane.block_memories;
@@ -85,22 +80,14 @@ Cost cost(const Node& node, Family family) {
 Hardware emit(const Node& node, Family family, const std::string& instance) {
   const Ports streams = pointwise::ports(node);
   const Thresholds thresholds(node, pointwise::channels(node));
-  const auto generate = [&] {
-    const std::string name = instance + "_compare";
-    const int64_t lanes = streams.in[0].lanes, folds = pointwise::channel_folds(node);
-    if (arith::is_scaled(node)) {
-      return arith::scaled_levels(node, {.name = name,
-                                         .lanes = static_cast<int>(lanes),
-                                         .folds = static_cast<int>(folds),
-                                         .value = node.in_type(0),
-                                         .offset = {}});
-    }
-    arith::CompareSpec spec =
-        arith::thresholding_spec(thresholds, lanes, folds, node.in_type(0), {}, family);
-    spec.name = name;
-    return arith::compare(spec);
-  };
-  const arith::Generated compare = generate();
+  const arith::Generated compare =
+      arith::levels(node, thresholds,
+                    {.name = instance + "_compare",
+                     .lanes = static_cast<int>(streams.in[0].lanes),
+                     .folds = static_cast<int>(pointwise::channel_folds(node)),
+                     .value = node.in_type(0),
+                     .offset = {}},
+                    family);
   return pointwise::emit(
       node, rhythm(node, family), instance,
       fmt::format("Thresholding, {} thresholds each", thresholds.levels()), compare.latency,

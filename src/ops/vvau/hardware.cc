@@ -281,7 +281,14 @@ class Emitter {
                               arith::threshold_memory_latency(layer_.thresholds->levels()));
       return;
     }
-    const arith::Generated compare = generated_thresholds();
+    const arith::Generated compare =
+        arith::levels(node_, *layer_.thresholds,
+                      {.name = instance_ + "_thresholds",
+                       .lanes = pe_,
+                       .folds = static_cast<int>(folding_.channel_folds),
+                       .value = integer_type(sum_width_, false, {}),
+                       .offset = constants_},
+                      family_);
     SvBindings connections{{"value_i", "sum_q"}};
     if (compare.latency > 0) connections.insert(connections.begin(), {"clk_i", "clk_i"});
     if (add_fold_counter(module_, "fold_q", folding_.channel_folds, push_) > 0) {
@@ -294,22 +301,6 @@ class Emitter {
       hardware_.modules.push_back({source.name + ".sv", source.text});
     }
     push_ = delayed_control(module_, push_, compare.latency), result_ = "result";
-  }
-
-  arith::Generated generated_thresholds() const {
-    const std::string name = instance_ + "_thresholds";
-    const Type sum = integer_type(sum_width_, false, {});
-    if (folding_.scaled) {
-      return arith::scaled_levels(node_, {.name = name,
-                                          .lanes = pe_,
-                                          .folds = static_cast<int>(folding_.channel_folds),
-                                          .value = sum,
-                                          .offset = constants_});
-    }
-    arith::CompareSpec spec = arith::thresholding_spec(
-        *layer_.thresholds, folding_.pe, folding_.channel_folds, sum, constants_, family_);
-    spec.name = name;
-    return arith::compare(spec);
   }
 
   const Node& node_;
@@ -334,11 +325,9 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
   const Tensor* t = node.tensor("t");
   const int64_t sums = folding.word_latency + product_registers(Layer(node), folding) + 1;
   if (t == nullptr) return sums;
-  if (folding.scaled) return sums + arith::scaled_levels_latency(node, folding.channel_folds);
-  return sums +
-         (folding.memory == MemoryPlace::writable
-              ? arith::threshold_memory_latency(t->type.shape[1])
-              : arith::thresholding_latency(t->type.shape[1], folding.channel_folds, family));
+  return sums + (folding.memory == MemoryPlace::writable
+                     ? arith::threshold_memory_latency(t->type.shape[1])
+                     : arith::levels_latency(node, folding.channel_folds, family));
 }
 
 Cost cost(const Node& node, const Rhythm& rhythm, Family family) {

@@ -77,10 +77,6 @@ Folding::Folding(const Node& node) {
   }
   word_latency = memory_latency(node);
   scaled = arith::is_scaled(node);
-  if (scaled && memory == MemoryPlace::writable) {
-    throw Error(fmt::format("{}: scaled = 1 with memory = writable", describe(node)),
-                "legal values are 0");
-  }
   walk = window::find_walk({.rows = g.rows,
                             .columns = g.columns,
                             .position_beats = channel_folds,
@@ -183,9 +179,7 @@ void to_onnx(const Node& node, OnnxSink& sink) {
 std::vector<Fold> folds(const Node& node) {
   const Geometry g(node);
   std::vector<Fold> folds{{"pe", divisors(g.channels)}, {"simd", legal_lines(g)}};
-  if (arith::has_scaling(node) && memory_place(node) != MemoryPlace::writable) {
-    folds.push_back({"scaled", {0, 1}});
-  }
+  if (arith::may_scale(node)) folds.push_back({"scaled", {0, 1}});
   return folds;
 }
 
