@@ -212,10 +212,21 @@ def scaled(r, i):
     return f"mvau in=u4[1,32] w:s4[{channels},32] t:even:s11[{channels},15] pe={pe} simd=8 scaled=1"
 
 
+def many_channels(r, i):
+    """Thresholds of so many channels a lane that their tables become block memories."""
+    levels, pe = r.choice([7, 15, 15]), r.choice([1, 1, 2, 4])
+    channels = pe * r.choice([128, 256, 512] if levels == 15 else [256, 512])
+    if i % 3 == 0:
+        return f"threshold in=s12[1,{channels}] t:ascending:s12[{channels},{levels}] pe={pe}"
+    if i % 3 == 1:
+        return f"vvau in=u4[1,4,4,{channels}] kernel=[3,3] w:s4[{channels},9] t:ascending:s11[{channels},{levels}] pe={pe}"
+    return f"mvau in=u4[1,32] w:s4[{channels},32] t:ascending:s12[{channels},{levels}] pe={pe} simd=8"
+
+
 # Configurations of each operator.
 SAMPLE = {mvau: 42, vvau: 16, threshold: 8, sliding_window: 15, pool: 10, pool_pixels: 6, eltwise: 8, fifo: 22, width_converter: 8, fork: 4, label_select: 5,
           crop: 2, pad_stream: 3, concat_streams: 2, split_stream: 2, upsample: 3, shuffle: 3, lookup: 4, add_constant: 2,
-          multiply_constant: 2, writable: 6, scaled: 9}
+          multiply_constant: 2, writable: 6, scaled: 9, many_channels: 9}
 
 
 def sample(seed):

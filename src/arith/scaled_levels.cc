@@ -256,22 +256,6 @@ Generated scaled_levels(const Node& node, const LevelsSpec& spec) {
   return generated;
 }
 
-}  // namespace
-
-Generated levels(const Node& node, const Thresholds& thresholds, const LevelsSpec& spec,
-                 foldstream::Family family) {
-  if (is_scaled(node)) return scaled_levels(node, spec);
-  CompareSpec comparators =
-      thresholding_spec(thresholds, spec.lanes, spec.folds, spec.value, spec.offset, family);
-  comparators.name = spec.name;
-  return compare(comparators);
-}
-
-int levels_latency(const Node& node, int64_t folds, foldstream::Family family) {
-  return is_scaled(node) ? scaled_levels_latency(node, folds)
-                         : thresholding_latency(node.tensor("t")->type.shape.at(1), folds, family);
-}
-
 foldstream::Cost scaled_levels_cost(const Node& node, int64_t lanes, int64_t folds,
                                     int64_t value_bits, foldstream::Family family) {
   const Scaling scaling(node);
@@ -291,6 +275,29 @@ foldstream::Cost scaled_levels_cost(const Node& node, int64_t lanes, int64_t fol
       static_cast<double>(std::max<int64_t>(1, value_bits + m_bits + 1 - scaling.shift));
   cost.lut += count * (level_bits / 5 + std::bit_width(static_cast<uint64_t>(scaling.levels)));
   return cost;
+}
+
+}  // namespace
+
+Generated levels(const Node& node, const Thresholds& thresholds, const LevelsSpec& spec,
+                 foldstream::Family family) {
+  if (is_scaled(node)) return scaled_levels(node, spec);
+  CompareSpec comparators =
+      thresholding_spec(thresholds, spec.lanes, spec.folds, spec.value, spec.offset, family);
+  comparators.name = spec.name;
+  return compare(comparators);
+}
+
+int levels_latency(const Node& node, int64_t folds, foldstream::Family family) {
+  return is_scaled(node) ? scaled_levels_latency(node, folds)
+                         : thresholding_latency(node.tensor("t")->type.shape.at(1), folds, family);
+}
+
+foldstream::Cost levels_cost(const Node& node, int64_t lanes, int64_t folds, int64_t value_bits,
+                             foldstream::Family family) {
+  if (is_scaled(node)) return scaled_levels_cost(node, lanes, folds, value_bits, family);
+  const int64_t levels = node.tensor("t")->type.shape.at(1);
+  return resources(thresholding_cost(lanes, levels, folds, value_bits, family));
 }
 
 }  // namespace foldstream::arith

@@ -48,8 +48,8 @@ struct LevelsSpec {
 Generated levels(const Node& node, const Thresholds& thresholds, const LevelsSpec& spec,
                  foldstream::Family family);
 int levels_latency(const Node& node, int64_t folds, foldstream::Family family);
-// Of all lanes of a multiplication.
-foldstream::Cost scaled_levels_cost(const Node& node, int64_t lanes, int64_t folds,
-                                    int64_t value_bits, foldstream::Family family);
+// Of all lanes.
+foldstream::Cost levels_cost(const Node& node, int64_t lanes, int64_t folds, int64_t value_bits,
+                             foldstream::Family family);
 
 }  // namespace foldstream::arith

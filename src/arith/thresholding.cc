@@ -20,6 +20,13 @@ Family family_of(foldstream::Family family) {
   return family == foldstream::Family::generic ? Family::kGeneric : Family::kXilinx;
 }
 
+foldstream::Cost resources(const Cost& counted) {
+  return {.lut = counted.luts,
+          .ff = counted.flip_flops,
+          .bram18 = counted.block_memories,
+          .dsp = counted.multipliers};
+}
+
 int multiplier_bits(foldstream::Family family) {
   return family == foldstream::Family::ultrascale ? 27 : 25;
 }
@@ -111,23 +118,26 @@ std::string add_threshold_count(SvModule& module, const Thresholds& thresholds, 
 
 namespace {
 
-// A lane of evenly spaced thresholds, built once: latency and cost are asked for often.
-Generated typical(int64_t levels, int64_t folds, int64_t value_bits, foldstream::Family family) {
+// Lanes of evenly spaced thresholds, built once: latency and cost are asked for often.
+Generated typical(int64_t lanes, int64_t levels, int64_t folds, int64_t value_bits,
+                  foldstream::Family family) {
   static std::mutex mutex;
-  static std::map<std::tuple<int64_t, int64_t, int64_t, foldstream::Family>, Generated> known;
+  static std::map<std::tuple<int64_t, int64_t, int64_t, int64_t, foldstream::Family>, Generated>
+      known;
   const std::lock_guard lock(mutex);
-  const auto [entry, is_new] = known.try_emplace({levels, folds, value_bits, family});
+  const auto [entry, is_new] = known.try_emplace({lanes, levels, folds, value_bits, family});
   if (is_new) {
     CompareSpec spec;
+    spec.lanes = static_cast<int>(lanes);
     spec.folds = static_cast<int>(folds);
     spec.family = family_of(family);
     spec.levels_per_register = levels_per_register(levels);
     spec.value_bits = static_cast<int>(value_bits);
     spec.value_signed = false;
-    for (int64_t fold = 0; fold < folds; ++fold) {
+    for (int64_t channel = 0; channel < lanes * folds; ++channel) {
       auto& row = spec.thresholds.emplace_back();
       for (int64_t i = 1; i <= levels; ++i) {
-        row.push_back(((i << value_bits) + fold) / (levels + 1));
+        row.push_back(((i << value_bits) + channel % (levels + 1)) / (levels + 1));
       }
     }
     Generated generated = compare(spec);
@@ -140,12 +150,16 @@ Generated typical(int64_t levels, int64_t folds, int64_t value_bits, foldstream:
 }  // namespace
 
 int thresholding_latency(int64_t levels, int64_t folds, foldstream::Family family) {
-  return typical(levels, folds, 12, family).latency;
+  return typical(1, levels, folds, 12, family).latency;
 }
 
-Cost thresholding_cost(int64_t levels, int64_t folds, int64_t value_bits,
+Cost thresholding_cost(int64_t lanes, int64_t levels, int64_t folds, int64_t value_bits,
                        foldstream::Family family) {
-  return typical(levels, folds, value_bits, family).cost;
+  // Each lane costs what the second does; the first has the fold's registers, which serve all.
+  const auto more = static_cast<double>(lanes - 1);
+  Cost cost = (1 - more) * typical(1, levels, folds, value_bits, family).cost;
+  if (lanes > 1) cost += more * typical(2, levels, folds, value_bits, family).cost;
+  return cost;
 }
 
 }  // namespace foldstream::arith

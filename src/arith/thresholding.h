@@ -13,6 +13,7 @@
 namespace foldstream::arith {
 
 Family family_of(foldstream::Family family);
+foldstream::Cost resources(const Cost& counted);
 // Bits of the wide side of the family's multipliers.
 int multiplier_bits(foldstream::Family family);
 
@@ -36,9 +37,9 @@ std::string add_threshold_count(SvModule& module, const Thresholds& thresholds, 
                                 const MemoryShape& memory, const Range& sums, int64_t lanes,
                                 const std::string& value);
 
-// The latency of a comparator with constants, and the cost of one lane of typical thresholds.
+// The latency of a comparator with constants, and the cost of one with typical thresholds.
 int thresholding_latency(int64_t levels, int64_t folds, foldstream::Family family);
-Cost thresholding_cost(int64_t levels, int64_t folds, int64_t value_bits,
+Cost thresholding_cost(int64_t lanes, int64_t levels, int64_t folds, int64_t value_bits,
                        foldstream::Family family);
 
 }  // namespace foldstream::arith

@@ -186,36 +186,40 @@ std::string widened(SvModule& module, const std::string& name, const std::string
 
 namespace {
 
-constexpr int64_t kWidestBlock = 36, kWidestDualBlock = 18;
-
 struct Blocks {
-  int64_t count = 0;
-  int64_t deep = 1;  // of them one behind the other
+  int64_t count = 0;  // of 18 Kbit
+  int64_t rows = 1;   // of words, each as long as a block is deep
 };
 
-// A block of 18 Kbit is so wide at most, and half as wide each time it is twice as deep. Of those
-// as few, synthesis takes the deepest that use the parity bits.
-Blocks blocks_of(int64_t width, int64_t depth, int64_t widest) {
-  constexpr int64_t kBlockBits = 18 * 1024, kParity = 9;
-  Blocks fewest;
-  for (int64_t lanes = widest, words = kBlockBits / widest; lanes >= 1; lanes /= 2, words *= 2) {
-    const int64_t deep = (depth + words - 1) / words, count = (width + lanes - 1) / lanes * deep;
-    if (fewest.count == 0 || count < fewest.count || (count == fewest.count && lanes >= kParity)) {
-      fewest = {count, deep};
+// A block of 18 Kbit is at most as wide as its ports allow, and half as wide each time it is twice
+// as deep; a pair is twice as wide. Synthesis takes what it finds cheapest: a block 129, a pair
+// 257, half for every bit that is chosen among rows, and half for every row's enable. Rows stand
+// side by side without a gap, but where words are written they fill bytes of 9 bits.
+Blocks blocks_of(BlockUse use, int64_t width, int64_t depth) {
+  constexpr int64_t kBlockBits = 18 * 1024, kByte = 9, kBlock = 129, kPair = 257;
+  const int64_t widest = use == BlockUse::both_sides ? 18 : 36;
+  Blocks best;
+  double least = 0;
+  for (const int64_t size : {1, 2}) {
+    for (int64_t lanes = size * widest, words = kBlockBits / widest; lanes >= 1;
+         lanes /= 2, words *= 2) {
+      const int64_t byte = use == BlockUse::constants ? 1 : std::min(kByte, lanes);
+      const int64_t rows = (depth + words - 1) / words;
+      const int64_t bits = rows * ((width + byte - 1) / byte * byte);
+      const int64_t count = (bits + lanes - 1) / lanes;
+      const int64_t enables = use == BlockUse::constants || rows == 1 ? 0 : rows;
+      const double price = static_cast<double>(count * (size == 1 ? kBlock : kPair)) +
+                           static_cast<double>((rows - 1) * width + enables) / 2;
+      if (best.count == 0 || price < least) {
+        best = {size * count, rows};
+        least = price;
+      }
     }
   }
-  return fewest;
+  return best;
 }
 
 }  // namespace
-
-double block_memories(int64_t width, int64_t depth) {
-  return static_cast<double>(blocks_of(width, depth, kWidestBlock).count);
-}
-
-double dual_block_memories(int64_t width, int64_t depth) {
-  return static_cast<double>(blocks_of(width, depth, kWidestDualBlock).count);
-}
 
 int64_t stages_of(const Rhythm& rhythm) {
   return rhythm.depth - 1 - (rhythm.queue > kLutQueueDepth ? 1 : 0);
@@ -246,14 +250,19 @@ Cost chosen_constants_cost(int64_t folds, int64_t bits) {
   return cost;
 }
 
-Cost block_memory_cost(int64_t width, int64_t depth) {
-  const Blocks blocks = blocks_of(width, depth, kWidestBlock);
+Cost block_memory_cost(BlockUse use, int64_t width, int64_t depth) {
+  const Blocks blocks = blocks_of(use, width, depth);
   Cost cost;
   cost.bram18 = static_cast<double>(blocks.count);
-  // Words are chosen among the blocks that stand one behind the other.
-  if (blocks.deep > 1) {
-    cost.lut = static_cast<double>(width * ((blocks.deep + 2) / 3));
-    cost.ff = std::bit_width(static_cast<uint64_t>(blocks.deep - 1));
+  // A LUT chooses a bit of four rows; of more it takes as many as synthesis does for 5, 7, 9
+  // and 13. A row that is written has its enable.
+  if (blocks.rows > 1) {
+    const int64_t luts = blocks.rows <= 4   ? 1
+                         : blocks.rows <= 6 ? 2
+                         : blocks.rows <= 8 ? 4
+                                            : 5 * ((blocks.rows + 15) / 16);
+    cost.lut = static_cast<double>(width * luts + (use == BlockUse::constants ? 0 : blocks.rows));
+    cost.ff = std::bit_width(static_cast<uint64_t>(blocks.rows - 1));
   }
   return cost;
 }
@@ -267,7 +276,7 @@ Cost memory_cost(int64_t width, int64_t depth) {
   // Synthesis keeps a deep memory of few bits in LUTs, where words are chosen among banks.
   constexpr int64_t kMostCells = 16, kMostBits = 2600;
   if (depth > kLutQueueDepth && (cells > kMostCells || width * depth > kMostBits)) {
-    cost = block_memory_cost(width, depth);
+    cost = block_memory_cost(BlockUse::written, width, depth);
   } else if (banks == 2 && width == 1) {
     cost.lut = 4;  // a cell of its own
   } else {

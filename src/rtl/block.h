@@ -69,15 +69,17 @@ std::string widened(SvModule& module, const std::string& name, const std::string
 int64_t stages_of(const Rhythm& rhythm);
 
 // What a counter as add_fold_counter makes it costs; constants of which it chooses one of `folds`
-// of so many bits; queue and credits; a memory, and one of blocks whatever its size; the blocks (of
-// 18 Kbit) alone. In the primitives of Xilinx 7-series, which are near those of other families.
+// of so many bits; queue and credits; a memory. In the primitives of Xilinx 7-series, which are
+// near those of other families.
 Cost counter_cost(int64_t count);
 Cost chosen_constants_cost(int64_t folds, int64_t bits);
 Cost queue_cost(const Rhythm& rhythm, int64_t width);
 Cost memory_cost(int64_t width, int64_t depth);
-Cost block_memory_cost(int64_t width, int64_t depth);
-double block_memories(int64_t width, int64_t depth);
-double dual_block_memories(int64_t width, int64_t depth);  // read and written on both sides
+
+// Of a memory of blocks, whatever its size: of constants; written on one side and read on the
+// other; read and written on both.
+enum class BlockUse { constants, written, both_sides };
+Cost block_memory_cost(BlockUse use, int64_t width, int64_t depth);
 
 // A product of two numbers of so many bits. Synthesis puts those of more than 8 bits into DSP
 // blocks where there are any.

@@ -100,7 +100,8 @@ RomPlan plan_rom(int64_t width, int64_t depth) {
     RomPlan plan{table_bits, width - table_bits, {}};
     plan.cost.lut = luts * static_cast<double>(table_bits);
     plan.cost.ff = static_cast<double>(table_bits);
-    if (plan.block_bits > 0) plan.cost += block_memory_cost(plan.block_bits, depth);
+    if (plan.block_bits > 0)
+      plan.cost += block_memory_cost(BlockUse::constants, plan.block_bits, depth);
     return plan;
   };
   if (depth <= 64) return of(width);

@@ -167,7 +167,8 @@ Cost writable_memory_cost(const MemoryShape& shape, bool ultra) {
   }
   if (in_blocks(shape)) {
     for (int64_t column = 0; column < region.columns; ++column) {
-      cost.bram18 += dual_block_memories(column_width(shape, column), shape.depth);
+      cost.bram18 +=
+          block_memory_cost(BlockUse::both_sides, column_width(shape, column), shape.depth).bram18;
     }
   } else {
     // Two tables a bit, one for each side; of 32 words a table holds two bits.

@@ -543,7 +543,7 @@ namespace {
 // fst_memory is told which memory to be, whatever its size.
 Cost ring_cost(const Walk& walk, int64_t depth) {
   if (!walk.block_memory()) return memory_cost(walk.shape.width, depth);
-  return block_memory_cost(walk.shape.width, depth);
+  return block_memory_cost(BlockUse::written, walk.shape.width, depth);
 }
 
 int bits_of(int64_t count) { return std::bit_width(static_cast<uint64_t>(count - 1)); }

@@ -269,8 +269,7 @@ Cost cost(const Node& node, Family family) {
       cost.lut += lanes * compare + (compares(what) ? 0 : width);
     }
   } else if (channel_folds(node) == 1) {
-    const arith::Cost sum = arith::linear(sum_spec(node, family)).cost;
-    cost.lut += sum.luts, cost.ff += sum.flip_flops;
+    cost += arith::resources(arith::linear(sum_spec(node, family)).cost);
   } else {
     const int factor_bits = node.tensor("factors")->type.bits;
     add(lanes, product_cost(a.bits, factor_bits, family));

@@ -984,17 +984,14 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
   if (folding.memory == MemoryPlace::streamed && folding.reuse == 1) {
     cost += hold_cost(vector_width);
   }
-  const auto add = [&](const arith::Cost& part) {
-    cost.lut += part.luts, cost.ff += part.flip_flops, cost.bram18 += part.block_memories;
-    cost.dsp += part.multipliers;
-  };
+  const auto add = [&](const arith::Cost& part) { cost += arith::resources(part); };
   const Form where = form(node, folding, family);
   bool same_begin = false;  // of all rows' sums
   if (where == Form::unfolded) {
     add(sampled_cost(node, folding, family, least));
     cost.lut += 1, cost.ff += static_cast<double>(vector_width + stages_of(rhythm));
     if (folding.scaled) {
-      cost += arith::scaled_levels_cost(node, folding.pe, 1, Shape(node).acc.bits, family);
+      cost += arith::levels_cost(node, folding.pe, 1, Shape(node).acc.bits, family);
     }
     return cost;
   }
@@ -1045,12 +1042,9 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family, bool least) {
     // Where sums begin.
     cost += counter_cost(folding.row_folds);
     cost += plan_rom(folding.pe * sum_width, folding.row_folds).cost;
-  } else if (folding.scaled) {
-    cost += counter_cost(folding.row_folds);
-    cost += arith::scaled_levels_cost(node, folding.pe, folding.row_folds, sum_width, family);
   } else if (t != nullptr) {
     cost += counter_cost(folding.row_folds);
-    add(pe * arith::thresholding_cost(t->type.shape[1], folding.row_folds, sum_width, family));
+    cost += arith::levels_cost(node, folding.pe, folding.row_folds, sum_width, family);
   }
   return cost;
 }

@@ -62,18 +62,8 @@ Rhythm rhythm(const Node& node, Family family) {
 
 Cost cost(const Node& node, Family family) {
   const Stream in = pointwise::ports(node).in[0];
-  const int64_t folds = pointwise::channel_folds(node);
   Cost cost = pointwise::frame_cost(node, rhythm(node, family));
-  if (arith::is_scaled(node)) {
-    cost += arith::scaled_levels_cost(node, in.lanes, folds, in.bits, family);
-    return cost;
-  }
-  const arith::Cost lane =
-      arith::thresholding_cost(node.tensor("t")->type.shape[1], folds, in.bits, family);
-  const auto lanes = static_cast<double>(in.lanes);
-  cost.lut += lanes * lane.luts;
-  cost.ff += lanes * lane.flip_flops;
-  cost.bram18 += lanes * lane.block_memories;
+  cost += arith::levels_cost(node, in.lanes, pointwise::channel_folds(node), in.bits, family);
   return cost;
 }
 

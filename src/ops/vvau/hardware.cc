@@ -344,12 +344,11 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
              static_cast<double>(2 * folding.word_latency + stages_of(rhythm));
   if (layer.g.padded() && folding.lines == 1) cost.lut += pe * layer.g.element.bits;
   const arith::DotSpec spec = dot_spec(layer, folding, family);
-  const arith::Cost product =
-      products_within(
-          layer, folding, spec, [](const arith::DotSpec& made) { return arith::dot_row(made); },
-          [](const arith::DotRow& made) { return made.latency; })
-          .cost;
-  cost.lut += pe * product.luts, cost.ff += pe * product.flip_flops;
+  cost += arith::resources(pe * products_within(
+                                    layer, folding, spec,
+                                    [](const arith::DotSpec& made) { return arith::dot_row(made); },
+                                    [](const arith::DotRow& made) { return made.latency; })
+                                    .cost);
   const int64_t depth = words(layer, folding);
   if (depth > 1) {
     if (folding.memory == MemoryPlace::inside)
@@ -358,16 +357,11 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   }
   const int sum_width = layer.acc.bits;
   cost.lut += pe * sum_width, cost.ff += pe * sum_width;
-  if (const Tensor* t = node.tensor("t"); t != nullptr && folding.scaled) {
-    cost += arith::scaled_levels_cost(node, folding.pe, folding.channel_folds, sum_width, family);
-    cost += counter_cost(folding.channel_folds);
-  } else if (t != nullptr) {
-    const bool writable = folding.memory == MemoryPlace::writable;
-    const arith::Cost compare =
-        writable
-            ? arith::threshold_memory_cost(1, t->type.shape[1], sum_width)
-            : arith::thresholding_cost(t->type.shape[1], folding.channel_folds, sum_width, family);
-    cost.lut += pe * compare.luts, cost.ff += pe * compare.flip_flops;
+  if (const Tensor* t = node.tensor("t"); t != nullptr) {
+    cost += folding.memory == MemoryPlace::writable
+                ? arith::resources(
+                      arith::threshold_memory_cost(folding.pe, t->type.shape[1], sum_width))
+                : arith::levels_cost(node, folding.pe, folding.channel_folds, sum_width, family);
     cost += counter_cost(folding.channel_folds);  // of the thresholds' word
   } else if (folding.channel_folds > 1 && folding.memory != MemoryPlace::writable &&
              arith::constant_depends_on_weights(spec)) {

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <regex>
+
 #include "src/ir/eval.h"
+#include "src/rtl/block.h"
 
 namespace foldstream {
 namespace {
@@ -51,6 +54,42 @@ TEST(Vvau, Thresholds) {
                           {"t", make_ints(Shape{2, 2}, {1, 3, 0, 6})},
                           {"flip", make_ints(Shape{2}, {0, 1})}});
   EXPECT_EQ(dw.run({1, 0, 3, 3}), (List{1, 1, 2, 0}));
+}
+
+// Blocks of the memories of constants in the text of a module.
+double blocks_in(const std::string& text) {
+  static const std::regex memory(R"(rom_style = "block" \*\)\s*logic \[(\d+):0\] \w+ \[(\d+)\];)");
+  double blocks = 0;
+  for (std::sregex_iterator found(text.begin(), text.end(), memory), end; found != end; ++found) {
+    const int64_t width = std::stoll((*found)[1]) + 1, depth = std::stoll((*found)[2]);
+    blocks += block_memory_cost(BlockUse::constants, width, depth).bram18;
+  }
+  return blocks;
+}
+
+TEST(Vvau, TablesOfThresholdsInBlockMemoryAreCounted) {
+  constexpr int64_t kChannels = 512, kLevels = 15;
+  List weights, thresholds;
+  for (int64_t channel = 0; channel < kChannels; ++channel) {
+    for (int64_t tap = 0; tap < 2; ++tap) weights.push_back((channel * 5 + tap * 3) % 16 - 8);
+    for (int64_t i = 0; i < kLevels; ++i) thresholds.push_back(16 * i - 120 + channel % 16);
+  }
+  const auto make = [&](bool with_thresholds) {
+    std::map<std::string, Tensor, std::less<>> data;
+    data["w"] = {integer_type(4, true, {kChannels, 2}), weights, {}};
+    if (with_thresholds) data["t"] = make_ints(Shape{kChannels, kLevels}, thresholds);
+    return layer("u4", {1, 4, kChannels}, {{"kernel", List{2}}, {"pe", 1}}, std::move(data));
+  };
+  const Layer plain = make(false), compared = make(true);
+  const Op& op = *compared.node->op;
+  double found = 0;
+  for (const TextFile& file : op.emit(*compared.node, Family::xilinx, "dw").modules) {
+    if (file.name.find("thresholds") != std::string::npos) found += blocks_in(file.text);
+  }
+  EXPECT_GT(found, 0);
+  EXPECT_EQ(
+      op.cost(*compared.node, Family::xilinx).bram18 - op.cost(*plain.node, Family::xilinx).bram18,
+      found);
 }
 
 }  // namespace
