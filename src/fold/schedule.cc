@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstdlib>
 #include <limits>
 #include <optional>
 
@@ -21,50 +23,31 @@ constexpr int64_t kAfter = std::numeric_limits<int64_t>::max() / 4;
 constexpr int kMostRounds = 64;
 // Steps of a frame from which on work is shared between threads.
 constexpr int64_t kManySteps = 20'000;
+// Distances so small that three of them can be added up, and how many are compared at once.
+constexpr int64_t kNear = int64_t{1} << 29;
+constexpr int64_t kTogether = 32;
 // Sweeps over all blocks that are tried as long as each still gains.
 constexpr int kSweeps = 4;
 
 // Phases in order, or the other way round.
-template <class Visit>
-void for_each_phase(const Rhythm& rhythm, const Visit& visit) {
-  for (const Block& block : rhythm.frame) {
+template <class Frame, class Visit>
+void for_each_phase(const Frame& frame, Visit&& visit) {
+  for (const auto& block : frame) {
     for (int64_t repeat = 0; repeat < block.repeat; ++repeat) {
-      for (const Phase& phase : block.phases) visit(phase);
+      for (const auto& phase : block.phases) visit(phase);
     }
   }
 }
 
-template <class Visit>
-void for_each_phase_backwards(const Rhythm& rhythm, const Visit& visit) {
-  for (auto block = rhythm.frame.rbegin(); block != rhythm.frame.rend(); ++block) {
+template <class Frame, class Visit>
+void for_each_phase_backwards(const Frame& frame, Visit&& visit) {
+  for (auto block = frame.rbegin(); block != frame.rend(); ++block) {
     for (int64_t repeat = 0; repeat < block->repeat; ++repeat) {
       for (auto phase = block->phases.rbegin(); phase != block->phases.rend(); ++phase)
         visit(*phase);
     }
   }
 }
-
-// What a step of a phase asks of its ports.
-struct Moves {
-  struct In {
-    size_t port;
-    int64_t needs, frees;
-  };
-  std::vector<In> in;
-  std::vector<size_t> out;
-  bool empty() const { return in.empty() && out.empty(); }
-
-  void read(const StreamBlock& block, const Phase& phase) {
-    in.clear(), out.clear();
-    for (size_t p = 0; p < block.in.size(); ++p) {
-      const int64_t needs = block.needs(phase, p), frees = block.frees(phase, p);
-      if (needs > 0 || frees > 0) in.push_back({p, needs, frees});
-    }
-    for (size_t o = 0; o < block.out.size(); ++o) {
-      if (phase.give >> o & 1) out.push_back(o);
-    }
-  }
-};
 
 }  // namespace
 
@@ -76,7 +59,10 @@ Schedule::Schedule(const StreamGraph& graph, int64_t interval)
     const StreamBlock& block = graph.blocks[b];
     if (block.kind == StreamBlock::Kind::source || block.kind == StreamBlock::Kind::writer)
       continue;
-    Unit unit{b, block.in, std::vector<int64_t>(block.in.size(), 0), block.out, false};
+    Unit unit;
+    unit.block = b;
+    unit.in = block.in, unit.out = block.out;
+    unit.room.assign(block.in.size(), 0);
     for (size_t port = 0; port < block.in.size(); ++port) {
       if (!graph.is_ring(block.in[port])) continue;
       unit.room[port] = graph.links[block.in[port]].queue;
@@ -84,6 +70,7 @@ Schedule::Schedule(const StreamGraph& graph, int64_t interval)
     }
     unit.is_fixed = block.kind == StreamBlock::Kind::sink || block.rhythm.steps() == interval;
     FOLDSTREAM_CHECK(block.rhythm.steps() <= interval);
+    list_moves(unit);
     Placed first;
     FOLDSTREAM_CHECK(earliest(unit, {}, first));
     place(unit, std::move(first));
@@ -91,206 +78,371 @@ Schedule::Schedule(const StreamGraph& graph, int64_t interval)
   }
 }
 
-bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Placed& placed) const {
+void Schedule::list_moves(Unit& unit) const {
   const StreamBlock& block = graph_.blocks[unit.block];
-  const size_t inputs = unit.in.size(), outputs = unit.out.size();
-  placed.taken.resize(inputs), placed.given.resize(outputs);
-  for (size_t p = 0; p < inputs; ++p)
-    placed.taken[p].after.resize(static_cast<size_t>(graph_.links[unit.in[p]].stream.beats));
-  for (size_t o = 0; o < outputs; ++o)
-    placed.given[o].after.resize(static_cast<size_t>(graph_.links[unit.out[o]].stream.beats));
-  // Cycles in which the beats of rings are freed: in this frame, and in the one before.
-  std::vector<std::vector<int64_t>> freed(inputs), freed_before(inputs);
-  std::vector<int64_t> written_before(inputs, kBefore);
-  for (size_t p = 0; p < inputs; ++p) {
-    if (unit.room[p] > 0) freed[p].resize(placed.taken[p].after.size());
+  for (const Block& outer : block.rhythm.frame) {
+    Repeated& repeated = unit.frame.emplace_back();
+    repeated.repeat = outer.repeat;
+    for (const Phase& phase : outer.phases) {
+      Moves& moves = repeated.phases.emplace_back();
+      moves.steps = phase.steps;
+      for (size_t p = 0; p < block.in.size(); ++p) {
+        const int64_t needs = block.needs(phase, p), frees = block.frees(phase, p);
+        if (needs > 0 || frees > 0) moves.in.push_back({p, needs, frees});
+      }
+      for (size_t o = 0; o < block.out.size(); ++o) {
+        if (phase.give >> o & 1) moves.out.push_back(o);
+      }
+      moves.is_plain = moves.in.size() <= 1 && moves.out.size() <= 1 &&
+                       (moves.in.empty() || unit.room[moves.in[0].port] == 0);
+    }
   }
-  const auto set = [](Times& times, int64_t beat, int64_t cycle) {
-    if (beat == 0) times.base = cycle;
-    times.after[static_cast<size_t>(beat)] = static_cast<int32_t>(cycle - times.base);
+  const auto count_idle = [](int64_t& idle) {
+    return [&idle, found = false](const Moves& moves) mutable {
+      found = found || !moves.empty();
+      if (!found) idle += moves.steps;
+    };
   };
-  const auto visible = [&](size_t p, int64_t beat) -> int64_t {
+  for_each_phase(unit.frame, count_idle(unit.idle_first));
+  for_each_phase_backwards(unit.frame, count_idle(unit.idle_last));
+}
+
+bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Placed& placed) const {
+  struct Input {
+    const Times* given = nullptr;  // null: its beats are always there
+    Times* taken = nullptr;
+    int64_t depth = 0, beats = 0, room = 0;
+    int64_t needed = 0, written = 0, free = 0;
+    int64_t last_write = kBefore, written_before = kBefore;
+    // Cycles in which the beats of a ring are freed: in this frame, and in the one before.
+    std::vector<int64_t> freed, freed_before;
+  };
+  struct Output {
+    Times* given = nullptr;
+    const Times* taken = nullptr;  // null: a queue without end
+    int64_t beats = 0, gave = 0;
+    int64_t place = 0, frame = 0;  // the beat that must have been taken
+
+    void start(int64_t cap) {
+      gave = 0;
+      if (taken == nullptr) return;
+      frame = floor_div(-cap, beats);
+      place = -cap - frame * beats;
+    }
+    void step(int64_t steps) {
+      gave += steps, place += steps;
+      if (place == beats) place = 0, ++frame;
+    }
+  };
+  std::vector<Input> inputs(unit.in.size());
+  std::vector<Output> outputs(unit.out.size());
+  placed.taken.resize(inputs.size()), placed.given.resize(outputs.size());
+  for (size_t p = 0; p < inputs.size(); ++p) {
+    Input& input = inputs[p];
     const size_t link = unit.in[p];
-    if (from_source(link)) return 0;
-    return given_[link][beat] + graph_.blocks[graph_.links[link].from].rhythm.depth;
+    input.beats = graph_.links[link].stream.beats;
+    input.room = unit.room[p];
+    input.taken = &placed.taken[p];
+    input.taken->after.resize(static_cast<size_t>(input.beats));
+    if (input.room > 0) input.freed.resize(static_cast<size_t>(input.beats));
+    if (from_source(link)) continue;
+    input.given = &given_[link];
+    input.depth = graph_.blocks[graph_.links[link].from].rhythm.depth;
+  }
+  for (size_t o = 0; o < outputs.size(); ++o) {
+    Output& output = outputs[o];
+    output.beats = graph_.links[unit.out[o]].stream.beats;
+    output.given = &placed.given[o];
+    output.given->after.resize(static_cast<size_t>(output.beats));
+    if (!caps.empty()) output.taken = &taken_[unit.out[o]];
+  }
+  const auto visible = [](const Input& input, int64_t beat) {
+    return input.given == nullptr ? 0 : (*input.given)[beat] + input.depth;
+  };
+  const auto roomy = [&](const Output& output) {
+    return (*output.taken)[output.place] + output.frame * interval_ + 1;
+  };
+  const auto set = [](Times& times, int64_t beat, int64_t cycle) {
+    if (beat == 0)
+      times.set_first(beat, cycle);
+    else
+      times.set(beat, cycle);
+  };
+  const auto plain_steps = [&](Input* in, Output* out, int64_t steps, int64_t t) {
+    while (steps > 0) {
+      int64_t now = steps;
+      const int32_t *seen = nullptr, *room = nullptr;
+      int32_t *taken = nullptr, *given = nullptr;
+      int64_t seen_base = 0, room_base = 0, first = t + 1;
+      if (in != nullptr && in->given != nullptr) {
+        seen = in->given->after.data() + in->needed;
+        seen_base = in->given->base + in->depth;
+        first = std::max(first, seen_base + seen[0]);
+      }
+      if (out != nullptr && out->taken != nullptr) {
+        now = std::min(now, out->beats - out->place);
+        room = out->taken->after.data() + out->place;
+        room_base = out->taken->base + out->frame * interval_ + 1;
+        first = std::max(first, room_base + room[0]);
+      }
+      if (in != nullptr) {
+        if (in->needed == 0) in->taken->base = first;
+        taken = in->taken->after.data() + in->needed;
+        in->needed += now;
+      }
+      if (out != nullptr) {
+        if (out->gave == 0) out->given->base = first;
+        given = out->given->after.data() + out->gave;
+        out->step(now);
+      }
+      const int64_t taken_base = in != nullptr ? in->taken->base : 0;
+      const int64_t given_base = out != nullptr ? out->given->base : 0;
+      for (int64_t step = 0; step < now; ++step) {
+        ++t;
+        if (seen != nullptr) t = std::max(t, seen_base + seen[step]);
+        if (room != nullptr) t = std::max(t, room_base + room[step]);
+        if (taken != nullptr) taken[step] = static_cast<int32_t>(t - taken_base);
+        if (given != nullptr) given[step] = static_cast<int32_t>(t - given_base);
+      }
+      steps -= now;
+    }
+    return t;
   };
   int64_t before = -1;  // the step before
   for (int round = 0; round < kMostRounds; ++round) {
-    std::vector<int64_t> needed(inputs, 0), written(inputs, 0), free(inputs, 0), gave(outputs, 0);
-    std::vector<int64_t> last_write = written_before;
-    int64_t t = before;
-    Moves moves;
-    for_each_phase(block.rhythm, [&](const Phase& phase) {
-      moves.read(block, phase);
+    for (Input& input : inputs) {
+      input.needed = input.written = input.free = 0;
+      input.last_write = input.written_before;
+    }
+    for (size_t o = 0; o < outputs.size(); ++o) outputs[o].start(caps.empty() ? 0 : caps[o]);
+    int64_t t = before, first = kAfter;
+    for_each_phase(unit.frame, [&](const Moves& moves) {
       if (moves.empty()) {
-        t += phase.steps;
+        t += moves.steps;
         return;
       }
-      for (int64_t step = 0; step < phase.steps; ++step) {
+      int64_t left = moves.steps;
+      if (moves.is_plain) {
+        Input* in = moves.in.empty() ? nullptr : &inputs[moves.in[0].port];
+        Output* out = moves.out.empty() ? nullptr : &outputs[moves.out[0]];
+        if (first == kAfter) {
+          t = first = plain_steps(in, out, 1, t);
+          --left;
+        }
+        t = plain_steps(in, out, left, t);
+        return;
+      }
+      for (; left > 0; --left) {
         ++t;
         for (const Moves::In& move : moves.in) {
-          const size_t p = move.port;
+          Input& input = inputs[move.port];
           if (move.needs == 0) continue;
-          if (unit.room[p] == 0) {
-            t = std::max(t, visible(p, needed[p]));
+          if (input.room == 0) {
+            t = std::max(t, visible(input, input.needed));
             continue;
           }
-          const auto beats = static_cast<int64_t>(freed[p].size());
-          for (; written[p] < needed[p] + move.needs; ++written[p]) {
-            const int64_t beat = written[p], place = beat - unit.room[p];
-            int64_t cycle = std::max(last_write[p] + 1, visible(p, beat));
+          for (; input.written < input.needed + move.needs; ++input.written) {
+            const int64_t beat = input.written, place = beat - input.room;
+            int64_t cycle = std::max(input.last_write + 1, visible(input, beat));
             if (place >= 0) {
-              FOLDSTREAM_CHECK(place < free[p]);
-              cycle = std::max(cycle, freed[p][static_cast<size_t>(place)] + 1);
-            } else if (!freed_before[p].empty()) {
-              const int64_t frame = floor_div(place, beats);
-              cycle = std::max(cycle, freed_before[p][static_cast<size_t>(place - frame * beats)] +
-                                          frame * interval_ + 1);
+              FOLDSTREAM_CHECK(place < input.free);
+              cycle = std::max(cycle, input.freed[static_cast<size_t>(place)] + 1);
+            } else if (!input.freed_before.empty()) {
+              const int64_t frame = floor_div(place, input.beats);
+              cycle = std::max(
+                  cycle, input.freed_before[static_cast<size_t>(place - frame * input.beats)] +
+                             frame * interval_ + 1);
             }
-            set(placed.taken[p], beat, cycle);
-            last_write[p] = cycle;
+            set(*input.taken, beat, cycle);
+            input.last_write = cycle;
           }
-          t = std::max(t, placed.taken[p][needed[p] + move.needs - 1] + 1);
+          t = std::max(t, (*input.taken)[input.needed + move.needs - 1] + 1);
         }
         for (const size_t o : moves.out) {
-          if (caps.empty()) continue;
-          const Times& taken = taken_[unit.out[o]];
-          const auto beats = static_cast<int64_t>(taken.after.size());
-          const int64_t place = gave[o] - caps[o];
-          const int64_t frame = floor_div(place, beats);
-          t = std::max(t, taken[place - frame * beats] + frame * interval_ + 1);
+          if (outputs[o].taken != nullptr) t = std::max(t, roomy(outputs[o]));
         }
+        first = std::min(first, t);
         for (const Moves::In& move : moves.in) {
-          const size_t p = move.port;
-          if (unit.room[p] == 0) {
-            set(placed.taken[p], needed[p]++, t);
+          Input& input = inputs[move.port];
+          if (input.room == 0) {
+            set(*input.taken, input.needed++, t);
             continue;
           }
-          needed[p] += move.needs;
+          input.needed += move.needs;
           for (int64_t beat = 0; beat < move.frees; ++beat)
-            freed[p][static_cast<size_t>(free[p]++)] = t;
+            input.freed[static_cast<size_t>(input.free++)] = t;
         }
-        for (const size_t o : moves.out) set(placed.given[o], gave[o]++, t);
+        for (const size_t o : moves.out) {
+          set(*outputs[o].given, outputs[o].gave, t);
+          outputs[o].step(1);
+        }
       }
     });
     // It rests when the frame before, as this one, would not have been in its way.
-    bool rests = t - interval_ <= before;
-    for (size_t p = 0; rests && p < inputs; ++p) {
-      if (unit.room[p] == 0) continue;
-      const Times& taken = placed.taken[p];
-      const auto beats = static_cast<int64_t>(freed[p].size());
-      rests = last_write[p] - interval_ < taken[0];
-      for (int64_t beat = 0; rests && beat < std::min(beats, unit.room[p]); ++beat) {
-        const int64_t place = beat - unit.room[p], frame = floor_div(place, beats);
-        rests =
-            freed[p][static_cast<size_t>(place - frame * beats)] + frame * interval_ < taken[beat];
+    bool rests = t - interval_ + unit.idle_first + 1 <= first;
+    for (const Input& input : inputs) {
+      if (!rests || input.room == 0) continue;
+      rests = input.last_write - interval_ < (*input.taken)[0];
+      for (int64_t beat = 0; rests && beat < std::min(input.beats, input.room); ++beat) {
+        const int64_t place = beat - input.room, frame = floor_div(place, input.beats);
+        rests = input.freed[static_cast<size_t>(place - frame * input.beats)] + frame * interval_ <
+                (*input.taken)[beat];
       }
     }
     if (rests) return true;
     before = std::max(before, t - interval_);
-    for (size_t p = 0; p < inputs; ++p) {
-      if (unit.room[p] == 0) continue;
-      freed_before[p] = freed[p];
-      written_before[p] = last_write[p] - interval_;
+    for (Input& input : inputs) {
+      if (input.room == 0) continue;
+      input.freed_before = input.freed;
+      input.written_before = input.last_write - interval_;
     }
   }
   return false;
 }
 
 bool Schedule::latest(const Unit& unit, Placed& placed) const {
-  const StreamBlock& block = graph_.blocks[unit.block];
-  const size_t inputs = unit.in.size(), outputs = unit.out.size();
-  placed.taken.resize(inputs), placed.given.resize(outputs);
-  // Written from the last beat to the first, as distances from the last; turned round at the end.
-  std::vector<std::vector<int64_t>> taken(inputs), taken_after(inputs), given(outputs);
-  for (size_t p = 0; p < inputs; ++p)
-    taken[p].resize(static_cast<size_t>(graph_.links[unit.in[p]].stream.beats));
-  for (size_t o = 0; o < outputs; ++o)
-    given[o].resize(static_cast<size_t>(graph_.links[unit.out[o]].stream.beats));
-  std::vector<int64_t> written_after(inputs, kAfter);
-  const int64_t depth = block.rhythm.depth;
+  struct Input {
+    Times* taken = nullptr;
+    int64_t beats = 0, room = 0;
+    int64_t needed = 0, free = 0;
+    int64_t next_write = kAfter, written_after = kAfter;
+    std::optional<Times> taken_after;  // of the frame behind
+    // Beats of frames behind that are written into places freed in this one, and when.
+    std::vector<std::pair<int64_t, int64_t>> reused;
+  };
+  struct Output {
+    Times* given = nullptr;
+    const Times* taken = nullptr;
+    int64_t left = 0;
+  };
+  std::vector<Input> inputs(unit.in.size());
+  std::vector<Output> outputs(unit.out.size());
+  placed.taken.resize(inputs.size()), placed.given.resize(outputs.size());
+  for (size_t p = 0; p < inputs.size(); ++p) {
+    Input& input = inputs[p];
+    input.beats = graph_.links[unit.in[p]].stream.beats;
+    input.room = unit.room[p];
+    input.taken = &placed.taken[p];
+    input.taken->after.resize(static_cast<size_t>(input.beats));
+  }
+  for (size_t o = 0; o < outputs.size(); ++o) {
+    outputs[o] = {&placed.given[o], &taken_[unit.out[o]], 0};
+    outputs[o].given->after.resize(outputs[o].taken->after.size());
+  }
+  const int64_t depth = graph_.blocks[unit.block].rhythm.depth;
+  const auto plain_steps = [&](Input* in, Output* out, int64_t steps, int64_t t) {
+    const int32_t* user = nullptr;  // when the beats are taken
+    int32_t *taken = nullptr, *given = nullptr;
+    int64_t user_base = 0, last = t - 1;
+    if (out != nullptr) {
+      out->left -= steps;
+      user = out->taken->after.data() + out->left;
+      user_base = out->taken->base - depth;
+      last = std::min(last, user_base + user[steps - 1]);
+      if (out->left + steps == static_cast<int64_t>(out->given->after.size()))
+        out->given->base = last;
+      given = out->given->after.data() + out->left;
+    }
+    if (in != nullptr) {
+      if (in->needed == in->beats) in->taken->base = last;
+      in->needed -= steps;
+      taken = in->taken->after.data() + in->needed;
+    }
+    const int64_t taken_base = in != nullptr ? in->taken->base : 0;
+    const int64_t given_base = out != nullptr ? out->given->base : 0;
+    for (int64_t step = steps; step-- > 0;) {
+      --t;
+      if (user != nullptr) t = std::min(t, user_base + user[step]);
+      if (taken != nullptr) taken[step] = static_cast<int32_t>(t - taken_base);
+      if (given != nullptr) given[step] = static_cast<int32_t>(t - given_base);
+    }
+    return t;
+  };
+  const auto set = [](Times& times, int64_t beat, int64_t cycle) {
+    if (beat + 1 == static_cast<int64_t>(times.after.size()))
+      times.set_first(beat, cycle);
+    else
+      times.set(beat, cycle);
+  };
   int64_t after = kAfter;
   for (int round = 0; round < kMostRounds; ++round) {
-    std::vector<int64_t> needed(inputs), free(inputs), gives_left(outputs);
-    for (size_t p = 0; p < inputs; ++p) needed[p] = free[p] = static_cast<int64_t>(taken[p].size());
-    for (size_t o = 0; o < outputs; ++o) gives_left[o] = static_cast<int64_t>(given[o].size());
-    std::vector<int64_t> next_write = written_after;
-    // Beats of frames behind that are written into places freed in this one, and when.
-    std::vector<std::vector<std::pair<int64_t, int64_t>>> reused(inputs);
-    int64_t t = after;
-    Moves moves;
-    for_each_phase_backwards(block.rhythm, [&](const Phase& phase) {
-      moves.read(block, phase);
+    for (Input& input : inputs) {
+      input.needed = input.free = input.beats;
+      input.next_write = input.written_after;
+      input.reused.clear();
+    }
+    for (Output& output : outputs) output.left = static_cast<int64_t>(output.given->after.size());
+    int64_t t = after, last = kBefore;
+    for_each_phase_backwards(unit.frame, [&](const Moves& moves) {
       if (moves.empty()) {
-        t -= phase.steps;
+        t -= moves.steps;
         return;
       }
-      for (int64_t step = 0; step < phase.steps; ++step) {
+      int64_t left = moves.steps;
+      if (moves.is_plain) {
+        Input* in = moves.in.empty() ? nullptr : &inputs[moves.in[0].port];
+        Output* out = moves.out.empty() ? nullptr : &outputs[moves.out[0]];
+        if (last == kBefore) {
+          t = last = plain_steps(in, out, 1, t);
+          --left;
+        }
+        if (left > 0) t = plain_steps(in, out, left, t);
+        return;
+      }
+      for (; left > 0; --left) {
         --t;
         for (const size_t o : moves.out)
-          t = std::min(t, taken_[unit.out[o]][--gives_left[o]] - depth);
+          t = std::min(t, (*outputs[o].taken)[--outputs[o].left] - depth);
         for (const Moves::In& move : moves.in) {
-          const size_t p = move.port;
-          if (unit.room[p] == 0 || move.frees == 0) continue;
-          free[p] -= move.frees;
+          Input& input = inputs[move.port];
+          if (input.room == 0 || move.frees == 0) continue;
+          input.free -= move.frees;
           // The first beat that is written into a place freed here.
-          const auto beats = static_cast<int64_t>(taken[p].size());
-          const int64_t beat = free[p] + unit.room[p];
-          if (beat < beats) {
-            FOLDSTREAM_CHECK(beat >= needed[p]);
-            t = std::min(t, taken[p][static_cast<size_t>(beat)] - 1);
-          } else if (!taken_after[p].empty()) {
-            const int64_t frame = beat / beats;
-            t = std::min(t, taken_after[p][static_cast<size_t>(beat - frame * beats)] +
-                                frame * interval_ - 1);
+          const int64_t beat = input.free + input.room;
+          if (beat < input.beats) {
+            FOLDSTREAM_CHECK(beat >= input.needed);
+            t = std::min(t, (*input.taken)[beat] - 1);
+          } else if (input.taken_after) {
+            const int64_t frame = beat / input.beats;
+            t = std::min(t,
+                         (*input.taken_after)[beat - frame * input.beats] + frame * interval_ - 1);
           }
         }
-        for (const size_t o : moves.out) given[o][static_cast<size_t>(gives_left[o])] = t;
+        last = std::max(last, t);
+        for (const size_t o : moves.out) set(*outputs[o].given, outputs[o].left, t);
         for (const Moves::In& move : moves.in) {
-          const size_t p = move.port;
-          if (unit.room[p] == 0) {
-            taken[p][static_cast<size_t>(--needed[p])] = t;
+          Input& input = inputs[move.port];
+          if (input.room == 0) {
+            set(*input.taken, --input.needed, t);
             continue;
           }
           for (int64_t beat = 0; beat < move.needs; ++beat) {
-            next_write[p] = std::min(next_write[p], t) - 1;
-            taken[p][static_cast<size_t>(--needed[p])] = next_write[p];
+            input.next_write = std::min(input.next_write, t) - 1;
+            set(*input.taken, --input.needed, input.next_write);
           }
           for (int64_t beat = 0; beat < move.frees; ++beat) {
-            const int64_t user = free[p] + beat + unit.room[p];
-            if (user >= static_cast<int64_t>(taken[p].size())) reused[p].emplace_back(user, t);
+            const int64_t user = input.free + beat + input.room;
+            if (user >= input.beats) input.reused.emplace_back(user, t);
           }
         }
       }
     });
     // It rests when the frame behind, as this one, would not have been in its way.
-    bool rests = t + interval_ >= after;
-    for (size_t p = 0; rests && p < inputs; ++p) {
-      if (unit.room[p] == 0) continue;
-      const auto beats = static_cast<int64_t>(taken[p].size());
-      rests = taken[p].back() < taken[p].front() + interval_;
-      for (const auto& [beat, cycle] : reused[p]) {
-        const int64_t frame = beat / beats;
-        rests = rests &&
-                cycle < taken[p][static_cast<size_t>(beat - frame * beats)] + frame * interval_;
+    bool rests = t + interval_ - unit.idle_last - 1 >= last;
+    for (const Input& input : inputs) {
+      if (!rests || input.room == 0) continue;
+      rests = (*input.taken)[input.beats - 1] < (*input.taken)[0] + interval_;
+      for (const auto& [beat, cycle] : input.reused) {
+        const int64_t frame = beat / input.beats;
+        rests = rests && cycle < (*input.taken)[beat - frame * input.beats] + frame * interval_;
       }
     }
-    if (rests) {
-      const auto turned = [](const std::vector<int64_t>& from, Times& to) {
-        to.base = from.empty() ? 0 : from[0];
-        to.after.resize(from.size());
-        for (size_t i = 0; i < from.size(); ++i)
-          to.after[i] = static_cast<int32_t>(from[i] - to.base);
-      };
-      for (size_t p = 0; p < inputs; ++p) turned(taken[p], placed.taken[p]);
-      for (size_t o = 0; o < outputs; ++o) turned(given[o], placed.given[o]);
-      return true;
-    }
+    if (rests) return true;
     after = std::min(after, t + interval_);
-    for (size_t p = 0; p < inputs; ++p) {
-      if (unit.room[p] == 0) continue;
-      taken_after[p] = taken[p];
-      written_after[p] = next_write[p] + interval_;
+    for (Input& input : inputs) {
+      if (input.room == 0) continue;
+      input.taken_after = *input.taken;
+      input.written_after = input.next_write + interval_;
     }
   }
   return false;
@@ -311,14 +463,32 @@ void Schedule::place(const Unit& unit, Placed placed) {
 int64_t Schedule::queue_of(const Times& given, const Times& taken) const {
   if (given.after.empty()) return 1;  // a source's
   const auto beats = static_cast<int64_t>(given.after.size());
-  // Of all beats ever, so many were taken before the cycle of an issue.
-  int64_t frame = floor_div(given[0] - taken[0], interval_);
-  int64_t in_frame = 0, most = 1;
-  for (int64_t beat = 0; beat < beats; ++beat) {
-    while (taken[in_frame] + frame * interval_ < given[beat]) {
-      if (++in_frame == beats) in_frame = 0, ++frame;
+  // Distances may be added up as they are.
+  const auto is_near = [](int64_t cycles) { return std::abs(cycles) < kNear; };
+  const bool is_short = is_near(given.after.front()) && is_near(given.after.back()) &&
+                        is_near(taken.after.front()) && is_near(taken.after.back());
+  // The least with which every beat is given after the one that was in its place was taken.
+  int64_t most = 1;
+  for (int64_t beat = 0; beat < beats;) {
+    const int64_t frame = floor_div(beat - most, beats);
+    const int64_t place = beat - most - frame * beats;
+    const int64_t off = taken.base + frame * interval_ - given.base;
+    const int32_t* gives = given.after.data() + beat;
+    const int32_t* takes = taken.after.data() + place;
+    const int64_t left = std::min(beats - beat, beats - place);
+    int64_t fine = 0;
+    if (is_short && is_near(off)) {
+      const auto near = static_cast<int32_t>(off);
+      for (; fine + kTogether <= left; fine += kTogether) {
+        int32_t late = 0;
+        for (int64_t i = fine; i < fine + kTogether; ++i)
+          late |= static_cast<int32_t>(takes[i] + near >= gives[i]);
+        if (late != 0) break;
+      }
     }
-    most = std::max(most, beat + 1 - (frame * beats + in_frame));
+    while (fine < left && takes[fine] + off < gives[fine]) ++fine;
+    beat += fine;
+    if (fine < left) ++most;
   }
   return most;
 }
@@ -429,6 +599,9 @@ bool Schedule::improve(const Unit& unit, const QueuePrice& price) {
   };
   double least = sum_of(unit.in, [&](size_t p) { return queue_of(unit.in[p]); }) +
                  sum_of(unit.out, [&](size_t o) { return queue_of(unit.out[o]); });
+  const auto one = [](size_t) -> int64_t { return 1; };
+  const double least_before = sum_of(unit.in, one), least_behind = sum_of(unit.out, one);
+  if (least_before + least_behind >= least) return false;
   Placed late, early;
   std::array<bool, 2> is_placed{};
   const auto try_side = [&](size_t side) {
@@ -446,10 +619,12 @@ bool Schedule::improve(const Unit& unit, const QueuePrice& price) {
   if (early_before + late_behind >= least) return false;
   std::optional<Placed> best;
   const auto consider = [&](Placed& candidate) {
-    const double sum = before(candidate) + behind(candidate);
-    if (sum >= least) return;
-    least = sum;
-    best = std::move(candidate);
+    const double candidate_before = before(candidate), sum = candidate_before + behind(candidate);
+    if (sum < least) {
+      least = sum;
+      best = std::move(candidate);
+    }
+    return candidate_before;
   };
   std::vector<int64_t> low, high;
   for (size_t o = 0; o < unit.out.size(); ++o) {
@@ -458,16 +633,21 @@ bool Schedule::improve(const Unit& unit, const QueuePrice& price) {
   }
   consider(late);
   consider(early);
-  // Between them: as early as queues of some size let it.
+  // Between them: as early as queues of some size let it. The longer they are, the less is before.
   for (size_t o = 0; o < unit.out.size(); ++o) {
-    for (int64_t size = 1; size < high[o]; size *= 2) {
-      if (size < low[o]) continue;
-      if (early_before + price(unit.out[o], size) >= least) break;
+    double bound_before = early_before;
+    for (auto size = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(high[o] - 1)));
+         size >= low[o] && size > 0; size /= 2) {
+      if (bound_before + late_behind >= least) break;
+      if (bound_before + late_behind - price(unit.out[o], low[o]) + price(unit.out[o], size) >=
+          least)
+        continue;
       std::vector<int64_t> caps = low;
       for (size_t other = 0; other < caps.size(); ++other)
         caps[other] = std::max(low[other], other == o ? size : queue_of(unit.out[other]));
       Placed between;
-      if (earliest(unit, caps, between)) consider(between);
+      if (!earliest(unit, caps, between)) break;
+      bound_before = consider(between);
     }
   }
   if (!best) return false;

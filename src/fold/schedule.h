@@ -36,12 +36,35 @@ class Schedule {
   std::vector<int64_t> queues() const;
 
  private:
-  // Cycles of a stream's beats in a frame, as distances from the first; they never fall.
+  // Cycles of a stream's beats in a frame, as distances from one cycle; they never fall.
   struct Times {
     int64_t base = 0;
     std::vector<int32_t> after;
     int64_t operator[](int64_t beat) const { return base + after[static_cast<size_t>(beat)]; }
-    bool operator==(const Times&) const = default;
+    // The first that is set, after none or before none, is the base.
+    void set_first(int64_t beat, int64_t cycle) {
+      base = cycle;
+      after[static_cast<size_t>(beat)] = 0;
+    }
+    void set(int64_t beat, int64_t cycle) {
+      after[static_cast<size_t>(beat)] = static_cast<int32_t>(cycle - base);
+    }
+  };
+  // Equal steps, and what each of them asks of the ports of a unit.
+  struct Moves {
+    struct In {
+      size_t port;
+      int64_t needs, frees;
+    };
+    int64_t steps = 0;
+    std::vector<In> in;
+    std::vector<size_t> out;
+    bool is_plain = false;  // at most one beat in, past no ring, and at most one out
+    bool empty() const { return in.empty() && out.empty(); }
+  };
+  struct Repeated {
+    int64_t repeat = 1;
+    std::vector<Moves> phases;
   };
   // A node with its writers, or a sink: what is scheduled as one.
   struct Unit {
@@ -49,13 +72,16 @@ class Schedule {
     std::vector<size_t> in;     // links from other units, by port
     std::vector<int64_t> room;  // places of the ring behind each input; 0: none
     std::vector<size_t> out;
-    bool is_fixed = false;  // never pauses, or is a sink
+    bool is_fixed = false;                  // never pauses, or is a sink
+    std::vector<Repeated> frame;            // its rhythm
+    int64_t idle_first = 0, idle_last = 0;  // steps before the first that moves, after the last
   };
   // When a unit takes the beats of its inputs and issues those of its outputs, by port.
   struct Placed {
     std::vector<Times> taken, given;
   };
 
+  void list_moves(Unit& unit) const;
   // The least and the greatest schedule of a unit with the others as they are. `caps` are sizes of
   // the queues behind its outputs; empty: without end. False: there is none.
   bool earliest(const Unit& unit, const std::vector<int64_t>& caps, Placed& placed) const;
