@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -18,26 +19,43 @@
 #include "src/sim/cycle_model.h"
 #include "src/sim/queue_growth.h"
 #include "src/util/error.h"
+#include "src/util/parallel.h"
 
 namespace foldstream {
 namespace {
 
 // Frames after which the rate of a whole network that isn't periodic is judged by its second half,
-// and those after which that of a part counts as unknown.
+// and those after which it is unknown whether a part of it keeps the rate.
 constexpr int64_t kFrames = 64;
-constexpr int64_t kPartFrames = 24;
+constexpr int64_t kPaceFrames = 16;
+// Frames after which times repeat, mostly.
+constexpr int64_t kFewFrames = 4;
+// Queues that are looked at together, parts of the network around one of them, and the share of the
+// work left that each of them may take, where not all can be tried to the end.
+constexpr size_t kTogether = 2;
+constexpr size_t kFewParts = 3;
+constexpr int64_t kShareOfRest = 4;
 // Steps of the cycle model that may be spent on making queues shorter and on reasons, on the search
 // for the cheapest of all, and on one frame of a network for which that is tried.
 constexpr int64_t kShrinkWork = 60'000'000;
 constexpr int64_t kSearchWork = 10'000'000;
 constexpr int64_t kSmallFrame = 1'500;
-// Those of a part whose every beat may be kept to find what makes it slow.
-constexpr int64_t kTraceWork = 5'000'000;
 // Those that may be spent on reasons alone.
 constexpr int64_t kJudgeWork = 2'000'000'000;
 // What a block memory is worth in LUTs, and a flip-flop; and a bit of memory, so that of queues of
 // one price the shorter wins.
 constexpr double kLutsOfBlock = 190, kLutsOfRegister = 0.25, kLutsOfBit = 1e-3;
+
+// What the memory of one queue is worth.
+double queue_luts(int64_t width, int64_t beats) {
+  Rhythm rhythm;
+  // A deep queue of a power of two is cheaper than one of a beat less. Searches count on more beats
+  // never being cheaper, so it is priced like that one.
+  const bool deep = beats > kLutQueueDepth;
+  rhythm.queue = deep && (beats & (beats - 1)) == 0 ? beats - 1 : beats;
+  const Cost cost = queue_cost(rhythm, width);
+  return cost.lut + kLutsOfRegister * cost.ff + kLutsOfBlock * cost.bram18;
+}
 
 // A node with its blocks and streams, as they are with a queue of some size.
 class Network {
@@ -51,6 +69,20 @@ class Network {
       const StreamBlock& block = streams_.blocks[b];
       interval_ = std::max(interval_, block.rhythm.steps());
       if (block.kind == StreamBlock::Kind::node) block_of_[block.node] = b;
+    }
+    for (Node* node : nodes_) {
+      const auto queue = node->attr.find("queue");
+      const std::optional<Attr> before =
+          queue == node->attr.end() ? std::nullopt : std::optional(queue->second);
+      std::array<int64_t, 2>& depths = depths_[node];
+      for (const bool deep : {false, true}) {
+        node->attr["queue"] = deep ? kLutQueueDepth + 1 : kLutQueueDepth;
+        depths[deep ? 1 : 0] = node->op->rhythm(*node, family).depth;
+      }
+      if (before)
+        node->attr["queue"] = *before;
+      else
+        node->attr.erase("queue");
     }
   }
 
@@ -67,30 +99,41 @@ class Network {
     for (size_t link : changed.out) streams_.links[link].queue = changed.rhythm.queue;
   }
 
+  // Some of the blocks alone, with queues of so many beats behind one node.
+  StreamGraph part(const std::vector<bool>& kept, const Node& node, int64_t queue) const {
+    StreamGraph part = part_of(streams_, kept);
+    for (StreamBlock& block : part.blocks) {
+      if (block.kind != StreamBlock::Kind::node || block.node != &node) continue;
+      block.rhythm.queue = queue;
+      block.rhythm.depth = depths_.at(&node)[queue > kLutQueueDepth ? 1 : 0];
+      for (size_t link : block.out) part.links[link].queue = queue;
+    }
+    return part;
+  }
+
   // Of one link's queue.
   double price(size_t link, int64_t beats) const {
     return queue_price(streams_.links[link].stream.width(), beats);
   }
 
-  // Of all queues behind a node, if they are so long.
+  // Of all queues behind a node, if they are so long; and without what bits count.
   double price(const Node& node, int64_t beats) const {
     double sum = 0;
     for (size_t link : block(&node).out) sum += price(link, beats);
     return sum;
   }
+  double luts(const Node& node, int64_t beats) const {
+    double sum = 0;
+    for (size_t link : block(&node).out)
+      sum += queue_luts(streams_.links[link].stream.width(), beats);
+    return sum;
+  }
 
-  // Beats that each link's queue needs in a schedule at the full rate. `finely`: the best that is
-  // found, else a first one.
-  std::vector<int64_t> needed(bool finely) const {
-    Schedule schedule(streams_, interval_);
-    const QueuePrice worth = [&](size_t link, int64_t beats) {
-      // All queues behind a node are as long as the longest of them.
-      return static_cast<double>(streams_.blocks[streams_.links[link].from].out.size()) *
-             price(link, beats);
-    };
-    schedule.choose_sides(worth);
-    if (finely) schedule.improve_blocks(worth);
-    return schedule.queues();
+  Schedule schedule() const { return {streams_, interval_}; }
+  // What a schedule is to be cheap by. All queues behind a node are as long as the longest of them.
+  double worth(size_t link, int64_t beats) const {
+    return static_cast<double>(streams_.blocks[streams_.links[link].from].out.size()) *
+           price(link, beats);
   }
 
  private:
@@ -98,6 +141,7 @@ class Network {
   std::vector<Node*> nodes_;
   StreamGraph streams_;
   std::map<const Node*, size_t> block_of_;
+  std::map<const Node*, std::array<int64_t, 2>> depths_;  // with a queue of registers, of memory
   int64_t interval_ = 0;
 };
 
@@ -125,8 +169,8 @@ std::vector<FifoPlace> fifo_places(const Network& network, const std::vector<int
 }
 
 // Sets what a schedule needs. A longer queue may be another memory, with a cycle more, which moves
-// everything behind it: the schedule is made again, and such a queue stays long, but for one try
-// with those short that came out so.
+// everything behind it: the schedule follows, and such a queue stays long, but for one try with
+// those short that came out so.
 void schedule_queues(Network& network, const std::map<std::string, int64_t>& least) {
   std::map<const Node*, int64_t> floor;
   for (const Node* node : network.nodes()) floor[node] = least_of(least, *node);
@@ -135,25 +179,48 @@ void schedule_queues(Network& network, const std::map<std::string, int64_t>& lea
     for (size_t link : network.block(node).out) queue = std::max(queue, needed[link]);
     return queue;
   };
-  for (bool settled = false, relaxed = false; !settled;) {
-    settled = true;
-    const std::vector<int64_t> needed = network.needed(true);
+  const auto worth = [&](size_t link, int64_t beats) { return network.worth(link, beats); };
+  Schedule schedule = network.schedule();
+  schedule.choose_sides(worth);
+  schedule.improve_blocks(worth);
+  // Sets it; whether depths changed.
+  const auto set = [&](const std::vector<int64_t>& needed) {
+    bool changed = false;
     for (Node* node : network.nodes()) {
       const int64_t depth = network.block(node).rhythm.depth;
       network.set(*node, std::max(floor[node], needed_by(node, needed)));
       if (network.block(node).rhythm.depth == depth) continue;
       floor[node] = std::max(floor[node], kLutQueueDepth + 1);
-      settled = false;
+      changed = true;
     }
-    if (!settled || relaxed) continue;
-    relaxed = true;
-    for (Node* node : network.nodes()) {
-      if (floor[node] <= std::max(kLutQueueDepth, needed_by(node, needed))) continue;
-      floor[node] = least_of(least, *node);
-      network.set(*node, std::max(floor[node], needed_by(node, needed)));
-      settled = false;
+    return changed;
+  };
+  const auto settle = [&] {
+    while (set(schedule.queues())) {
+      schedule.follow_depths();
+      schedule.improve_blocks(worth);
     }
+  };
+  settle();
+  // All that again as long as it gains.
+  for (double before = schedule.total(worth);; before = schedule.total(worth)) {
+    schedule.choose_sides(worth);
+    schedule.improve_blocks(worth);
+    if (schedule.total(worth) >= before) break;
   }
+  settle();
+  const std::vector<int64_t> needed = schedule.queues();
+  bool relaxed = false;
+  for (Node* node : network.nodes()) {
+    if (floor[node] <= std::max(kLutQueueDepth, needed_by(node, needed))) continue;
+    floor[node] = least_of(least, *node);
+    network.set(*node, std::max(floor[node], needed_by(node, needed)));
+    relaxed = true;
+  }
+  if (!relaxed) return;
+  schedule.follow_depths();
+  schedule.improve_blocks(worth);
+  settle();
 }
 
 // Cycles of the first frame; none when it never ends.
@@ -252,97 +319,236 @@ Rate rate_of(const StreamGraph& graph, int64_t interval, int64_t frames) {
 }
 
 // Makes the queues of a network that has its full rate shorter, and says why they are as long as
-// they are.
+// they are: by asking the cycle model what parts of the network do, and the whole.
 class Judge {
  public:
-  // `least`: what is asked for, by name.
+  // `least`: what is asked for, by name. `work`: steps of the cycle model that may be spent.
   Judge(Network& network, const std::map<std::string, int64_t>& least, int64_t latency,
         int64_t work)
-      : network_(network), least_(least), latency_(latency), work_(work) {}
+      : network_(network),
+        least_(least),
+        latency_(latency),
+        work_(work),
+        all_(network.streams().blocks.size(), true) {}
 
-  // The reason why the queue of a node isn't a beat shorter.
-  QueueDepth reason(const Node& node) {
-    QueueDepth depth = reason_of_rate(node);
-    if (depth.reason != QueueDepth::Reason::untried || latency_ == kAnyLatency) return depth;
-    if (!is_affordable(std::vector<bool>(network_.streams().blocks.size(), true))) return depth;
-    StreamGraph shorter = network_.streams();
-    for (const size_t link : network_.block(&node).out) shorter.links[link].queue = depth.beats - 1;
-    for (const StreamBlock& block : shorter.blocks) work_ -= block.rhythm.steps();
-    if (const auto latency = first_latency(shorter); latency && *latency > latency_) {
-      depth.reason = QueueDepth::Reason::later;
-      depth.cycles = static_cast<double>(*latency);
+  // Why each queue isn't a beat shorter, in the order of the nodes.
+  std::vector<QueueDepth> reasons() {
+    std::vector<QueueDepth> depths = near_reasons(work_ / 2);
+    for (size_t i = 0; i < depths.size() && work_ > 0; ++i) {
+      if (depths[i].reason != QueueDepth::Reason::untried) continue;
+      const Trial trial = attempt(all_, *network_.nodes()[i], depths[i].beats - 1, work_);
+      work_ -= trial.work;
+      give_reason(depths[i], all_, trial);
     }
-    return depth;
+    return depths;
   }
 
-  // As reason, after the queue was made as short as the whole network allows.
-  QueueDepth shorten(Node& node) {
-    const int64_t found = node.integer("queue"), floor = least_of(least_, node);
-    // What the blocks around it need, whatever the others do. Less room never makes anything
-    // earlier, so halving finds the least.
-    const auto halve = [&](int64_t low, int64_t high, const auto& is_enough) {
-      while (low < high && work_ > 0) {
-        const int64_t middle = low + (high - low) / 2;
-        if (is_enough(middle))
-          high = middle;
-        else
-          low = middle + 1;
-      }
-      return high;
-    };
-    const std::vector<bool> kept = around(node);
-    if (!is_affordable(kept)) return reason(node);
-    const int64_t low = halve(floor, found, [&](int64_t queue) {
-      const Rate rate = part_rate(kept, node, queue);
-      return !rate.is_known || rate.is_full;
-    });
-    const auto enough = [&](int64_t queue) {
-      network_.set(node, queue);
-      const Rate rate = rate_of(network_.streams(), network_.interval(), kFrames);
-      work_ -= rate.result.work;
-      return rate.is_full && rate.result.latency_cycles <= latency_;
-    };
-    int64_t queue = found;
-    const std::vector<bool> all(network_.streams().blocks.size(), true);
-    if (low < found && is_affordable(all)) {
-      queue = enough(low) ? low : halve(low + 1, found, enough);
+  // The same after each was made as short as the others let it be, the dearest first.
+  std::vector<QueueDepth> shorten() {
+    const std::vector<Node*>& nodes = network_.nodes();
+    std::vector<QueueDepth> depths = near_reasons(work_ / 6);
+    std::vector<size_t> order;
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      if (depths[i].reason == QueueDepth::Reason::untried) order.push_back(i);
     }
-    network_.set(node, queue);
-    return reason(node);
+    const auto price = [&](size_t i) { return network_.price(*nodes[i], depths[i].beats); };
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return price(a) > price(b); });
+    // The whole network is asked for each, or once for all.
+    const bool ask_whole = latency_ != kAnyLatency || is_affordable(all_, order.size());
+    int64_t reserve = 0;
+    for (const StreamBlock& block : network_.streams().blocks) reserve += block.rhythm.steps();
+    reserve = ask_whole ? 0 : std::min(work_ / 2, kFewFrames * reserve);
+    work_ -= reserve;
+    std::vector<Change> changes;
+    for (size_t done = 0; done < order.size();) {
+      const std::vector<Parts> together = apart(order, done, ask_whole);
+      const int64_t most = std::max<int64_t>(work_, 0) / (ask_whole ? 1 : kShareOfRest);
+      std::vector<QueueDepth> least(together.size());
+      std::vector<int64_t> left(together.size(), most);
+      parallel_for(together.size(), [&](size_t k) {
+        const size_t i = order[done + k];
+        least[k] = shortest(*nodes[i], depths[i], together[k], ask_whole, left[k]);
+      });
+      for (size_t k = 0; k < together.size(); ++k) {
+        const size_t i = order[done + k];
+        work_ -= most - left[k];
+        if (least[k].beats < depths[i].beats) changes.push_back({i, depths[i].beats});
+        depths[i] = std::move(least[k]);
+        network_.set(*nodes[i], depths[i].beats);
+      }
+      done += together.size();
+    }
+    work_ += reserve;
+    if (!ask_whole) confirm(changes, depths);
+    return depths;
   }
 
  private:
-  // As far as some blocks around it alone tell: at first it and those it gives to, then more and
-  // more.
-  QueueDepth reason_of_rate(const Node& node) {
-    QueueDepth depth;
-    depth.node = node.name;
-    depth.beats = node.integer("queue");
-    if (depth.beats <= least_of(least_, node)) {
-      depth.reason = depth.beats == 1 ? QueueDepth::Reason::one : QueueDepth::Reason::asked;
-      return depth;
-    }
-    std::vector<bool> kept = around(node);
-    for (int64_t rings = 1;; rings *= 2) {
-      if (!is_affordable(kept)) return depth;
-      const Rate rate = part_rate(kept, node, depth.beats - 1);
-      if (rate.is_known && !rate.is_full) {
-        depth.reason = QueueDepth::Reason::slower;
-        depth.cycles = rate.cycles;
-        for (size_t b = 0; b < kept.size(); ++b) {
-          const StreamBlock& block = network_.streams().blocks[b];
-          if (kept[b] && block.kind == StreamBlock::Kind::node) depth.among.push_back(block.name);
-        }
-        return depth;
+  using Kept = std::vector<bool>;   // by block
+  using Parts = std::vector<Kept>;  // each larger than those before it
+  enum class Verdict { slower, later, enough, unknown };
+  struct Trial {
+    Verdict verdict = Verdict::unknown;
+    // slower: of a frame, at least, or 0 when everything stops; later: of the first frame
+    double cycles = 0;
+    int64_t work = 0;
+  };
+  // The queue of a node that became shorter, as far as parts of the network tell.
+  struct Change {
+    size_t node;
+    int64_t before;
+  };
+
+  // Those that need no trial, and those of which some blocks around them tell; each is asked for by
+  // itself, for its share of the work.
+  std::vector<QueueDepth> near_reasons(int64_t work) {
+    const std::vector<Node*>& nodes = network_.nodes();
+    std::vector<QueueDepth> depths(nodes.size());
+    std::vector<int64_t> spent(nodes.size(), 0);
+    const int64_t share = work / static_cast<int64_t>(nodes.size());
+    parallel_for(nodes.size(), [&](size_t i) {
+      QueueDepth& depth = depths[i];
+      depth.node = nodes[i]->name;
+      depth.beats = nodes[i]->integer("queue");
+      if (depth.beats <= least_of(least_, *nodes[i])) return give_reason(depth);
+      const Parts parts = parts_around(*nodes[i]);
+      for (const Kept& kept : parts) {
+        const Trial trial =
+            attempt(kept, *nodes[i], depth.beats - 1, share / static_cast<int64_t>(parts.size()));
+        spent[i] += trial.work;
+        if (trial.verdict == Verdict::slower) return give_reason(depth, kept, trial);
       }
-      const std::vector<bool> before = kept;
-      for (int64_t ring = 0; ring < rings; ++ring) widen(kept);
-      if (kept == before) return depth;  // the whole network
+    });
+    for (const int64_t steps : spent) work_ -= steps;
+    return depths;
+  }
+
+  // Of a queue that has no more than it must have.
+  static void give_reason(QueueDepth& depth) {
+    depth.reason = depth.beats == 1 ? QueueDepth::Reason::one : QueueDepth::Reason::asked;
+  }
+  // Of what one beat less did.
+  void give_reason(QueueDepth& depth, const Kept& kept, const Trial& trial) const {
+    depth.reason = trial.verdict == Verdict::slower   ? QueueDepth::Reason::slower
+                   : trial.verdict == Verdict::later  ? QueueDepth::Reason::later
+                   : trial.verdict == Verdict::enough ? QueueDepth::Reason::spare
+                                                      : QueueDepth::Reason::untried;
+    depth.cycles = trial.cycles;
+    depth.among.clear();
+    for (size_t b = 0; b < kept.size() && trial.verdict == Verdict::slower; ++b) {
+      const StreamBlock& block = network_.streams().blocks[b];
+      if (kept[b] && block.kind == StreamBlock::Kind::node) depth.among.push_back(block.name);
+    }
+  }
+
+  // Parts of the network to ask for the next nodes in line, as far as one doesn't touch the other.
+  std::vector<Parts> apart(const std::vector<size_t>& order, size_t first, bool ask_whole) const {
+    std::vector<Parts> together;
+    Kept touched(all_.size(), false);
+    for (size_t at = first; at < order.size() && together.size() < kTogether; ++at) {
+      Parts parts = parts_around(*network_.nodes()[order[at]]);
+      parts.resize(std::min(parts.size(), kFewParts));
+      if (ask_whole) parts.push_back(all_);
+      for (size_t b = 0; b < touched.size(); ++b) {
+        if (touched[b] && parts.back()[b]) return together;
+      }
+      for (size_t b = 0; b < touched.size(); ++b) touched[b] = touched[b] || parts.back()[b];
+      together.push_back(std::move(parts));
+    }
+    return together;
+  }
+
+  // As short as larger and larger parts of the network are known to let it be; not `to the beat`:
+  // as cheap. `work` is what may be spent, and then what is left of that.
+  QueueDepth shortest(const Node& node, const QueueDepth& found, const Parts& parts,
+                      bool to_the_beat, int64_t& work) const {
+    QueueDepth least = found;
+    least.beats = least_of(least_, node);
+    give_reason(least);
+    for (const Kept& kept : parts) lengthen(kept, node, found.beats, to_the_beat, least, work);
+    return least;
+  }
+
+  // The least with which a part is known to keep the rate, from `least` on and less than `most`, or
+  // `most`.
+  void lengthen(const Kept& kept, const Node& node, int64_t most, bool to_the_beat,
+                QueueDepth& least, int64_t& work) const {
+    const auto saves = [&](int64_t low, int64_t high) {
+      return to_the_beat || network_.luts(node, high) - network_.luts(node, low) >= 1;
+    };
+    // Too short shows soon, enough after whole frames alone: so first whether any less will do, or
+    // what is known to be too short for a smaller part; then from below, by larger and larger
+    // steps.
+    bool is_first = to_the_beat && least.beats == least_of(least_, node);
+    for (int64_t enough = most, step = 1; least.beats < enough;) {
+      int64_t queue = is_first ? enough - 1 : std::min(least.beats + step, enough) - 1;
+      if (work <= 0 || !saves(least.beats, enough)) {
+        least.beats = enough;
+        least.reason = QueueDepth::Reason::untried;
+        return;
+      }
+      for (int64_t high = enough; high - queue > 1 && !to_the_beat;) {  // for the same price
+        const int64_t middle = queue + (high - queue) / 2;
+        (saves(queue, middle) ? high : queue) = middle;
+      }
+      const Trial trial = attempt(kept, node, queue, work);
+      work -= trial.work;
+      if (trial.verdict == Verdict::enough) {
+        enough = queue, step = 1;
+      } else if (trial.verdict != Verdict::unknown || work > 0) {
+        least.beats = queue + 1, step *= 2;
+        give_reason(least, kept, trial);
+      }
+      is_first = false;
+    }
+  }
+
+  // Undoes those changes that the whole network doesn't bear.
+  void confirm(std::vector<Change>& changes, std::vector<QueueDepth>& depths) {
+    const std::vector<Node*>& nodes = network_.nodes();
+    // With so many of the changes, the first ones.
+    const auto holds = [&](size_t count) {
+      for (size_t c = 0; c < changes.size(); ++c) {
+        const auto& [node, before] = changes[c];
+        network_.set(*nodes[node], c < count ? depths[node].beats : before);
+      }
+      if (count == 0) return true;
+      const Trial trial = attempt(network_.streams(), nullptr, true, work_);
+      work_ -= trial.work;
+      return trial.verdict == Verdict::enough;
+    };
+    bool any = false;
+    for (size_t good = 0; !holds(changes.size()); any = true) {
+      // The first that is one too many.
+      size_t bad = changes.size();
+      while (good + 1 < bad) {
+        const size_t middle = good + (bad - good) / 2;
+        (holds(middle) ? good : bad) = middle;
+      }
+      const auto [node, before] = changes[good];
+      network_.set(*nodes[node], before);
+      depths[node] = {nodes[node]->name, before, QueueDepth::Reason::untried, {}, 0};
+      changes.erase(changes.begin() + static_cast<std::ptrdiff_t>(good));
+    }
+    if (!any) return;
+    // What was shown while others were shorter has to be shown again.
+    for (const auto& [node, before] : changes) {
+      QueueDepth& depth = depths[node];
+      if (depth.reason != QueueDepth::Reason::slower) continue;
+      depth.reason = QueueDepth::Reason::untried;
+      for (const Kept& kept : parts_around(*nodes[node])) {
+        const Trial trial = attempt(kept, *nodes[node], depth.beats - 1, work_);
+        work_ -= trial.work;
+        if (trial.verdict != Verdict::slower) continue;
+        give_reason(depth, kept, trial);
+        break;
+      }
     }
   }
 
   // A node's block and those inside of the node.
-  void keep(std::vector<bool>& kept, size_t block) const {
+  void keep(Kept& kept, size_t block) const {
     const StreamGraph& graph = network_.streams();
     if (graph.blocks[block].kind == StreamBlock::Kind::writer)
       block = graph.links[graph.blocks[block].out[0]].to;
@@ -352,55 +558,131 @@ class Judge {
       if (graph.is_ring(link)) kept[graph.links[link].from] = true;
     }
   }
-  // And the nodes beside those that are kept.
-  void widen(std::vector<bool>& kept) const {
-    const std::vector<bool> inner = kept;
+  // And the nodes beside those that are kept, and those on ways between them.
+  Kept wider(const Kept& inner) const {
+    Kept kept = inner;
     const StreamGraph& graph = network_.streams();
     for (size_t b = 0; b < inner.size(); ++b) {
       if (!inner[b]) continue;
       for (size_t link : graph.blocks[b].in) keep(kept, graph.links[link].from);
       for (size_t link : graph.blocks[b].out) keep(kept, graph.links[link].to);
     }
-  }
-  // A node and those that it gives to.
-  std::vector<bool> around(const Node& node) const {
-    std::vector<bool> kept(network_.streams().blocks.size(), false);
-    keep(kept, network_.block_index(&node));
-    for (size_t link : network_.block(&node).out) keep(kept, network_.streams().links[link].to);
+    Kept behind = kept, before = kept;
+    for (size_t b = 0; b < kept.size(); ++b) {
+      for (size_t link : graph.blocks[b].in)
+        behind[b] = behind[b] || behind[graph.links[link].from];
+    }
+    for (size_t b = kept.size(); b-- > 0;) {
+      for (size_t link : graph.blocks[b].out) before[b] = before[b] || before[graph.links[link].to];
+    }
+    for (size_t b = 0; b < kept.size(); ++b) {
+      if (behind[b] && before[b]) keep(kept, b);
+    }
     return kept;
   }
+  // Larger and larger parts of the network: a node, those that it gives to, and more around them
+  // until one never pauses, then further.
+  Parts parts_around(const Node& node) const {
+    Kept kept(all_.size(), false);
+    keep(kept, network_.block_index(&node));
+    for (size_t link : network_.block(&node).out) keep(kept, network_.streams().links[link].to);
+    Parts parts{kept};
+    const auto paces = [&] {
+      for (size_t b = 0; b < kept.size(); ++b) {
+        if (kept[b] && is_fixed(network_.streams().blocks[b])) return true;
+      }
+      return false;
+    };
+    while (!paces()) {
+      const Kept more = wider(kept);
+      if (more == kept) break;
+      kept = more;
+    }
+    for (const int rings : {0, 1, 3}) {
+      for (int ring = 0; ring < rings; ++ring) kept = wider(kept);
+      if (kept != parts.back()) parts.push_back(kept);
+    }
+    return parts;
+  }
 
-  // Whether a few frames of these blocks are within what may still be spent.
-  bool is_affordable(const std::vector<bool>& kept) const {
+  // Whether a few frames of these blocks are within what may still be spent, so many times.
+  bool is_affordable(const Kept& kept, size_t times) const {
     int64_t steps = 0;
     for (size_t b = 0; b < kept.size(); ++b) {
       if (kept[b]) steps += network_.streams().blocks[b].rhythm.steps();
     }
-    constexpr int64_t kFewFrames = 4;
-    return kFewFrames * steps <= work_;
+    return kFewFrames * steps * static_cast<int64_t>(times) <= work_;
+  }
+  // Has a step for every cycle of the interval, and so may never wait.
+  bool is_fixed(const StreamBlock& block) const {
+    return block.kind != StreamBlock::Kind::source && block.kind != StreamBlock::Kind::sink &&
+           block.rhythm.steps() == network_.interval();
   }
 
-  Rate part_rate(const std::vector<bool>& kept, const Node& node, int64_t queue) {
-    StreamGraph part = part_of(network_.streams(), kept);
-    for (StreamLink& link : part.links) {
-      const StreamBlock& from = part.blocks[link.from];
-      if (from.kind == StreamBlock::Kind::node && from.node == &node) link.queue = queue;
+  // What some of the blocks do with so many beats behind a node.
+  Trial attempt(const Kept& kept, const Node& node, int64_t queue, int64_t most_work) const {
+    return attempt(network_.part(kept, node, queue), &node, kept == all_, most_work);
+  }
+  Trial attempt(const StreamGraph& part, const Node* near, bool is_whole, int64_t most_work) const {
+    Trial trial;
+    const std::vector<size_t> blocks = pacers(part, near, is_whole);
+    for (size_t i = 0; i < 2 * blocks.size(); ++i) {
+      if (trial.work >= most_work || trial.verdict != Verdict::unknown) break;
+      const Pace found = pace(part, blocks[i % blocks.size()], network_.interval(),
+                              i < blocks.size() ? kFewFrames : kPaceFrames, most_work - trial.work);
+      trial.work += found.work;
+      if (found.outcome == Pace::Outcome::keeps) {
+        trial.verdict = Verdict::enough;
+      } else if (found.outcome == Pace::Outcome::stops) {
+        trial.verdict = Verdict::slower;
+      } else if (found.outcome == Pace::Outcome::late) {
+        trial.verdict = Verdict::slower;
+        // The circle has no more frames than were begun.
+        trial.cycles = static_cast<double>(network_.interval()) +
+                       static_cast<double>(found.cycles) / static_cast<double>(found.frames);
+      }
     }
-    Rate rate = rate_of(part, network_.interval(), kPartFrames);
-    work_ -= rate.result.work;
-    if (rate.is_known || rate.is_full || rate.result.work > kTraceWork) return rate;
-    // Times that don't repeat yet may still show what can never be made up for.
-    if (const auto slow = critical_cycle(part, network_.interval(), kPartFrames)) {
-      rate.is_known = true;
-      rate.cycles = static_cast<double>(slow->cycles) / static_cast<double>(slow->frames);
+    if (trial.verdict != Verdict::enough || !is_whole || latency_ == kAnyLatency) return trial;
+    for (const StreamBlock& block : part.blocks) trial.work += block.rhythm.steps();
+    if (const auto latency = first_latency(part); latency > latency_) {
+      trial.verdict = Verdict::later;
+      trial.cycles = static_cast<double>(*latency);
     }
-    return rate;
+    return trial;
+  }
+
+  // Blocks of which the rate is asked, in order. That is first one that may never wait: the
+  // nearest, where a circle shows soonest; in the whole the first, behind which all times soon
+  // repeat. Then the node and those that it gives to.
+  std::vector<size_t> pacers(const StreamGraph& part, const Node* near, bool is_whole) const {
+    std::vector<size_t> fixed, blocks;
+    size_t at = 0;
+    for (size_t b = 0; b < part.blocks.size(); ++b) {
+      const StreamBlock& block = part.blocks[b];
+      if (block.kind == StreamBlock::Kind::source || block.kind == StreamBlock::Kind::sink)
+        continue;
+      if (block.rhythm.steps() == network_.interval()) fixed.push_back(b);
+      if (block.kind == StreamBlock::Kind::writer || block.node != near) continue;
+      at = b;
+      blocks.push_back(b);
+      for (const size_t link : block.out) {
+        const size_t to = part.links[link].to;
+        if (part.blocks[to].kind != StreamBlock::Kind::sink) blocks.push_back(to);
+      }
+    }
+    if (is_whole) at = 0;
+    const auto distance = [&](size_t b) { return b > at ? b - at : at - b; };
+    const auto nearest = std::min_element(
+        fixed.begin(), fixed.end(), [&](size_t a, size_t b) { return distance(a) < distance(b); });
+    if (nearest != fixed.end()) blocks.insert(blocks.begin(), *nearest);
+    return blocks;
   }
 
   Network& network_;
   const std::map<std::string, int64_t>& least_;
   const int64_t latency_;  // most cycles of the first frame
   int64_t work_;
+  const Kept all_;  // the whole network
 };
 
 // The cheapest queues of all with which a small network keeps its rate and latency. From the
@@ -477,6 +759,8 @@ std::string why(const QueueDepth& depth) {
       return "a queue has a place";
     case QueueDepth::Reason::untried:
       return "enough for the rate; whether less is, was not tried";
+    case QueueDepth::Reason::spare:
+      return "one beat less would do, too";
     case QueueDepth::Reason::later:
       return fmt::format("one beat less: the first frame takes {:g} cycles", depth.cycles);
     case QueueDepth::Reason::slower:
@@ -489,23 +773,17 @@ std::string why(const QueueDepth& depth) {
   if (depth.among.size() > kNames)
     names += fmt::format(" and {} more", depth.among.size() - kNames);
   if (depth.cycles == 0) return fmt::format("one beat less: {} come to a stop", names);
-  return fmt::format("one beat less: {} alone take {:g} cycles a frame", names, depth.cycles);
+  return fmt::format("one beat less: {} alone take at least {:g} cycles a frame", names,
+                     depth.cycles);
 }
 
 double queue_price(int64_t width, int64_t beats) {
-  Rhythm rhythm;
-  // A deep queue of a power of two is cheaper than one of a beat less. Searches count on more beats
-  // never being cheaper, so it is priced like that one.
-  const bool deep = beats > kLutQueueDepth;
-  rhythm.queue = deep && (beats & (beats - 1)) == 0 ? beats - 1 : beats;
-  const Cost cost = queue_cost(rhythm, width);
-  return cost.lut + kLutsOfRegister * cost.ff + kLutsOfBlock * cost.bram18 +
-         kLutsOfBit * static_cast<double>(beats * width);
+  return queue_luts(width, beats) + kLutsOfBit * static_cast<double>(beats * width);
 }
 
 bool QueueResult::least() const {
   return std::all_of(depths.begin(), depths.end(), [](const QueueDepth& depth) {
-    return depth.reason != QueueDepth::Reason::untried;
+    return depth.reason != QueueDepth::Reason::untried && depth.reason != QueueDepth::Reason::spare;
   });
 }
 
@@ -521,7 +799,9 @@ QueueResult set_queues(Graph& core, Family family, int64_t latency) {
   });
   if (branches) {
     const Network network(core, family);
-    const std::vector<FifoPlace> places = fifo_places(network, network.needed(false));
+    Schedule schedule = network.schedule();
+    schedule.choose_sides([&](size_t link, int64_t beats) { return network.worth(link, beats); });
+    const std::vector<FifoPlace> places = fifo_places(network, schedule.queues());
     if (!places.empty()) insert_fifos(core, places);
   }
   Network network(core, family);
@@ -531,14 +811,7 @@ QueueResult set_queues(Graph& core, Family family, int64_t latency) {
   QueueResult result;
   int64_t steps = 0;
   for (const StreamBlock& block : network.streams().blocks) steps += block.rhythm.steps();
-  Judge judge(network, least, latency, kShrinkWork);
-  // The dearest first.
-  std::vector<Node*> order = network.nodes();
-  std::stable_sort(order.begin(), order.end(), [&](const Node* a, const Node* b) {
-    return network.price(*a, a->integer("queue")) > network.price(*b, b->integer("queue"));
-  });
-  std::map<const Node*, QueueDepth> depths;
-  for (Node* node : order) depths[node] = judge.shorten(*node);
+  result.depths = Judge(network, least, latency, kShrinkWork).shorten();
   const auto total = [&] {
     double sum = 0;
     for (const Node* node : network.nodes()) sum += network.price(*node, node->integer("queue"));
@@ -552,11 +825,10 @@ QueueResult set_queues(Graph& core, Family family, int64_t latency) {
     for (size_t i = 0; i < found.size(); ++i)
       network.set(*network.nodes()[i], cheaper ? (*cheaper)[i] : found[i]);
     if (cheaper) {
-      for (const Node* node : network.nodes()) depths[node] = judge.reason(*node);
+      result.depths = Judge(network, least, latency, kShrinkWork).reasons();
       result.price = total();
     }
   }
-  for (const Node* node : network.nodes()) result.depths.push_back(std::move(depths[node]));
   result.interval_cycles = network.interval();
   result.latency_cycles = first_latency(network.streams()).value();
   return result;
@@ -580,10 +852,9 @@ QueueResult judge_queues(Graph& core, Family family, int64_t latency) {
                             rate.result.latency_cycles, latency),
                 "queues are too short: build the design again without depths of queues");
   }
-  Judge judge(network, least, latency, kJudgeWork);
   QueueResult result;
+  result.depths = Judge(network, least, latency, kJudgeWork).reasons();
   for (const Node* node : network.nodes()) {
-    result.depths.push_back(judge.reason(*node));
     result.price += network.price(*node, node->integer("queue"));
   }
   result.interval_cycles = network.interval();

@@ -18,15 +18,16 @@ struct QueueDepth {
   int64_t beats = 1;
   // Why not one less. `asked`: more beats were asked for than are needed. `one`: a queue has at
   // least one place. `slower`: the blocks `among` alone, whatever the others do, would then take
-  // `cycles` for a frame, or stop (0 cycles). `later`: the first frame would take `cycles`, more
-  // than the most asked for. `untried`: not tried, or not decided.
-  enum class Reason { asked, one, slower, later, untried };
+  // at least `cycles` for a frame, or stop (0 cycles). `later`: the first frame would take
+  // `cycles`, more than the most asked for. `spare`: no reason, less would do. `untried`: not
+  // tried, or not decided.
+  enum class Reason { asked, one, slower, later, spare, untried };
   Reason reason = Reason::untried;
   std::vector<std::string> among;
   double cycles = 0;
 };
 
-// "one beat less: 'a' and 'b' alone take 70 cycles a frame"
+// "one beat less: 'a', 'b' alone take at least 70 cycles a frame"
 std::string why(const QueueDepth& depth);
 
 // What one queue of so many beats of so many bits is worth, in LUTs.

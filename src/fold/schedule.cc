@@ -62,6 +62,7 @@ Schedule::Schedule(const StreamGraph& graph, int64_t interval)
     Unit unit;
     unit.block = b;
     unit.in = block.in, unit.out = block.out;
+    unit.depth = block.rhythm.depth;
     unit.room.assign(block.in.size(), 0);
     for (size_t port = 0; port < block.in.size(); ++port) {
       if (!graph.is_ring(block.in[port])) continue;
@@ -501,6 +502,33 @@ std::vector<int64_t> Schedule::queues() const {
   return result;
 }
 
+void Schedule::follow_depths() {
+  std::vector<int64_t> later(graph_.links.size(), 0);  // by link, when its beats are visible
+  for (Unit& unit : units_) {
+    std::optional<int64_t> by;
+    for (const size_t link : unit.in) {
+      if (!from_source(link)) by = std::max(by.value_or(later[link]), later[link]);
+    }
+    const int64_t cycles = by.value_or(0);
+    for (const size_t link : unit.in) taken_[link].base += cycles;
+    const int64_t depth = graph_.blocks[unit.block].rhythm.depth;
+    for (const size_t link : unit.out) {
+      given_[link].base += cycles;
+      later[link] = cycles + depth - unit.depth;
+    }
+    unit.depth = depth;
+  }
+}
+
+double Schedule::total(const QueuePrice& price) const {
+  const std::vector<int64_t> beats = queues();
+  double sum = 0;
+  for (size_t link = 0; link < beats.size(); ++link) {
+    if (!graph_.is_ring(link) && !from_source(link)) sum += price(link, beats[link]);
+  }
+  return sum;
+}
+
 void Schedule::improve_blocks(const QueuePrice& price) {
   std::vector<size_t> unit_of(graph_.blocks.size());
   for (size_t u = 0; u < units_.size(); ++u) unit_of[units_[u].block] = u;
@@ -531,17 +559,31 @@ void Schedule::improve_blocks(const QueuePrice& price) {
 // either as early or as late as such blocks let it; where one is early, so is all that feeds it.
 void Schedule::choose_sides(const QueuePrice& price) {
   const size_t count = units_.size();
-  std::vector<Placed> early;
-  for (const Unit& unit : units_) early.push_back(placed(unit));
+  // Early, as it is, and late: by unit, each no later than the next.
+  std::vector<std::vector<Placed>> choices(count);
+  for (size_t u = 0; u < count; ++u) {
+    const Unit& unit = units_[u];
+    Placed now = placed(unit), early;
+    if (!unit.is_fixed && earliest(unit, {}, early)) {
+      place(unit, early);
+      choices[u].push_back(std::move(early));
+    }
+    choices[u].push_back(std::move(now));
+  }
   for (size_t u = count; u-- > 0;) {
-    if (units_[u].is_fixed) continue;
+    const Unit& unit = units_[u];
     Placed late;
-    if (latest(units_[u], late)) place(units_[u], std::move(late));
+    if (unit.is_fixed || !latest(unit, late)) {
+      place(unit, choices[u].back());
+    } else {
+      place(unit, late);
+      choices[u].push_back(std::move(late));
+    }
   }
   std::vector<size_t> sizes;
   std::vector<size_t> giver(graph_.links.size(), SIZE_MAX), port(graph_.links.size(), 0);
   for (size_t u = 0; u < count; ++u) {
-    sizes.push_back(units_[u].is_fixed ? 1 : 2);
+    sizes.push_back(choices[u].size());
     for (size_t o = 0; o < units_[u].out.size(); ++o)
       giver[units_[u].out[o]] = u, port[units_[u].out[o]] = o;
   }
@@ -558,27 +600,24 @@ void Schedule::choose_sides(const QueuePrice& price) {
   std::vector<SumTerm> terms(joints.size());
   parallel_for(joints.size(), [&](size_t j) {
     const auto& [g, given_port, u, p, link] = joints[j];
-    const Times* given[] = {&early[g].given[given_port], &given_[link]};
-    const Times* taken[] = {&early[u].taken[p], &taken_[link]};
     terms[j].scope = {g, u};
     const int64_t depth = graph_.blocks[units_[g].block].rhythm.depth;
-    for (size_t a = 0; a < sizes[g]; ++a) {
-      for (size_t b = 0; b < sizes[u]; ++b) {
+    for (const Placed& giving : choices[g]) {
+      for (const Placed& taking : choices[u]) {
+        const Times &given = giving.given[given_port], &taken = taking.taken[p];
         bool in_time = true;
-        for (size_t beat = 0; in_time && a > b && beat < given[a]->after.size(); ++beat) {
+        for (size_t beat = 0; in_time && beat < given.after.size(); ++beat) {
           const auto at = static_cast<int64_t>(beat);
-          in_time = (*given[a])[at] + depth <= (*taken[b])[at];
+          in_time = given[at] + depth <= taken[at];
         }
-        terms[j].table.push_back(in_time ? price(link, queue_of(*given[a], *taken[b]))
+        terms[j].table.push_back(in_time ? price(link, queue_of(given, taken))
                                          : std::numeric_limits<double>::infinity());
       }
     }
   });
   constexpr size_t kTableLimit = 1'000'000;
   const Minimum minimum = minimise(sizes, std::move(terms), kTableLimit);
-  for (size_t u = 0; u < count; ++u) {
-    if (minimum.value[u] == 0) place(units_[u], std::move(early[u]));
-  }
+  for (size_t u = 0; u < count; ++u) place(units_[u], std::move(choices[u][minimum.value[u]]));
 }
 
 bool Schedule::improve(const Unit& unit, const QueuePrice& price) {

@@ -24,12 +24,18 @@ class Schedule {
   // block.
   Schedule(const StreamGraph& graph, int64_t interval);
 
-  // Each block as early or as late as the blocks that never pause let it, so that all queues
-  // together are cheapest: the exact minimum over these choices.
+  // Each block as early or as late as the blocks that never pause let it, or as it is, so that all
+  // queues together are cheapest: the exact minimum over these choices.
   void choose_sides(const QueuePrice& price);
   // Moves one block after the other, between its earliest and its latest, as long as the price
   // falls.
   void improve_blocks(const QueuePrice& price);
+
+  // After depths of blocks changed: what is behind them moves, by as little as that takes.
+  void follow_depths();
+
+  // Of all queues together.
+  double total(const QueuePrice& price) const;
 
   // By link: the fewest beats its queue must hold for this schedule; 1 for links from sources and
   // those inside of nodes.
@@ -72,6 +78,7 @@ class Schedule {
     std::vector<size_t> in;     // links from other units, by port
     std::vector<int64_t> room;  // places of the ring behind each input; 0: none
     std::vector<size_t> out;
+    int64_t depth = 1;                      // that it is scheduled with
     bool is_fixed = false;                  // never pauses, or is a sink
     std::vector<Repeated> frame;            // its rhythm
     int64_t idle_first = 0, idle_last = 0;  // steps before the first that moves, after the last

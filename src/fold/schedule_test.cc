@@ -104,6 +104,15 @@ double total(const std::vector<int64_t>& queues) {
   return sum;
 }
 
+double total_of_nodes(const StreamGraph& streams, const std::vector<int64_t>& queues) {
+  double sum = 0;
+  for (size_t link = 0; link < queues.size(); ++link) {
+    if (streams.blocks[streams.links[link].from].kind == StreamBlock::Kind::node)
+      sum += static_cast<double>(queues[link]);
+  }
+  return sum;
+}
+
 TEST(Schedule, ItsQueuesKeepTheRate) {
   double before = 0, between = 0, after = 0;
   for (unsigned seed = 0; seed < 400; ++seed) {
@@ -136,6 +145,19 @@ TEST(Schedule, ItsQueuesKeepTheRate) {
     holds();
     schedule.improve_blocks(price);
     after += total(schedule.queues());
+    const double last = schedule.total(price);
+    holds();
+    // Chosen again from there it is never dearer, and it follows depths that change.
+    schedule.choose_sides(price);
+    const double again = schedule.total(price);
+    EXPECT_EQ(again, total_of_nodes(streams, schedule.queues()));
+    EXPECT_LE(again, last);
+    holds();
+    for (StreamBlock& block : streams.blocks) {
+      if (block.kind == StreamBlock::Kind::node)
+        block.rhythm.depth = 1 + static_cast<int64_t>(random() % 7);
+    }
+    schedule.follow_depths();
     holds();
   }
   EXPECT_LT(between, before);

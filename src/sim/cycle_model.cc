@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <deque>
+#include <limits>
 #include <map>
 
 #include "src/util/error.h"
@@ -15,6 +15,10 @@ namespace {
 
 // A pattern that has no chance for this long is taken to have none at all.
 constexpr int64_t kPatience = 1'000'000;
+
+// Times before all others, and those that only such ones led to.
+constexpr int64_t kLongAgo = std::numeric_limits<int64_t>::min() / 4;
+constexpr bool is_long_ago(int64_t cycle) { return cycle < kLongAgo / 2; }
 
 // The last beats of a stream. Slot m holds when beat m becomes visible and, once it is taken, when
 // that was, as long as beat m + Q may still ask. The steps of a block with a store look further
@@ -32,6 +36,11 @@ struct Ring {
     mask = static_cast<int64_t>(time.size()) - 1;
   }
   void push(int64_t visible) { slot(pushed++) = last_visible = visible; }
+  // So many beats were needed and freed at once, when their slots say.
+  void taken(int64_t beats) {
+    if (popped == 0) first_taken = slot(0);
+    needed += beats, popped += beats;
+  }
   bool has(int64_t more) const { return pushed - needed >= more; }
   bool full() const { return pushed - popped == queue; }
   int64_t& slot(int64_t beat) { return time[static_cast<size_t>(beat & mask)]; }
@@ -78,19 +87,39 @@ struct Moves {
     size_t link;
     int64_t needs, frees;
   };
+  // The kinds that take at most one beat and give at most one are done without a look at the rest.
+  enum class Kind { idle, take, give, take_and_give, other };
+  Kind kind = Kind::other;
   int64_t steps = 0;
   std::vector<In> in;
   std::vector<size_t> out;
-  bool is_plain = false;  // at most one beat taken and at most one given
+  const Phase* phase = nullptr;
+  // Of the last phase of phases that are repeated: how often, and the place of the first; else 0.
+  int64_t repeat = 0;
+  size_t first = 0;
 };
 
 // Where a block stands in its frame, and when it last issued.
 struct State {
   int64_t frame = 0;
-  size_t block = 0, phase = 0;
+  size_t at = 0;  // phase
   int64_t repeat = 0, step = 0;
   int64_t last = -1;
   Activity activity;
+};
+
+// Blocks to visit, each at most once, the one that waits the longest first.
+class Todo {
+ public:
+  explicit Todo(size_t blocks = 1) : at_(std::bit_ceil(blocks)) {}
+  bool empty() const { return first_ == end_; }
+  void push(size_t block) { at_[end_++ & (at_.size() - 1)] = block; }
+  size_t pop() { return at_[first_++ & (at_.size() - 1)]; }
+  void clear() { first_ = end_; }
+
+ private:
+  std::vector<size_t> at_;
+  size_t first_ = 0, end_ = 0;
 };
 
 class Model {
@@ -113,17 +142,19 @@ class Model {
       rings_[i].queue = graph.links[i].queue;
       if (!rings_[i].ready) rings_[i].resize(graph.links[i].queue);
     }
+    todo_ = Todo(graph.blocks.size());
+    waits_for_.resize(graph.blocks.size());
     for (const StreamBlock& block : graph.blocks) {
-      moves_.push_back(moves_of(block));
-      for (std::vector<Moves>& phases : moves_.back()) {
-        for (Moves& moves : phases) moves.is_plain = is_plain(moves);
-      }
+      auto& beside = beside_.emplace_back();
+      for (const size_t link : block.in) beside.emplace_back(link, graph.links[link].from);
+      for (const size_t link : block.out) beside.emplace_back(link, graph.links[link].to);
     }
     if (options.fill_times > 0) {
       FOLDSTREAM_CHECK(options.interval > 0);
       fills_.assign(graph.links.size(), {options.interval, options.fill_times});
     }
     watches_ = options.record || !fills_.empty();
+    for (size_t i = 0; i < graph.blocks.size(); ++i) moves_.push_back(moves_of(i));
     if (options.record) {
       result_.visible.resize(graph.links.size());
       result_.taken.resize(graph.links.size());
@@ -178,14 +209,42 @@ class Model {
     return std::move(result_);
   }
 
+  Pace run_at_pace(size_t block, int64_t interval, int64_t most_work) {
+    pacer_ = block, interval_ = interval, most_work_ = most_work;
+    spare_ = interval - graph_.blocks[block].rhythm.steps();
+    FOLDSTREAM_CHECK(spare_ >= 0);
+    for (size_t i = 0; i < states_.size(); ++i) {
+      if (i != block) states_[i].last = kLongAgo;
+    }
+    Pace pace;
+    for (int64_t frame = 0; frame < options_.frames && pace.outcome == Pace::Outcome::unknown;
+         ++frame) {
+      offered_frames_ = pace.frames = frame + 1;
+      settle();
+      if (spare_ < 0) {
+        pace.outcome = Pace::Outcome::late;
+        pace.cycles = -spare_;
+      } else if (result_.work >= most_work_) {
+        break;
+      } else if (!finished(frame)) {
+        pace.outcome = Pace::Outcome::stops;
+      } else if (find_period(frame) && has_reached_all()) {
+        pace.outcome = Pace::Outcome::keeps;
+      }
+    }
+    pace.work = result_.work;
+    return pace;
+  }
+
  private:
-  static std::vector<std::vector<Moves>> moves_of(const StreamBlock& block) {
-    std::vector<std::vector<Moves>> program;
+  std::vector<Moves> moves_of(size_t index) const {
+    const StreamBlock& block = graph_.blocks[index];
+    std::vector<Moves> program;
     for (const Block& outer : block.rhythm.frame) {
-      std::vector<Moves>& phases = program.emplace_back();
+      const size_t first = program.size();
       for (const Phase& phase : outer.phases) {
-        Moves& moves = phases.emplace_back();
-        moves.steps = phase.steps;
+        Moves& moves = program.emplace_back();
+        moves.steps = phase.steps, moves.phase = &phase;
         for (size_t port = 0; port < block.in.size(); ++port) {
           const int64_t needs = block.needs(phase, port), frees = block.frees(phase, port);
           if (needs > 0 || frees > 0) moves.in.push_back({block.in[port], needs, frees});
@@ -193,39 +252,41 @@ class Model {
         for (size_t port = 0; port < block.out.size(); ++port) {
           if (phase.give >> port & 1) moves.out.push_back(block.out[port]);
         }
+        moves.kind = kind_of(index, moves);
       }
+      program.back().repeat = outer.repeat, program.back().first = first;
     }
     return program;
   }
 
-  bool is_plain(const Moves& moves) const {
-    if (moves.in.size() > 1 || moves.out.size() > 1) return false;
+  Moves::Kind kind_of(size_t index, const Moves& moves) const {
+    if (moves.in.empty() && moves.out.empty()) return Moves::Kind::idle;
+    if (watches_ || stalls(index) || moves.in.size() > 1 || moves.out.size() > 1)
+      return Moves::Kind::other;
     for (const Moves::In& in : moves.in) {
-      if (in.needs != 1 || in.frees != 1 || rings_[in.link].from_source) return false;
+      if (in.needs != 1 || in.frees != 1 || rings_[in.link].from_source) return Moves::Kind::other;
     }
-    return true;
+    return moves.out.empty()  ? Moves::Kind::take
+           : moves.in.empty() ? Moves::Kind::give
+                              : Moves::Kind::take_and_give;
   }
 
   // Lets every block go as far as the beats of the frames offered so far allow. The times that come
-  // out don't depend on the order, which only has to visit each block again after a neighbour
-  // moved.
+  // out don't depend on the order, which only has to visit a block again after its neighbour at the
+  // link that it waits for moved.
   void settle() {
-    std::deque<size_t> todo;
-    std::vector<char> waits(graph_.blocks.size(), 1);
-    for (size_t i = 0; i < graph_.blocks.size(); ++i) todo.push_back(i);
-    const auto again = [&](size_t i) {
-      if (waits[i]) return;
-      waits[i] = 1;
-      todo.push_back(i);
-    };
-    while (!todo.empty()) {
-      const size_t i = todo.front();
-      todo.pop_front();
-      waits[i] = 0;
+    for (size_t i = 0; i < graph_.blocks.size(); ++i) todo_.push(i);
+    for (size_t& link : waits_for_) link = SIZE_MAX;
+    while (!todo_.empty() && spare_ >= 0 && result_.work < most_work_) {
+      const size_t i = todo_.pop();
       if (!advance(i)) continue;
-      for (size_t link : graph_.blocks[i].in) again(graph_.links[link].from);
-      for (size_t link : graph_.blocks[i].out) again(graph_.links[link].to);
+      for (const auto& [link, beside] : beside_[i]) {
+        if (waits_for_[beside] != link) continue;
+        waits_for_[beside] = SIZE_MAX;
+        todo_.push(beside);
+      }
     }
+    todo_.clear();
   }
 
   bool advance(size_t index) {
@@ -239,72 +300,101 @@ class Model {
       return frames > 0;
     }
     bool moved = false;
+    const std::vector<Moves>& program = moves_[index];
     while (!is_source || state.frame < offered_frames_) {
-      const Moves& moves = moves_[index][state.block][state.phase];
-      const int64_t before = state.step;
-      if (moves.in.empty() && moves.out.empty()) {
+      const Moves& moves = program[state.at];
+      int64_t steps = moves.steps - state.step;
+      size_t in_the_way = SIZE_MAX;
+      if (moves.kind == Moves::Kind::idle) {
         // A block that neither takes nor gives in a whole frame would never stop.
-        state.last += moves.steps - state.step;
-        state.step = moves.steps;
+        state.last += steps;
       } else {
-        issue(index, moves);
+        in_the_way = issue(index, moves, state, steps);
+        if (spare_ < 0) return false;
+        result_.work += steps;
       }
-      state.activity.busy += state.step - before;
-      if (!moves.in.empty() || !moves.out.empty()) result_.work += state.step - before;
-      moved = moved || state.step > before;
-      if (state.step < moves.steps) return moved;
-      next_phase(block.rhythm, state);
+      state.step += steps;
+      state.activity.busy += steps;
+      moved = moved || steps > 0;
+      if (in_the_way != SIZE_MAX) {
+        waits_for_[index] = in_the_way;
+        return moved;
+      }
+      next_phase(program, state);
+      if (index == pacer_ && at_start(state)) {
+        spare_ = interval_ - block.rhythm.steps();
+        state.last = state.frame * interval_ - 1;
+      }
     }
     return moved;
   }
 
-  static void next_phase(const Rhythm& rhythm, State& state) {
+  static bool at_start(const State& state) {
+    return state.step == 0 && state.at == 0 && state.repeat == 0;
+  }
+
+  static void next_phase(const std::vector<Moves>& program, State& state) {
+    const Moves& moves = program[state.at];
     state.step = 0;
-    if (++state.phase < rhythm.frame[state.block].phases.size()) return;
-    state.phase = 0;
-    if (++state.repeat < rhythm.frame[state.block].repeat) return;
-    state.repeat = 0;
-    if (++state.block < rhythm.frame.size()) return;
-    state.block = 0;
+    if (moves.repeat > 0) {
+      if (++state.repeat < moves.repeat) {
+        state.at = moves.first;
+        return;
+      }
+      state.repeat = 0;
+    }
+    if (++state.at < program.size()) return;
+    state.at = 0;
     ++state.frame;
   }
 
-  // As many steps of the phase as can issue.
-  void issue(size_t index, const Moves& moves) {
-    State& state = states_[index];
+  // As many of these steps as can issue; the link that is in the way of more, if one is.
+  size_t issue(size_t index, const Moves& moves, State& state, int64_t& steps) {
     // Until other blocks move, so many beats are there to take, and so much room to give.
-    int64_t steps = moves.steps - state.step;
-    for (const Moves::In& in : moves.in) {
-      const Ring& ring = rings_[in.link];
-      if (in.needs > 0) steps = std::min(steps, (ring.pushed - ring.needed) / in.needs);
-    }
-    for (size_t link : moves.out) {
-      const Ring& ring = rings_[link];
-      steps = std::min(steps, ring.queue - (ring.pushed - ring.popped));
-    }
-    if (steps == 0) return;
+    size_t in_the_way = SIZE_MAX;
+    const auto allow = [&](int64_t most, size_t link) {
+      if (most < steps) steps = most, in_the_way = link;
+    };
     const int64_t first = state.last;
     int64_t fed = 0, freed = 0;  // cycles waited for beats, and for room
-    if (moves.is_plain && !watches_ && !stalls(index)) {
-      if (moves.out.empty()) {
-        fed = take_only(rings_[moves.in[0].link], steps, state.last);
-      } else if (moves.in.empty()) {
-        freed = give_only(rings_[moves.out[0]], steps, depth_of(index), state.last);
-      } else {
-        take_and_give(rings_[moves.in[0].link], rings_[moves.out[0]], steps, depth_of(index),
-                      state.last, fed, freed);
-      }
+    if (moves.kind != Moves::Kind::other) {
+      const size_t from = moves.kind == Moves::Kind::give ? 0 : moves.in[0].link;
+      const size_t to = moves.kind == Moves::Kind::take ? 0 : moves.out[0];
+      Ring &in = rings_[from], &out = rings_[to];
+      if (moves.kind != Moves::Kind::give) allow(in.pushed - in.needed, from);
+      if (moves.kind != Moves::Kind::take) allow(out.queue - (out.pushed - out.popped), to);
+      if (steps == 0) return in_the_way;
+      if (moves.kind == Moves::Kind::take)
+        fed = take_only(in, steps, state.last);
+      else if (moves.kind == Moves::Kind::give)
+        freed = give_only(out, steps, depth_of(index), state.last);
+      else
+        take_and_give(in, out, steps, depth_of(index), state.last, fed, freed);
     } else {
+      for (const Moves::In& in : moves.in) {
+        const Ring& ring = rings_[in.link];
+        if (in.needs == 1)
+          allow(ring.pushed - ring.needed, in.link);
+        else if (in.needs > 0)
+          allow((ring.pushed - ring.needed) / in.needs, in.link);
+      }
+      for (size_t link : moves.out) {
+        const Ring& ring = rings_[link];
+        allow(ring.queue - (ring.pushed - ring.popped), link);
+      }
+      if (steps == 0) return in_the_way;
       step_by_step(index, moves, steps, fed, freed);
     }
-    state.step += steps;
     state.activity.starved += fed;
     state.activity.blocked += freed;
     FOLDSTREAM_CHECK(state.last - first == steps + fed + freed);
-    if (graph_.blocks[index].kind != StreamBlock::Kind::sink) return;
-    std::vector<int64_t>& times = frame_out_[ordinal_[index]];
-    times.resize(static_cast<size_t>(state.frame) + 1);
-    times.back() = state.last;
+    if (index == pacer_) spare_ -= fed + freed;
+    if (graph_.blocks[index].kind == StreamBlock::Kind::sink) {
+      std::vector<int64_t>& times = frame_out_[ordinal_[index]];
+      times.resize(static_cast<size_t>(state.frame) + 1);
+      times.back() = state.last;
+    }
+    return in_the_way;
   }
 
   int64_t depth_of(size_t index) const { return graph_.blocks[index].rhythm.depth; }
@@ -316,31 +406,23 @@ class Model {
 
   // The three most common kinds of steps; each gives the cycles it waited.
   static int64_t take_only(Ring& in, int64_t steps, int64_t& last) {
-    int64_t cycle = last, waited = 0;
+    int64_t cycle = last;
     for (int64_t step = 0; step < steps; ++step) {
-      const int64_t visible = in.slot(in.needed + step);
-      ++cycle;
-      if (visible > cycle) waited += visible - cycle, cycle = visible;
+      cycle = std::max(cycle + 1, in.slot(in.needed + step));
       in.slot(in.popped + step) = cycle;
-      if (in.popped + step == 0) in.first_taken = cycle;
     }
-    in.needed += steps, in.popped += steps;
-    last = cycle;
-    return waited;
+    in.taken(steps);
+    return waited(last, cycle, steps);
   }
 
   static int64_t give_only(Ring& out, int64_t steps, int64_t depth, int64_t& last) {
-    int64_t cycle = last, waited = 0;
+    int64_t cycle = last;
     for (int64_t step = 0; step < steps; ++step) {
       ++cycle;
-      if (out.pushed >= out.queue) {
-        const int64_t room = out.slot(out.pushed - out.queue) + 1;
-        if (room > cycle) waited += room - cycle, cycle = room;
-      }
+      if (out.pushed >= out.queue) cycle = std::max(cycle, out.slot(out.pushed - out.queue) + 1);
       out.push(cycle + depth);
     }
-    last = cycle;
-    return waited;
+    return waited(last, cycle, steps);
   }
 
   static void take_and_give(Ring& in, Ring& out, int64_t steps, int64_t depth, int64_t& last,
@@ -350,16 +432,18 @@ class Model {
       const int64_t visible = in.slot(in.needed + step);
       ++cycle;
       if (visible > cycle) fed += visible - cycle, cycle = visible;
-      if (out.pushed >= out.queue) {
-        const int64_t room = out.slot(out.pushed - out.queue) + 1;
-        if (room > cycle) freed += room - cycle, cycle = room;
-      }
+      if (out.pushed >= out.queue) cycle = std::max(cycle, out.slot(out.pushed - out.queue) + 1);
       out.push(cycle + depth);
       in.slot(in.popped + step) = cycle;
-      if (in.popped + step == 0) in.first_taken = cycle;
     }
-    in.needed += steps, in.popped += steps;
+    in.taken(steps);
+    freed = waited(last, cycle, steps) - fed;
+  }
+
+  static int64_t waited(int64_t& last, int64_t cycle, int64_t steps) {
+    const int64_t cycles = cycle - last - steps;
     last = cycle;
+    return cycles;
   }
 
   void step_by_step(size_t index, const Moves& moves, int64_t steps, int64_t& waited_for_beats,
@@ -443,17 +527,28 @@ class Model {
                        [&](size_t sink) { return states_[sink].frame > frame; });
   }
 
+  // Whether there is a way of waits from the pacer to each block.
+  bool has_reached_all() const {
+    for (size_t i = 0; i < states_.size(); ++i) {
+      if (!is_ready_source(i) && is_long_ago(states_[i].last)) return false;
+    }
+    return true;
+  }
+
   // Everything that decides about the future, relative to one point in time. Of a beat that is
   // visible before its consumer's next step, or was taken before its producer's next, the exact
   // time makes no difference and is left out.
   std::vector<int64_t> snapshot() const {
     std::vector<int64_t> image;
-    const int64_t origin = states_[graph_.sinks.front()].last;
+    const int64_t origin = this->origin();
+    const auto relative = [&](int64_t cycle) {
+      return is_long_ago(cycle) ? kLongAgo : cycle - origin;
+    };
     for (size_t i = 0; i < states_.size(); ++i) {
       const State& state = states_[i];
       if (is_ready_source(i)) continue;
-      for (int64_t field : {static_cast<int64_t>(state.block), static_cast<int64_t>(state.phase),
-                            state.repeat, state.step, state.last - origin})
+      for (int64_t field :
+           {static_cast<int64_t>(state.at), state.repeat, state.step, relative(state.last)})
         image.push_back(field);
     }
     for (size_t i = 0; i < rings_.size(); ++i) {
@@ -464,14 +559,20 @@ class Model {
       const int64_t producer = states_[graph_.links[i].from].last;
       const int64_t consumer = states_[graph_.links[i].to].last;
       for (int64_t beat = ring.pushed; beat-- > ring.needed && ring.slot(beat) > consumer + 1;)
-        image.push_back(ring.slot(beat) - origin);
+        image.push_back(relative(ring.slot(beat)));
       image.push_back(INT64_MIN);
       for (int64_t beat = ring.popped;
            beat-- > std::max<int64_t>(0, ring.pushed - ring.queue) && ring.slot(beat) > producer;)
-        image.push_back(ring.slot(beat) - origin);
+        image.push_back(relative(ring.slot(beat)));
       image.push_back(INT64_MIN);
     }
     return image;
+  }
+
+  // The last beat out of a whole graph; when the frame of the block that sets the pace began.
+  int64_t origin() const {
+    return pacer_ == SIZE_MAX ? states_[graph_.sinks.front()].last
+                              : states_[pacer_].frame * interval_;
   }
 
   bool is_ready_source(size_t block) const {
@@ -482,7 +583,7 @@ class Model {
   bool find_period(int64_t frame) {
     std::vector<Activity>& activity = history_.emplace_back();
     for (const State& state : states_) activity.push_back(state.activity);
-    origins_.push_back(states_[graph_.sinks.front()].last);
+    origins_.push_back(origin());
     const auto [it, is_new] = seen_.emplace(snapshot(), frame);
     if (is_new) return false;
     result_.period_frames = frame - it->second;
@@ -528,7 +629,7 @@ class Model {
     const StreamBlock& block = graph_.blocks[index];
     const State& state = states_[index];
     if (block.kind == StreamBlock::Kind::source && state.frame >= offered_frames_) return {};
-    const Phase& phase = block.rhythm.frame[state.block].phases[state.phase];
+    const Phase& phase = *moves_[index][state.at].phase;
     for (size_t port = 0; port < block.in.size(); ++port) {
       if (!rings_[block.in[port]].has(block.needs(phase, port))) return {block.in[port], false};
     }
@@ -579,10 +680,18 @@ class Model {
   const SimOptions& options_;
   std::vector<State> states_;
   std::vector<Ring> rings_;
-  std::vector<std::vector<std::vector<Moves>>> moves_;  // by block, then as in its rhythm
+  std::vector<std::vector<Moves>> moves_;  // by block, then as in its rhythm
+  std::vector<std::vector<std::pair<size_t, size_t>>>
+      beside_;                     // links of a block, and what is there
+  std::vector<size_t> waits_for_;  // link, by block; none where it is still to be visited
+  Todo todo_;
   std::vector<size_t> ordinal_;  // of a source among sources, of a sink among sinks
   std::vector<Fill> fills_;      // by link; none when not wanted
   bool watches_ = false;         // single beats are recorded or counted
+  size_t pacer_ = SIZE_MAX;      // the block whose frames begin every `interval_` cycles
+  int64_t interval_ = 0;
+  int64_t spare_ = 0;  // cycles for which it may still wait in the frame; negative: it is late
+  int64_t most_work_ = std::numeric_limits<int64_t>::max();
   int64_t offered_frames_ = 0;
   std::map<std::vector<int64_t>, int64_t> seen_;  // snapshot after a frame
   std::vector<std::vector<Activity>> history_;    // by frame
@@ -607,6 +716,13 @@ SimResult simulate(const StreamGraph& graph, const SimOptions& options) {
   if (options.frames < 1) throw Error("the number of frames must be positive");
   FOLDSTREAM_CHECK(!graph.sources.empty() && !graph.sinks.empty());
   return Model(graph, options).run();
+}
+
+Pace pace(const StreamGraph& graph, size_t block, int64_t interval, int64_t frames,
+          int64_t most_work) {
+  SimOptions options;
+  options.frames = frames;
+  return Model(graph, options).run_at_pace(block, interval, most_work);
 }
 
 }  // namespace foldstream

@@ -76,4 +76,26 @@ struct SimResult {
 
 SimResult simulate(const StreamGraph& graph, const SimOptions& options);
 
+// Whether the frames of a graph can follow each other every `interval` cycles, asked of one block:
+// its frames begin at these times, and only they make anything else late, which could have come to
+// its first step any time before. Where a frame of the block isn't done when the next is to begin,
+// a circle of waits goes through it that takes more than the interval for each of its frames, so
+// that no queues elsewhere and no lead can make that rate. No time is lost on the way to a steady
+// state.
+struct Pace {
+  enum class Outcome {
+    late,    // by `cycles`
+    stops,   // nothing can issue any more, though frames are unfinished
+    keeps,   // all times repeat: frames can follow each other so
+    unknown  // none of this within so many frames and so much work
+  };
+  Outcome outcome = Outcome::unknown;
+  int64_t cycles = 0;
+  int64_t frames = 0;  // begun
+  int64_t work = 0;    // as SimResult::work
+};
+
+Pace pace(const StreamGraph& graph, size_t block, int64_t interval, int64_t frames,
+          int64_t most_work);
+
 }  // namespace foldstream

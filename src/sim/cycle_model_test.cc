@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <deque>
 #include <random>
@@ -313,6 +314,52 @@ TEST(CycleModel, SkippingTheSteadyStateChangesNothing) {
 Node& add_input(Graph& graph, const std::string& name, int64_t elements) {
   return graph.add(require_op("input"), {}, name,
                    {{"type", "u1"}, {"shape", std::vector<int64_t>{1, elements}}});
+}
+
+// What one block says of the rate is what the steady state shows, for every block and for intervals
+// around that of the slowest.
+TEST(CycleModel, EachBlockTellsWhetherARateIsKept) {
+  std::array<int, 4> count{};
+  for (unsigned seed = 0; seed < 300; ++seed) {
+    SCOPED_TRACE(seed);
+    Random random(seed);
+    const Graph graph = random_graph(random);
+    const StreamGraph streams = stream_graph(graph, Family::generic);
+    SimOptions options;
+    options.frames = 300;
+    const SimResult steady = simulate(streams, options);
+    if (!steady.deadlock && steady.period_frames == 0) continue;  // parts with rates of their own
+    int64_t slowest = 0;
+    for (const StreamBlock& block : streams.blocks)
+      slowest = std::max(slowest, block.rhythm.steps());
+    for (const int64_t interval : {slowest, slowest + pick(random, 1, 20)}) {
+      for (size_t b = 0; b < streams.blocks.size(); ++b) {
+        const StreamBlock::Kind kind = streams.blocks[b].kind;
+        if (kind == StreamBlock::Kind::source || kind == StreamBlock::Kind::sink) continue;
+        const Pace found = pace(streams, b, interval, 50, 1'000'000);
+        ++count[static_cast<size_t>(found.outcome)];
+        const int64_t allowed = steady.period_frames * interval;
+        switch (found.outcome) {
+          case Pace::Outcome::late:
+            EXPECT_GT(found.cycles, 0);
+            EXPECT_TRUE(steady.deadlock || steady.period_cycles > allowed);
+            break;
+          case Pace::Outcome::stops:
+            EXPECT_TRUE(steady.deadlock.has_value());
+            break;
+          case Pace::Outcome::keeps:
+            EXPECT_TRUE(!steady.deadlock && steady.period_cycles <= allowed);
+            break;
+          case Pace::Outcome::unknown:
+            break;
+        }
+      }
+    }
+  }
+  EXPECT_GT(count[0], 200);
+  EXPECT_GT(count[1], 50);
+  EXPECT_GT(count[2], 200);
+  EXPECT_LT(count[3], (count[0] + count[2]) / 20);
 }
 
 TEST(CycleModel, LatencyAndIntervalByHand) {
