@@ -4,8 +4,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iostream>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "src/cli/command.h"
 #include "src/cli/trainer.h"
@@ -13,63 +16,115 @@
 namespace foldstream {
 namespace {
 
-int run(const Program& program, const train::Options& options) {
-  const train::Outcome outcome = run_trainer(options);
-  const double accuracy = outcome.total == 0 ? 0
-                                             : static_cast<double>(outcome.correct) /
-                                                   static_cast<double>(outcome.total);
-  if (program.json) {
-    Json json;
-    if (outcome.total > 0) {
-      json = {{"accuracy", accuracy}, {"correct", outcome.correct}, {"total", outcome.total}};
-    }
-    json.update({{"validation_accuracy", outcome.validation_accuracy},
-                 {"best_epoch", outcome.best_epoch},
-                 {"finished", outcome.finished},
-                 {"epochs", outcome.epochs},
-                 {"compared", outcome.compared},
-                 {"mismatches", outcome.mismatches},
-                 {"recipe", options.recipe.filename().string()},
-                 {"seed", options.seed},
-                 {"seconds", outcome.seconds},
-                 {"samples_per_second", outcome.samples_per_second},
-                 {"history", outcome.history}});
-    std::cout << json.dump() << "\n";
-  } else if (!outcome.finished) {
+double accuracy_of(const train::Outcome& outcome) {
+  return static_cast<double>(outcome.correct) / static_cast<double>(outcome.total);
+}
+
+Json in_json(const train::Options& options, const train::Outcome& outcome) {
+  Json json;
+  if (outcome.total > 0) {
+    json = {
+        {"accuracy", accuracy_of(outcome)}, {"correct", outcome.correct}, {"total", outcome.total}};
+  }
+  json.update({{"validation_accuracy", outcome.validation_accuracy},
+               {"best_epoch", outcome.best_epoch},
+               {"finished", outcome.finished},
+               {"epochs", outcome.epochs},
+               {"compared", outcome.compared},
+               {"mismatches", outcome.mismatches},
+               {"recipe", options.recipe.filename().string()},
+               {"seed", options.seed},
+               {"seconds", outcome.seconds},
+               {"samples_per_second", outcome.samples_per_second},
+               {"history", outcome.history}});
+  return json;
+}
+
+void print(const train::Options& options, const train::Outcome& outcome) {
+  if (!outcome.finished) {
     std::cout << fmt::format(
         "stopped after epoch {}, {:.2f} % on the validation split; go on with "
         "--resume\n",
         outcome.epochs, 100 * outcome.validation_accuracy);
-  } else {
-    std::cout << fmt::format("{}: {:.2f} % on the validation split, epoch {} of {}, {:.0f} s\n",
-                             options.output.string(), 100 * outcome.validation_accuracy,
-                             outcome.best_epoch, outcome.epochs, outcome.seconds);
-    if (outcome.total > 0) {
-      std::cout << fmt::format("accuracy {:.2f} % ({} of {}) on the test set\n", 100 * accuracy,
-                               outcome.correct, outcome.total);
-    } else {
-      std::cout << "no test set is in the data folder\n";
-    }
-    std::cout << fmt::format("the written model differs on {} of {} samples\n", outcome.mismatches,
-                             outcome.compared);
+    return;
   }
-  return outcome.mismatches == 0 ? kDone : kAnswerIsNo;
+  std::cout << fmt::format("{}: {:.2f} % on the validation split, epoch {} of {}, {:.0f} s\n",
+                           options.output.string(), 100 * outcome.validation_accuracy,
+                           outcome.best_epoch, outcome.epochs, outcome.seconds);
+  if (outcome.total > 0) {
+    std::cout << fmt::format("accuracy {:.2f} % ({} of {}) on the test set\n",
+                             100 * accuracy_of(outcome), outcome.correct, outcome.total);
+  } else {
+    std::cout << "no test set is in the data folder\n";
+  }
+  std::cout << fmt::format("the written model differs on {} of {} samples\n", outcome.mismatches,
+                           outcome.compared);
+}
+
+// Mean and range over the seeds of `number`, in %.
+template <class F>
+std::string over(const std::vector<train::Outcome>& outcomes, const F& number) {
+  double sum = 0, least = 1, most = 0;
+  for (const train::Outcome& outcome : outcomes) {
+    const double value = number(outcome);
+    sum += value;
+    least = std::min(least, value);
+    most = std::max(most, value);
+  }
+  return fmt::format("{:.2f} % ({:.2f} to {:.2f})",
+                     100 * sum / static_cast<double>(outcomes.size()), 100 * least, 100 * most);
+}
+
+int run(const Program& program, const train::Options& options, int64_t seeds) {
+  std::vector<train::Options> all(seeds, options);
+  for (int64_t i = 0; seeds > 1 && i < seeds; ++i) {
+    all[i].seed = options.seed + static_cast<uint64_t>(i);
+    const std::string extension = options.output.extension().string();
+    all[i].output.replace_extension();
+    all[i].output += fmt::format("-seed{}{}", all[i].seed, extension);
+  }
+  const std::vector<train::Outcome> outcomes = run_trainer(all);
+  const bool finished = std::ranges::all_of(outcomes, &train::Outcome::finished);
+  if (program.json) {
+    Json json = Json::array();
+    for (int64_t i = 0; i < seeds; ++i) json.push_back(in_json(all[i], outcomes[i]));
+    std::cout << (seeds == 1 ? json[0] : json).dump() << "\n";
+  } else {
+    for (int64_t i = 0; i < seeds; ++i) print(all[i], outcomes[i]);
+    if (seeds > 1 && finished) {
+      std::cout << fmt::format(
+          "{} seeds: {} on the validation split", seeds,
+          over(outcomes, [](const auto& outcome) { return outcome.validation_accuracy; }));
+      if (outcomes[0].total > 0) {
+        std::cout << fmt::format(", {} on the test set", over(outcomes, accuracy_of));
+      }
+      std::cout << "\n";
+    }
+  }
+  const bool equal = std::ranges::all_of(
+      outcomes, [](const train::Outcome& outcome) { return outcome.mismatches == 0; });
+  return equal ? kDone : kAnswerIsNo;
 }
 
 }  // namespace
 
 void add_train(Program& program) {
   const auto options = std::make_shared<train::Options>();
+  const auto seeds = std::make_shared<int64_t>(1);
   CLI::App& command = add_command(
       program, "train", "Trains a quantized network from a recipe and writes it as QONNX.",
       "foldstream train recipes/tfc-w2a2.toml --data mnist -o tfc.onnx",
-      [&program, options] { return run(program, *options); });
+      [&program, options, seeds] { return run(program, *options, *seeds); });
   command.add_option("recipe", options->recipe, "the network and how to train it (recipes/*.toml)")
       ->required();
   command.add_option("--data", options->data, "the folder with the data set's files")->required();
   command.add_option("-o,--output", options->output, "the model to write")->required();
   command.add_option("--init", options->init, "a model of the same layers to start from");
   command.add_option("--seed", options->seed, "of all that is random")->capture_default_str();
+  command
+      .add_option("--seeds", *seeds,
+                  "so many models, of this seed and the next, as MODEL-seedN.onnx")
+      ->check(positive());
   command.add_option("--epochs", options->epochs, "instead of the recipe's")->check(positive());
   command.add_option("--samples", options->samples, "only the first of the training set")
       ->check(positive());

@@ -4,10 +4,13 @@
 // trainer_beside.cc.
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "src/train/train.h"
 
 namespace foldstream {
 
-train::Outcome run_trainer(const train::Options& options);
+std::vector<train::Outcome> run_trainer(std::span<const train::Options> all);
 
 }  // namespace foldstream

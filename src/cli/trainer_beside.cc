@@ -9,7 +9,7 @@
 namespace foldstream {
 
 // Goes on as foldstream-train, from the folder of this program.
-train::Outcome run_trainer(const train::Options&) {
+std::vector<train::Outcome> run_trainer(std::span<const train::Options>) {
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe");
   const std::filesystem::path trainer = self.parent_path() / "foldstream-train";
   if (!std::filesystem::exists(trainer)) {

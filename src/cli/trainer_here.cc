@@ -32,9 +32,9 @@ void choose_blas() {
 
 }  // namespace
 
-train::Outcome run_trainer(const train::Options& options) {
+std::vector<train::Outcome> run_trainer(std::span<const train::Options> all) {
   choose_blas();
-  return train::train(options);
+  return train::train(all);
 }
 
 }  // namespace foldstream

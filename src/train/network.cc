@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 
+#include "src/train/device_adam.h"
 #include "src/util/error.h"
 
 namespace foldstream::train {
@@ -19,21 +21,32 @@ bool in_memory(const torch::Tensor& x) {
   return x.is_cpu() && x.is_contiguous() && x.scalar_type() == torch::kFloat;
 }
 
-// The estimator as tensor operations, for devices that the kernels don't run on.
-torch::Tensor estimate(const torch::Tensor& t, const Quantizer& quantizer) {
+// max(0, 1 - distance / reach) / reach * step.
+torch::Tensor triangle(const torch::Tensor& distance, double reach, double step) {
+  return at::rsub(distance, step / reach, step / (reach * reach)).clamp_min_(0);
+}
+
+// The gradient through a quantizer as tensor operations, for devices that the kernels don't run
+// on.
+torch::Tensor through(const torch::Tensor& gradient, const torch::Tensor& x,
+                      const Quantizer& quantizer, double scale) {
   const double lowest = quantizer.lowest(), highest = quantizer.highest();
   if (quantizer.estimator == Estimator::straight) {
-    return t.ge(lowest * quantizer.width)
-        .logical_and(t.le(highest * quantizer.width))
-        .to(t.dtype());
+    // What this passes lies between the bounds, and ours are included.
+    constexpr float kEnd = std::numeric_limits<float>::infinity();
+    const auto from = static_cast<float>(lowest * quantizer.width * scale);
+    const auto to = static_cast<float>(highest * quantizer.width * scale);
+    return at::hardtanh_backward(gradient, x, std::nextafter(from, -kEnd),
+                                 std::nextafter(to, kEnd));
   }
   if (quantizer.bipolar()) {
-    return (1 - t.abs() / quantizer.width).clamp_min(0) * (2 / quantizer.width);
+    return triangle(x.abs(), quantizer.width * scale, 2 * scale).mul_(gradient);
   }
   const double reach = quantizer.width / 2;
+  const torch::Tensor t = x / scale;
   const torch::Tensor threshold =
       (t.clamp(lowest + 0.5, highest - 0.5) - 0.5).round().clamp(lowest, highest - 1) + 0.5;
-  return (1 - (t - threshold).abs() / reach).clamp_min(0) / reach;
+  return triangle((t - threshold).abs_(), reach, 1).mul_(gradient);
 }
 
 struct QuantizedValues : torch::autograd::Function<QuantizedValues> {
@@ -56,9 +69,11 @@ struct QuantizedValues : torch::autograd::Function<QuantizedValues> {
       });
       return out;
     }
-    const torch::Tensor t = x / scale;
-    if (quantizer.bipolar()) return torch::where(t.ge(0), scale, -scale).to(x.dtype());
-    return t.clamp(quantizer.lowest(), quantizer.highest()).round() * scale;
+    if (quantizer.bipolar()) {
+      const torch::Tensor high = torch::full({}, scale, x.options());
+      return torch::where(x.ge(0), high, -high);
+    }
+    return (x / scale).clamp_(quantizer.lowest(), quantizer.highest()).round_().mul_(scale);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -71,10 +86,10 @@ struct QuantizedValues : torch::autograd::Function<QuantizedValues> {
     quantizer.estimator = static_cast<Estimator>(context->saved_data["estimator"].toInt());
     quantizer.width = context->saved_data["width"].toDouble();
     const double scale = context->saved_data["scale"].toDouble();
-    const torch::Tensor gradient = gradients[0].contiguous();
     if (!in_memory(x)) {
-      return {gradient * estimate(x / scale, quantizer), torch::Tensor(), torch::Tensor()};
+      return {through(gradients[0], x, quantizer, scale), torch::Tensor(), torch::Tensor()};
     }
+    const torch::Tensor gradient = gradients[0].contiguous();
     torch::Tensor out = torch::empty_like(x);
     const Coder coder(quantizer, static_cast<float>(scale));
     const float *from = x.data_ptr<float>(), *slope = gradient.data_ptr<float>();
@@ -156,6 +171,23 @@ struct BatchNorm : torch::autograd::Function<BatchNorm> {
   }
 };
 
+// Whether a layer takes bfloat16 where the pass has it; others are given floats.
+bool in_half(const LayerSpec& layer) {
+  switch (layer.kind) {
+    case Kind::conv:
+    case Kind::batch_norm:
+    case Kind::relu:
+    case Kind::max_pool:
+    case Kind::add:
+    case Kind::dropout:
+      return true;
+    case Kind::quantize:
+      return layer.quantizer->scale == Quantizer::Scale::constant;
+    default:
+      return false;
+  }
+}
+
 torch::Tensor power_of_two(const torch::Tensor& log_scale) {
   // The exponent is rounded; its gradient passes.
   return log_scale + (log_scale.round() - log_scale).detach();
@@ -186,7 +218,8 @@ torch::Tensor quantized_codes(const torch::Tensor& x, const Quantizer& quantizer
 }
 
 torch::Tensor quantized(const torch::Tensor& x, double scale, const Quantizer& quantizer) {
-  return QuantizedValues::apply(x.contiguous(), quantizer, scale);
+  // The kernels go over memory in order; elsewhere the order of the axes is kept as it is.
+  return QuantizedValues::apply(x.is_cpu() ? x.contiguous() : x, quantizer, scale);
 }
 
 torch::Tensor quantized(const torch::Tensor& x, const torch::Tensor& scale,
@@ -235,11 +268,16 @@ void Parameter::refresh() {
   codes.copy_(quantized(value, quantizer->value, *quantizer));
 }
 
-Network::Network(const Recipe& recipe, uint64_t seed, torch::Device device)
-    : recipe_(recipe), device_(device) {
+Network::Network(const Recipe& recipe, uint64_t seed, torch::Device device, bool kernels)
+    : recipe_(recipe),
+      device_(device),
+      half_(device.is_cuda() && recipe.precision == Precision::bfloat16) {
   torch::manual_seed(seed);
   for (const LayerSpec& layer : recipe_.layers) add_layer(layer);
+  if (!kernels) adam_ = std::make_unique<DeviceAdam>(parameters_);
 }
+
+Network::~Network() = default;
 
 Parameter& Network::parameter(const std::string& name) { return parameters_[index_.at(name)]; }
 const Parameter& Network::parameter(const std::string& name) const {
@@ -345,17 +383,28 @@ torch::Tensor Network::used_weights(const LayerSpec& layer) const {
 }
 
 torch::Tensor Network::forward(const torch::Tensor& x, bool training) {
+  return forward(x, Pass{training, training && half_});
+}
+
+torch::Tensor Network::teach(const torch::Tensor& x) { return forward(x, Pass{false, half_}); }
+
+torch::Tensor Network::forward(const torch::Tensor& x, Pass pass) {
   std::vector<torch::Tensor> results;
-  const auto result = [&](int index) { return index < 0 ? x : results[index]; };
+  const bool planes = pass.half && x.dim() == 4;
+  const torch::Tensor input = planes ? x.contiguous(torch::MemoryFormat::ChannelsLast) : x;
   for (const LayerSpec& layer : recipe_.layers) {
-    const torch::Tensor other = layer.kind == Kind::add ? result(layer.with) : torch::Tensor();
-    results.push_back(run(layer, result(layer.from), other, training));
+    const auto operand = [&](int index) {
+      const torch::Tensor& from = index < 0 ? input : results[index];
+      return in_half(layer) ? from : from.to(torch::kFloat);
+    };
+    const torch::Tensor other = layer.kind == Kind::add ? operand(layer.with) : torch::Tensor();
+    results.push_back(run(layer, operand(layer.from), other, pass));
   }
-  return results.back();
+  return results.back().to(torch::kFloat);
 }
 
 torch::Tensor Network::run(const LayerSpec& layer, const torch::Tensor& x,
-                           const torch::Tensor& other, bool training) {
+                           const torch::Tensor& other, Pass pass) {
   switch (layer.kind) {
     case Kind::affine:
       return (x * layer.mul).sub_(layer.sub);
@@ -364,7 +413,7 @@ torch::Tensor Network::run(const LayerSpec& layer, const torch::Tensor& x,
       if (quantizer.scale == Quantizer::Scale::constant) {
         return quantized(x, quantizer.value, quantizer);
       }
-      if (training) calibrate(layer, x);
+      if (pass.training) calibrate(layer, x);
       const torch::Tensor scale = scale_of(layer);
       return quantized(x, scale.dim() == 0 ? scale : along_channels(scale, x.dim()), quantizer);
     }
@@ -372,10 +421,10 @@ torch::Tensor Network::run(const LayerSpec& layer, const torch::Tensor& x,
       return torch::relu(x);
     case Kind::linear:
     case Kind::conv:
-      return product(layer, x);
+      return product(layer, x, pass);
     case Kind::batch_norm:
     case Kind::tensor_norm:
-      return normalize(layer, x, training);
+      return normalize(layer, x, pass.training);
     case Kind::max_pool:
       if (layer.kernel.size() == 1) {
         return torch::max_pool1d(x, layer.kernel, layer.stride, layer.padding);
@@ -384,7 +433,7 @@ torch::Tensor Network::run(const LayerSpec& layer, const torch::Tensor& x,
     case Kind::average_pool:
       return average(layer, x);
     case Kind::dropout:
-      return torch::dropout(x, layer.rate, training);
+      return torch::dropout(x, layer.rate, pass.training);
     case Kind::flatten:
       return x.flatten(1);
     case Kind::add:
@@ -394,8 +443,16 @@ torch::Tensor Network::run(const LayerSpec& layer, const torch::Tensor& x,
   return {};
 }
 
-torch::Tensor Network::product(const LayerSpec& layer, const torch::Tensor& x) const {
-  const torch::Tensor weights = used_weights(layer);
+torch::Tensor Network::product(const LayerSpec& layer, const torch::Tensor& operand,
+                               Pass pass) const {
+  torch::Tensor x = operand, weights = used_weights(layer);
+  if (pass.half && layer.kind == Kind::conv) {
+    x = x.to(torch::kBFloat16);
+    const bool planes = weights.dim() == 4;
+    weights =
+        weights.to(torch::kBFloat16, false, false,
+                   planes ? torch::MemoryFormat::ChannelsLast : torch::MemoryFormat::Preserve);
+  }
   torch::Tensor y;
   if (layer.kind == Kind::linear) {
     y = x.mm(weights.t());
@@ -423,7 +480,8 @@ torch::Tensor Network::normalize(const LayerSpec& layer, const torch::Tensor& x,
   if (whole) return (x - mean) / deviation * weight + bias;
   const torch::Tensor factor = deviation.reciprocal() * weight;
   const torch::Tensor offset = bias - mean * factor;
-  return x * along_channels(factor, x.dim()) + along_channels(offset, x.dim());
+  return x * along_channels(factor, x.dim()).to(x.dtype()) +
+         along_channels(offset, x.dim()).to(x.dtype());
 }
 
 torch::Tensor Network::average(const LayerSpec& layer, const torch::Tensor& x) const {
@@ -443,6 +501,8 @@ torch::Tensor Network::average(const LayerSpec& layer, const torch::Tensor& x) c
 
 void Network::calibrate(const LayerSpec& layer, const torch::Tensor& x) {
   const std::string name = scale_name(layer);
+  if (calibrated_.contains(name)) return;  // asking the buffer would wait for the device
+  calibrated_.insert(name);
   torch::Tensor& calibrated = buffers_.at(name + ".calibrated");
   if (calibrated.item<float>() != 0) return;
   const torch::NoGradGuard no_gradient;
@@ -456,17 +516,6 @@ void Network::calibrate(const LayerSpec& layer, const torch::Tensor& x) {
 }
 
 void update(Parameter& parameter, const torch::Tensor& gradient, const AdamStep& step) {
-  const torch::NoGradGuard no_gradient;
-  if (!in_memory(parameter.value)) {
-    parameter.first.mul_(step.beta1).add_(gradient, 1 - step.beta1);
-    parameter.second.mul_(step.beta2).addcmul_(gradient, gradient, 1 - step.beta2);
-    const torch::Tensor size = (parameter.second / step.correction2).sqrt() + step.epsilon;
-    parameter.value.data()
-        .mul_(1 - step.rate * step.decay)
-        .sub_(parameter.first / step.correction1 / size * step.rate)
-        .clamp_(parameter.lowest, parameter.highest);
-    return parameter.refresh();
-  }
   const torch::Tensor contiguous = gradient.contiguous();
   const float* slope = contiguous.data_ptr<float>();
   float* value = parameter.value.data_ptr<float>();
@@ -488,12 +537,18 @@ void update(Parameter& parameter, const torch::Tensor& gradient, const AdamStep&
 }
 
 void Network::step(double rate, double decay, int64_t steps) {
+  FOLDSTREAM_CHECK(!adam_);
   for (Parameter& parameter : parameters_) {
     const torch::Tensor gradient = parameter.leaf().grad();
     if (!gradient.defined()) continue;
     update(parameter, gradient, AdamStep(rate, parameter.weight ? decay : 0, steps));
     parameter.leaf().mutable_grad().reset();  // the next one is taken over, not added
   }
+}
+
+void Network::step(const torch::Tensor& numbers) {
+  FOLDSTREAM_CHECK(adam_ != nullptr);
+  adam_->step(parameters_, numbers);
 }
 
 std::vector<std::pair<std::string, torch::Tensor>> Network::state(bool optimizer) {
@@ -507,6 +562,16 @@ std::vector<std::pair<std::string, torch::Tensor>> Network::state(bool optimizer
   }
   for (const auto& [name, buffer] : buffers_) all.emplace_back(name, buffer);
   return all;
+}
+
+std::vector<std::pair<std::string, torch::Tensor>> Network::scales() {
+  std::vector<std::pair<std::string, torch::Tensor>> some;
+  for (const std::string& name : calibrated_) {
+    const std::string flag = name + ".calibrated";
+    some.emplace_back(name, parameter(name).value.detach());
+    some.emplace_back(flag, buffers_.at(flag));
+  }
+  return some;
 }
 
 void Network::load(const std::vector<std::pair<std::string, torch::Tensor>>& values) {

@@ -8,7 +8,9 @@
 #include <torch/torch.h>
 
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,21 +60,32 @@ struct Parameter {
   void refresh();  // codes from value
 };
 
-// One step of Adam on `parameter`; moments and, behind a constant scale, codes follow.
+// One step of Adam on `parameter` in the processor's memory; moments and, behind a constant scale,
+// codes follow.
 void update(Parameter& parameter, const torch::Tensor& gradient, const AdamStep& step);
+
+class DeviceAdam;
 
 class Network {
  public:
-  // Weights drawn with `seed`.
-  Network(const Recipe& recipe, uint64_t seed, torch::Device device);
+  // Weights drawn with `seed`. `kernels`: steps are those of the kernels, on a processor; without,
+  // those of DeviceAdam.
+  Network(const Recipe& recipe, uint64_t seed, torch::Device device, bool kernels = true);
+  ~Network();
 
   // x [N, input...] to scores [N, classes]. `training`: statistics of the batch, dropout.
   torch::Tensor forward(const torch::Tensor& x, bool training);
-  // One step of Adam from the gradients, which are cleared. `steps` counts from 1.
+  // Scores for another network to learn from: as in evaluation, but in the precision of training.
+  torch::Tensor teach(const torch::Tensor& x);
+  // One step of Adam from the gradients, which are cleared, by kernels. `steps` counts from 1.
   void step(double rate, double decay, int64_t steps);
+  // The same by DeviceAdam, which makes the numbers.
+  void step(const torch::Tensor& numbers);
 
   // Every tensor that evaluation depends on, by name; those of the optimizer too where asked for.
   std::vector<std::pair<std::string, torch::Tensor>> state(bool optimizer);
+  // Those of them that a learned scale takes from its first operand.
+  std::vector<std::pair<std::string, torch::Tensor>> scales();
   // Copies into those tensors; `values` are some of them, with the same shapes.
   void load(const std::vector<std::pair<std::string, torch::Tensor>>& values);
 
@@ -87,6 +100,11 @@ class Network {
   torch::Tensor norm(int index, const char* what) const;  // weight, bias, mean, variance
 
  private:
+  struct Pass {
+    bool training;  // statistics of the batch, dropout
+    bool half;      // convolutions and what lies between them in bfloat16
+  };
+
   Parameter& parameter(const std::string& name);
   const Parameter& parameter(const std::string& name) const;
   Parameter& add(const std::string& name, torch::Tensor value);
@@ -95,18 +113,22 @@ class Network {
   void add_scale(const std::string& name, const Quantizer& quantizer, int64_t channels);
   torch::Tensor scale_of(const LayerSpec& layer) const;
   torch::Tensor used_weights(const LayerSpec& layer) const;
+  torch::Tensor forward(const torch::Tensor& x, Pass pass);
   torch::Tensor run(const LayerSpec& layer, const torch::Tensor& x, const torch::Tensor& other,
-                    bool training);
-  torch::Tensor product(const LayerSpec& layer, const torch::Tensor& x) const;
+                    Pass pass);
+  torch::Tensor product(const LayerSpec& layer, const torch::Tensor& operand, Pass pass) const;
   torch::Tensor normalize(const LayerSpec& layer, const torch::Tensor& x, bool training);
   torch::Tensor average(const LayerSpec& layer, const torch::Tensor& x) const;
   void calibrate(const LayerSpec& layer, const torch::Tensor& x);
 
   Recipe recipe_;
   torch::Device device_;
+  bool half_;
   std::vector<Parameter> parameters_;
   std::map<std::string, size_t, std::less<>> index_;
   std::map<std::string, torch::Tensor, std::less<>> buffers_;  // running statistics
+  std::set<std::string, std::less<>> calibrated_;              // scales that have a start
+  std::unique_ptr<DeviceAdam> adam_;                           // none with kernels
 };
 
 }  // namespace foldstream::train

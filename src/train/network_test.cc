@@ -165,37 +165,6 @@ TEST(NormalizationTest, KernelsAndTensorOperationsAgree) {
   }
 }
 
-TEST(OptimizerTest, KernelsAndTensorOperationsAgree) {
-  Quantizer ternary;
-  ternary.bits = 2;
-  for (const bool behind_quantizer : {false, true}) {
-    std::vector<Parameter> parameters(2);
-    for (size_t i = 0; i < parameters.size(); ++i) {
-      torch::manual_seed(3);
-      Parameter& parameter = parameters[i];
-      const auto type = i == 0 ? torch::kFloat : torch::kDouble;
-      parameter.value = (torch::rand({1001}) * 2 - 1).to(type);
-      parameter.first = torch::zeros_like(parameter.value);
-      parameter.second = torch::zeros_like(parameter.value);
-      parameter.lowest = -1;
-      parameter.highest = 1;
-      if (behind_quantizer) {
-        parameter.quantizer = ternary;
-        parameter.codes = torch::zeros_like(parameter.value);
-      }
-      for (int64_t step = 1; step <= 5; ++step) {
-        update(parameter, torch::randn({1001}).to(type), AdamStep(0.05, 0.01, step));
-      }
-    }
-    EXPECT_TRUE(
-        torch::allclose(parameters[0].value, parameters[1].value.to(torch::kFloat), 1e-4, 1e-5));
-    if (behind_quantizer) {
-      EXPECT_TRUE(torch::equal(parameters[0].codes, quantized(parameters[0].value, 1, ternary)));
-    }
-    EXPECT_LE(parameters[0].value.abs().max().item<float>(), 1);
-  }
-}
-
 // The slope of a loss by each score, by differences.
 template <class Function>
 void expect_slopes(const Function& loss, const torch::Tensor& scores) {

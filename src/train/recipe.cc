@@ -313,6 +313,9 @@ class Parser {
     recipe_.last_learning_rate = section.number("last_learning_rate", 0, 10, 0);
     recipe_.weight_decay = section.number("weight_decay", 0, 1, 0);
     recipe_.warmup = section.integer("warmup", 0, 1000000, 0);
+    recipe_.precision = section.choice<Precision>(
+        "precision", {{"float32", Precision::float32}, {"bfloat16", Precision::bfloat16}},
+        Precision::float32);
     recipe_.loss = section.choice<Loss>(
         "loss", {{"squared_hinge", Loss::squared_hinge}, {"cross_entropy", Loss::cross_entropy}},
         Loss::cross_entropy);

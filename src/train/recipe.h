@@ -97,7 +97,8 @@ struct Augmentation {
   double rotate = 0;  // degrees each way
   double zoom = 0;    // share each way
   double shear = 0;   // share each way
-  bool any() const { return shift > 0 || flip || rotate > 0 || zoom > 0 || shear > 0; }
+  bool whole_pixels() const { return rotate == 0 && zoom == 0 && shear == 0; }
+  bool any() const { return shift > 0 || flip || !whole_pixels(); }
 };
 
 struct Distillation {
@@ -105,6 +106,10 @@ struct Distillation {
   double weight = 0.5;     // of the teacher's part of the loss
   double temperature = 1;  // softens both sides
 };
+
+// Of convolutions and what lies between them, in training on a device that has both. Codes of up to
+// 8 bits are exact in either; what bfloat16 rounds are sums and gradients.
+enum class Precision { float32, bfloat16 };
 
 enum class Loss { squared_hinge, cross_entropy };
 
@@ -122,6 +127,7 @@ struct Recipe {
   int64_t epochs = 1, batch = 100;
   double learning_rate = 0.01, last_learning_rate = 0, weight_decay = 0;
   int64_t warmup = 0;  // epochs
+  Precision precision = Precision::float32;
   Loss loss = Loss::cross_entropy;
   double temperature = 1;  // scores are divided by this for cross entropy
   std::optional<Distillation> distillation;

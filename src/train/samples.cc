@@ -11,40 +11,22 @@
 namespace foldstream::train {
 namespace {
 
-// Planes of one image, changed: each place of the result is read from where it came from, by linear
-// interpolation; outside is 0.
-class Change {
+// Planes of one image, changed.
+class Mover {
  public:
-  Change(const Augmentation& augment, int64_t height, int64_t width, Random& random)
-      : height_(height), width_(width) {
-    constexpr double kDegree = std::numbers::pi / 180;
-    const double angle = random.between(-augment.rotate, augment.rotate) * kDegree;
-    const double zoom_y = 1 + random.between(-augment.zoom, augment.zoom);
-    const double zoom_x = 1 + random.between(-augment.zoom, augment.zoom);
-    const double shear = random.between(-augment.shear, augment.shear);
-    const bool flip = augment.flip && random.below(2) == 1;
-    const int64_t down = random.below(2 * augment.shift + 1) - augment.shift;
-    const int64_t right = random.below(2 * augment.shift + 1) - augment.shift;
-    whole_ = augment.rotate == 0 && augment.zoom == 0 && augment.shear == 0;
-    flip_ = flip;
-    down_ = down;
-    right_ = right;
-    const double sine = std::sin(angle), cosine = std::cos(angle), mirror = flip ? -1 : 1;
-    yy_ = static_cast<float>(cosine * zoom_y);
-    yx_ = static_cast<float>(mirror * (sine * zoom_y));
-    xy_ = static_cast<float>((shear * cosine - sine) * zoom_x);
-    xx_ = static_cast<float>(mirror * (cosine + shear * sine) * zoom_x);
-  }
+  Mover(const Change& change, int64_t height, int64_t width)
+      : change_(change), height_(height), width_(width) {}
 
   void apply(const float* from, float* to) const {
-    if (whole_) return move(from, to);
+    if (change_.whole) return move(from, to);
     const float centre_y = static_cast<float>(height_ - 1) / 2;
     const float centre_x = static_cast<float>(width_ - 1) / 2;
     for (int64_t y = 0; y < height_; ++y) {
       for (int64_t x = 0; x < width_; ++x) {
-        const float v = static_cast<float>(y - down_) - centre_y;
-        const float u = static_cast<float>(x - right_) - centre_x;
-        const float at_y = yy_ * v + yx_ * u + centre_y, at_x = xy_ * v + xx_ * u + centre_x;
+        const float v = static_cast<float>(y - change_.down) - centre_y;
+        const float u = static_cast<float>(x - change_.right) - centre_x;
+        const float at_y = change_.yy * v + change_.yx * u + centre_y;
+        const float at_x = change_.xy * v + change_.xx * u + centre_x;
         *to++ = interpolate(from, at_y, at_x);
       }
     }
@@ -52,18 +34,19 @@ class Change {
 
  private:
   void move(const float* from, float* to) const {
-    const int64_t first = std::clamp<int64_t>(right_, 0, width_);
-    const int64_t last = std::clamp<int64_t>(width_ + right_, first, width_);
+    const int64_t right = change_.right;
+    const int64_t first = std::clamp<int64_t>(right, 0, width_);
+    const int64_t last = std::clamp<int64_t>(width_ + right, first, width_);
     for (int64_t y = 0; y < height_; ++y, to += width_) {
-      const int64_t row = y - down_;
+      const int64_t row = y - change_.down;
       std::fill(to, to + width_, 0.0F);
       if (row < 0 || row >= height_) continue;
       const float* source = from + row * width_;
-      if (flip_) {
-        const float* end = source + width_ + right_;
+      if (change_.flip) {
+        const float* end = source + width_ + right;
         std::reverse_copy(end - last, end - first, to + first);
       } else {
-        std::copy(source + first - right_, source + last - right_, to + first);
+        std::copy(source + first - right, source + last - right, to + first);
       }
     }
   }
@@ -81,12 +64,27 @@ class Change {
     return top * (1 - fy) + bottom * fy;
   }
 
-  int64_t height_, width_, down_ = 0, right_ = 0;
-  bool whole_ = true, flip_ = false;
-  float yy_ = 1, yx_ = 0, xy_ = 0, xx_ = 1;
+  const Change& change_;
+  const int64_t height_, width_;
 };
 
 }  // namespace
+
+Change::Change(const Augmentation& augment, Random& random) : whole(augment.whole_pixels()) {
+  constexpr double kDegree = std::numbers::pi / 180;
+  const double angle = random.between(-augment.rotate, augment.rotate) * kDegree;
+  const double zoom_y = 1 + random.between(-augment.zoom, augment.zoom);
+  const double zoom_x = 1 + random.between(-augment.zoom, augment.zoom);
+  const double slant = random.between(-augment.shear, augment.shear);
+  flip = augment.flip && random.below(2) == 1;
+  down = random.below(2 * augment.shift + 1) - augment.shift;
+  right = random.below(2 * augment.shift + 1) - augment.shift;
+  const double sine = std::sin(angle), cosine = std::cos(angle), mirror = flip ? -1 : 1;
+  yy = static_cast<float>(cosine * zoom_y);
+  yx = static_cast<float>(mirror * (sine * zoom_y));
+  xy = static_cast<float>((slant * cosine - sine) * zoom_x);
+  xx = static_cast<float>(mirror * (cosine + slant * sine) * zoom_x);
+}
 
 Random::Random(uint64_t seed, uint64_t stream) : state_(seed * 0x9E3779B97F4A7C15U) {
   state_ = next() ^ (stream * 0xD1342543DE82EF95U);
@@ -131,9 +129,10 @@ void fill_batch(const DataSet& data, std::span<const int64_t> indices, float div
     }
     if (changed) {
       const int64_t height = data.shape[1], width = data.shape[2];
-      const Change change(*augment, height, width, random);
+      const Change change(*augment, random);
+      const Mover mover(change, height, width);
       for (int64_t c = 0; c < data.shape[0]; ++c) {
-        change.apply(to + c * height * width, out + c * height * width);
+        mover.apply(to + c * height * width, out + c * height * width);
       }
     }
     out += elements;

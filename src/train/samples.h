@@ -27,6 +27,17 @@ class Random {
 // A permutation of 0 to count - 1.
 std::vector<int64_t> shuffled(int64_t count, Random& random);
 
+// What moves the pixels of one image: the place (y, x) of the result is read from
+//   (yy * v + yx * u, xy * v + xx * u), where v = y - down and u = x - right,
+// both counted from the image's centre, by linear interpolation; outside is 0.
+struct Change {
+  Change(const Augmentation& augment, Random& random);
+  bool whole = true;  // whole pixels: a shift and perhaps a flip
+  bool flip = false;
+  int64_t down = 0, right = 0;
+  float yy = 1, yx = 0, xy = 0, xx = 1;
+};
+
 // Writes samples `indices` of `data`, divided by `divisor` in float32, one after the other into
 // `out`; with `augment`, each changed by random numbers.
 void fill_batch(const DataSet& data, std::span<const int64_t> indices, float divisor,

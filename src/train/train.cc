@@ -7,16 +7,21 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <future>
 #include <memory>
 #include <numbers>
 #include <span>
 #include <thread>
+#include <vector>
 
 #include "src/data/data_set.h"
 #include "src/ir/eval.h"
 #include "src/onnx/reader.h"
 #include "src/onnx/writer.h"
 #include "src/train/checkpoint.h"
+#include "src/train/device.h"
+#include "src/train/device_adam.h"
+#include "src/train/device_samples.h"
 #include "src/train/export.h"
 #include "src/train/network.h"
 #include "src/train/recipe.h"
@@ -40,6 +45,7 @@ using Clock = std::chrono::steady_clock;
 using State = std::vector<std::pair<std::string, torch::Tensor>>;
 
 constexpr int64_t kEvaluationBatch = 500;
+constexpr uint64_t kTeacherSeed = 1;
 constexpr int64_t kCompared = 50;
 constexpr std::chrono::seconds kBetweenCheckpoints{20};
 
@@ -74,18 +80,6 @@ void use_threads(int64_t wanted) {
   if (openblas_set_num_threads != nullptr) openblas_set_num_threads(threads);
 }
 
-torch::Device device_of(const std::string& name) {
-  if (name == "cpu") return torch::kCPU;
-  if (name != "cuda") {
-    throw Error(fmt::format("there is no device '{}'", name), "known are cpu and cuda");
-  }
-  if (!torch::cuda::is_available()) {
-    throw Error("this libtorch finds no CUDA device",
-                "train on the processor, or build against a libtorch made for CUDA");
-  }
-  return torch::kCUDA;
-}
-
 // Cosine from the first rate to the last, after a linear start.
 double rate_at(const Recipe& recipe, int64_t step, int64_t per_epoch) {
   const int64_t warm = recipe.warmup * per_epoch, total = recipe.epochs * per_epoch;
@@ -101,27 +95,50 @@ class Trainer {
  public:
   explicit Trainer(const Options& options)
       : options_(options),
-        device_(device_of(options.device)),
+        device_(open_device(options.device)),
+        lane_(device_),
         recipe_(read_recipe(options.recipe)),
         checkpoint_(options.output.string() + ".checkpoint") {
+    lane_.use();
     if (options.epochs > 0) recipe_.epochs = options.epochs;
     if (recipe_.distillation) make_teacher();
     recipe_.warmup = std::min(recipe_.warmup, recipe_.epochs - 1);
     load_data();
-    network_ = std::make_unique<Network>(recipe_, options.seed, device_);
+    const bool like_device = !device_.is_cpu() || options.like_device;
+    network_ = std::make_unique<Network>(recipe_, options.seed, device_, !like_device);
     if (!options.init.empty()) {
       const std::string path = options.init.string();
       network_->load(values_of_model(*network_, read_model(path), path));
     }
     best_ = copy_of(network_->state(false));
+    if (like_device) on_device_ = std::make_unique<OnDevice>(*this);
   }
 
-  Outcome run() {
+  int64_t steps() const { return recipe_.epochs * steps_per_epoch_; }
+
+  // Whether it can be trained while others are: where steps are recorded, and draw no random
+  // numbers from a generator that all share.
+  bool can_overlap() const {
+    return on_device_ && !teacher_ &&
+           std::ranges::none_of(recipe_.layers, [](const LayerSpec& layer) {
+             return layer.kind == LayerSpec::Kind::dropout;
+           });
+  }
+
+  // What comes before the first step; nothing else may use the device meanwhile.
+  void prepare(Progress& progress) {
+    lane_.use();
     start_or_resume();
+    progress.advance(epoch_ * steps_per_epoch_);
     if (teacher_) train_teacher();
+    if (on_device_) on_device_->record();
+  }
+
+  Outcome run(Progress& progress) {
+    lane_.use();
     const auto began = Clock::now();
     const int64_t first = epoch_;
-    train_epochs();
+    train_epochs(progress);
     outcome_.seconds = std::chrono::duration<double>(Clock::now() - began).count();
     outcome_.samples_per_second =
         static_cast<double>((epoch_ - first) * steps_per_epoch_ * recipe_.batch) / outcome_.seconds;
@@ -147,9 +164,11 @@ class Trainer {
 
  private:
   // The teacher is trained to its own recipe's end first, or read from its checkpoint, which stays
-  // until the student is done. Its file is named after the model.
+  // until the student is done. Its file is named after the model, and is the same for students of
+  // all seeds.
   void make_teacher() {
     Options options = options_;
+    options.seed = kTeacherSeed;
     options.recipe = options_.recipe.parent_path() / recipe_.distillation->teacher;
     options.output = options_.output.string() + ".teacher";
     options.init.clear();
@@ -169,8 +188,10 @@ class Trainer {
   }
 
   void train_teacher() {
-    teacher_->start_or_resume();
-    if (teacher_->epoch_ < teacher_->recipe_.epochs) teacher_->train_epochs();
+    Progress progress("steps of the teacher", teacher_->steps());
+    teacher_->prepare(progress);
+    lane_.use();
+    if (teacher_->epoch_ < teacher_->recipe_.epochs) teacher_->train_epochs(progress);
     teacher_->write_state();
     teacher_->network_->load(teacher_->best_);
   }
@@ -244,9 +265,7 @@ class Trainer {
     good_ = copy_of(network_->state(true));
   }
 
-  void train_epochs() {
-    Progress progress("steps", recipe_.epochs * steps_per_epoch_);
-    progress.advance(epoch_ * steps_per_epoch_);
+  void train_epochs(Progress& progress) {
     auto written = Clock::now();
     const int64_t last = options_.stop_after > 0
                              ? std::min(recipe_.epochs, epoch_ + options_.stop_after)
@@ -264,8 +283,9 @@ class Trainer {
         }
         history_.push_back({epoch_, std::round(loss * 1e5) / 1e5, accuracy});
         good_ = copy_of(network_->state(true));
-        progress.note(fmt::format("epoch {}: loss {:.4f}, {:.2f} % right, best {:.2f} %", epoch_,
-                                  loss, 100 * accuracy, 100 * best_accuracy_));
+        progress.note(fmt::format("seed {}, epoch {}: loss {:.4f}, {:.2f} % right, best {:.2f} %",
+                                  options_.seed, epoch_, loss, 100 * accuracy,
+                                  100 * best_accuracy_));
         if (Clock::now() - written > kBetweenCheckpoints && epoch_ < recipe_.epochs) {
           write_state();
           written = Clock::now();
@@ -277,16 +297,23 @@ class Trainer {
     }
   }
 
+  // The mean loss.
   double train_epoch(Progress& progress) {
     const auto stream = static_cast<uint64_t>(epoch_) + 1;
     Random random(options_.seed, stream);
     torch::manual_seed(options_.seed * 1000003 + stream);  // dropout
     std::vector<int64_t> order = shuffled(data_.count - recipe_.validation, random);
     for (int64_t& index : order) index += recipe_.validation;
+    order.resize(steps_per_epoch_ * recipe_.batch);
+    return on_device_ ? on_device_->train_epoch(order, random, progress)
+                      : train_epoch_here(order, random, progress);
+  }
+
+  double train_epoch_here(std::span<const int64_t> order, Random& random, Progress& progress) {
     double sum = 0;
     for (int64_t step = 0; step < steps_per_epoch_; ++step) {
       check_interrupt();
-      const std::span<const int64_t> indices(order.data() + step * recipe_.batch, recipe_.batch);
+      const auto indices = order.subspan(step * recipe_.batch, recipe_.batch);
       const torch::Tensor x = batch_of(data_, indices, &recipe_.augment, random);
       const torch::Tensor loss = loss_of(x, labels_of(data_, indices));
       const double value = loss.item<double>();
@@ -299,6 +326,106 @@ class Trainer {
     }
     return sum / static_cast<double>(steps_per_epoch_);
   }
+
+  // Training on a device: the data lie there, and a step is the same operations each time, on
+  // tensors whose contents alone change. Losses are looked at after each epoch, so that no step
+  // waits for the one before.
+  class OnDevice {
+   public:
+    explicit OnDevice(Trainer& trainer)
+        : trainer_(trainer),
+          there_(trainer.device_),
+          samples_(trainer.data_, trainer.divisor_, trainer.recipe_.input, trainer.recipe_.augment,
+                   trainer.device_),
+          replay_(trainer.device_, [this] { step(); }) {}
+
+    const DeviceSamples& samples() const { return samples_; }
+
+    // Records a step, on the first samples. What that changes is put back, but for the learned
+    // scales' start, which is what they give.
+    void record() {
+      const Recipe& recipe = trainer_.recipe_;
+      Network& network = *trainer_.network_;
+      Random random(0, 0);
+      const State before = copy_of(network.state(true));
+      put(indices_, torch::arange(recipe.validation, recipe.validation + recipe.batch).to(there_));
+      const torch::Tensor changes = samples_.changes(recipe.batch, random);
+      if (changes.defined()) put(changes_, changes.to(there_));
+      put(numbers_, DeviceAdam::numbers(AdamStep(0, 0, 1)).to(there_));
+      {
+        const torch::NoGradGuard no_gradient;
+        network.forward(samples_.batch(indices_, changes_), true);
+      }
+      const State scales = copy_of(network.scales());
+      replay_.record();
+      network.load(before);
+      network.load(scales);
+    }
+
+    double train_epoch(const std::vector<int64_t>& order, Random& random, Progress& progress) {
+      const Recipe& recipe = trainer_.recipe_;
+      const int64_t steps = trainer_.steps_per_epoch_;
+      const auto count = static_cast<int64_t>(order.size());
+      const torch::Tensor indices = there(torch::tensor(order), steps);
+      const torch::Tensor changes = there(samples_.changes(count, random), steps);
+      std::vector<torch::Tensor> numbers;
+      for (int64_t step = trainer_.epoch_ * steps; step < (trainer_.epoch_ + 1) * steps; ++step) {
+        const AdamStep adam(rate_at(recipe, step, steps), recipe.weight_decay, step + 1);
+        numbers.push_back(DeviceAdam::numbers(adam));
+      }
+      const torch::Tensor all_numbers = there(torch::cat(numbers), steps);
+      const torch::Tensor losses = torch::zeros({steps}, there_);
+      for (int64_t step = 0; step < steps; ++step) {
+        check_interrupt();
+        put(indices_, indices[step]);
+        if (changes.defined()) put(changes_, changes[step]);
+        put(numbers_, all_numbers[step]);
+        replay_.run();
+        losses[step].copy_(loss_);
+        progress.advance(1);
+      }
+      const torch::Tensor found = losses.cpu();
+      for (int64_t step = 0; step < steps; ++step) {
+        const double loss = found[step].item<double>();
+        if (!std::isfinite(loss)) trainer_.fail_at(step, loss);
+      }
+      return found.mean().item<double>();
+    }
+
+   private:
+    void step() {
+      const torch::Tensor x = samples_.batch(indices_, changes_);
+      const torch::Tensor loss = trainer_.loss_of(x, samples_.labels(indices_));
+      loss.backward();
+      trainer_.network_->step(numbers_);
+      put(loss_, loss.detach());
+    }
+
+    // Rows of one step each, on the device.
+    torch::Tensor there(const torch::Tensor& all, int64_t steps) const {
+      if (!all.defined()) return all;
+      const int64_t rows = all.size(0) / steps;
+      std::vector<int64_t> shape = {steps, rows};
+      for (int64_t axis = 1; axis < all.dim(); ++axis) shape.push_back(all.size(axis));
+      return all.reshape(shape).to(there_);
+    }
+
+    // The tensor that the step's operations know keeps its place.
+    static void put(torch::Tensor& place, const torch::Tensor& value) {
+      if (place.defined()) {
+        place.copy_(value);
+      } else {
+        place = value.clone();
+      }
+    }
+
+    Trainer& trainer_;
+    const torch::Device there_;
+    DeviceSamples samples_;
+    torch::Tensor indices_, changes_, numbers_;  // of one step
+    torch::Tensor loss_;
+    Replay replay_;
+  };
 
   [[noreturn]] void fail_at(int64_t step, double value) {
     std::string kept = "nothing was trained yet";
@@ -352,7 +479,7 @@ class Trainer {
     torch::Tensor wanted;
     {
       const torch::NoGradGuard no_gradient;
-      wanted = teacher_->network_->forward(x, false);
+      wanted = teacher_->network_->teach(x);
     }
     const Distillation& how = *recipe_.distillation;
     return loss * (1 - how.weight) + distillation(scores, wanted, how.temperature) * how.weight;
@@ -363,6 +490,11 @@ class Trainer {
     const torch::NoGradGuard no_gradient;
     std::vector<int64_t> indices;
     for (int64_t i = begin; i < end; ++i) indices.push_back(i);
+    if (on_device_ && &data == &data_) {
+      const torch::Tensor places = torch::tensor(indices).to(device_);
+      const torch::Tensor x = on_device_->samples().batch(places, {});
+      return network_->forward(x, false).cpu().contiguous();
+    }
     Random random(0, 0);
     return network_->forward(batch_of(data, indices, nullptr, random), false).cpu().contiguous();
   }
@@ -411,7 +543,8 @@ class Trainer {
   static constexpr std::string_view kNow = "now.", kBest = "best.";
 
   const Options options_;
-  torch::Device device_;
+  const torch::Device device_;
+  const Lane lane_;
   Recipe recipe_;
   const fs::path checkpoint_;
   DataSet data_, test_;
@@ -419,7 +552,8 @@ class Trainer {
   int64_t steps_per_epoch_ = 0;
   std::unique_ptr<Network> network_;
   std::unique_ptr<Trainer> teacher_;
-  int64_t epoch_ = 0, best_epoch_ = 0;  // epochs done
+  std::unique_ptr<OnDevice> on_device_;  // none where kernels train
+  int64_t epoch_ = 0, best_epoch_ = 0;   // epochs done
   double best_accuracy_ = -1;
   State best_;  // of the best epoch on the validation split
   State good_;  // after the last whole epoch, with the optimizer's
@@ -429,14 +563,45 @@ class Trainer {
 
 }  // namespace
 
-Outcome train(const Options& options) {
+std::vector<Outcome> train(std::span<const Options> all) {
+  FOLDSTREAM_CHECK(!all.empty());
   keep_memory();
-  use_threads(options.threads);
+  use_threads(all[0].threads);
   try {
-    return Trainer(options).run();
+    std::vector<std::unique_ptr<Trainer>> trainers;
+    int64_t steps = 0;
+    for (const Options& options : all) {
+      trainers.push_back(std::make_unique<Trainer>(options));
+      steps += trainers.back()->steps();
+    }
+    Progress progress("steps", steps);
+    const bool overlap = std::ranges::all_of(
+        trainers, [](const std::unique_ptr<Trainer>& trainer) { return trainer->can_overlap(); });
+    const auto run = [&](std::unique_ptr<Trainer>& trainer) {
+      use_threads(all[0].threads);  // holds for the thread that asks
+      if (!overlap) trainer->prepare(progress);
+      Outcome outcome = trainer->run(progress);
+      trainer.reset();
+      return outcome;
+    };
+    if (overlap) {
+      for (const auto& trainer : trainers) trainer->prepare(progress);
+    }
+    std::vector<std::future<Outcome>> outcomes;
+    for (auto& trainer : trainers) {
+      outcomes.push_back(std::async(std::launch::async, [&run, &trainer] { return run(trainer); }));
+      if (!overlap) outcomes.back().wait();
+    }
+    // One that fails doesn't stop the others: what they learn is kept.
+    for (const std::future<Outcome>& one : outcomes) one.wait();
+    std::vector<Outcome> all_outcomes;
+    for (std::future<Outcome>& one : outcomes) all_outcomes.push_back(one.get());
+    return all_outcomes;
   } catch (const c10::Error& error) {
     throw Error(fmt::format("libtorch: {}", error.what_without_backtrace()));
   }
 }
+
+Outcome train(const Options& options) { return train(std::span(&options, 1)).at(0); }
 
 }  // namespace foldstream::train

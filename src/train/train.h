@@ -7,7 +7,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 namespace foldstream::train {
 
@@ -19,6 +21,7 @@ struct Options {
   int64_t threads = 0;  // 0: all cores
   int64_t samples = 0;  // of the training part at most; 0: all
   std::string device = "cpu";
+  bool like_device = false;  // on a processor the operations of other devices, to test them
   bool resume = false;
   int64_t stop_after = 0;  // epochs in this process at most; the checkpoint stays. 0: no limit
 };
@@ -41,5 +44,8 @@ struct Outcome {
 // is kept in `options.output`.checkpoint. Throws Error on wrong input, on scores that are no longer
 // numbers, and without the device asked for.
 Outcome train(const Options& options);
+// Trains several, beside each other where a device has room for them, else one after the other.
+// An error of one is thrown when all have ended.
+std::vector<Outcome> train(std::span<const Options> all);
 
 }  // namespace foldstream::train

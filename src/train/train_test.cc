@@ -57,6 +57,12 @@ weights = "w"
 type = "tensor_norm"
 )";
 
+std::string without_dropout() {
+  std::string text(kRecipe);
+  const std::string layer = "[[layer]]\ntype = \"dropout\"\nrate = 0.1\n";
+  return text.erase(text.find(layer), layer.size());
+}
+
 class TrainTest : public testing::Test {
  protected:
   TrainTest() {
@@ -172,6 +178,43 @@ TEST_F(TrainTest, ASeedReproduces) {
   train(other);
   EXPECT_EQ(read_file(path("first.onnx")), read_file(path("again.onnx")));
   EXPECT_NE(read_file(path("first.onnx")), read_file(path("other.onnx")));
+}
+
+// What a device does, and several trainings at the same time, against the kernels one by one.
+TEST_F(TrainTest, TheOperationsOfADeviceGiveTheSameModels) {
+  write_file(path("recipe.toml"), without_dropout());
+  std::vector<Options> all;
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    all.push_back(options("kernels" + std::to_string(seed) + ".onnx"));
+    all.back().seed = seed;
+    train(all.back());
+    all.back().output = path("device" + std::to_string(seed) + ".onnx");
+    all.back().like_device = true;
+  }
+  const std::vector<Outcome> outcomes = train(all);
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    EXPECT_EQ(outcomes[seed - 1].mismatches, 0);
+    EXPECT_EQ(read_file(path("device" + std::to_string(seed) + ".onnx")),
+              read_file(path("kernels" + std::to_string(seed) + ".onnx")));
+  }
+}
+
+TEST_F(TrainTest, AFailureDoesNotStopTheOthers) {
+  for (const bool beside : {false, true}) {  // with dropout they are trained one after the other
+    if (beside) write_file(path("recipe.toml"), without_dropout());
+    NpyArray x = read_npy(path("X_train.npy"));
+    x.reals[200 * 8] = std::numeric_limits<double>::quiet_NaN();
+    fs::create_directories(path("damaged"));
+    write_npy(path("damaged") / "X_train.npy", x);
+    fs::copy_file(path("Y_train.npy"), path("damaged") / "Y_train.npy",
+                  fs::copy_options::overwrite_existing);
+    std::vector<Options> all = {options("bad.onnx"), options(beside ? "good1.onnx" : "good2.onnx")};
+    all[0].data = path("damaged");
+    for (Options& one : all) one.like_device = true;
+    EXPECT_THROW(train(all), Error);
+    EXPECT_FALSE(fs::exists(all[0].output));
+    EXPECT_TRUE(fs::exists(all[1].output));
+  }
 }
 
 TEST_F(TrainTest, CheckpointsOfOtherTrainingsAndDamagedOnesAreRefused) {

@@ -157,6 +157,18 @@ class TrainTest(unittest.TestCase):
         recipe.write_text(SMALL_CNV)
         self.check(recipe)
 
+    def test_several_seeds_give_what_each_gives_alone(self):
+        recipe = self.recipe("tfc-w1a1")
+        _, several = self.train(recipe, "--epochs", 2, "--seed", 4, "--seeds", 3)
+        self.assertEqual([one["seed"] for one in several], [4, 5, 6])
+        for one in several:
+            model, alone = self.train(recipe, "--epochs", 2, "--seed", one["seed"])
+            self.assertEqual(one["history"], alone["history"])
+            self.assertEqual((self.folder / f"tfc-w1a1-seed{one['seed']}.onnx").read_bytes(), model.read_bytes())
+        result = run("train", recipe, "--data", self.folder, "-o", self.folder / "m.onnx", "--epochs", 2, "--seed", 4, "--seeds", 3)
+        mean = sum(one["accuracy"] for one in several) / 3
+        self.assertIn(f", {100 * mean:.2f} % (", result.stdout.splitlines()[-1])
+
     def test_keyword_spotting(self):
         generator = numpy.random.default_rng(2)
         words = generator.normal(0, 30, (12, 1, 10, 49))

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/train/device_adam.h"
+
+namespace foldstream::train {
+namespace {
+
+enum Number : int64_t { kRate, kCorrection, kDecay };
+
+// All of one tensor a parameter, side by side; `part` is given the place of each.
+template <class F>
+torch::Tensor joined(const std::vector<Parameter>& parameters, const F& of) {
+  std::vector<torch::Tensor> flat;
+  for (const Parameter& parameter : parameters) flat.push_back(of(parameter).reshape({-1}));
+  return torch::cat(flat);
+}
+
+}  // namespace
+
+DeviceAdam::DeviceAdam(std::vector<Parameter>& parameters) {
+  const torch::NoGradGuard no_gradient;
+  const auto each = [&](const auto& number) {
+    return joined(parameters, [&](const Parameter& parameter) {
+      return torch::full_like(parameter.value, number(parameter));
+    });
+  };
+  value_ = joined(parameters, [](const Parameter& p) { return p.value.detach(); });
+  first_ = joined(parameters, [](const Parameter& p) { return p.first; });
+  second_ = joined(parameters, [](const Parameter& p) { return p.second; });
+  codes_ = joined(parameters, [](const Parameter& p) { return p.leaf().detach(); });
+  lowest_ = each([](const Parameter& p) { return p.lowest; });
+  highest_ = each([](const Parameter& p) { return p.highest; });
+  decays_ = each([](const Parameter& p) { return p.weight ? 1.0 : 0.0; });
+  const auto quantizers = [&](const auto& number, double otherwise) {
+    return each([&](const Parameter& p) { return p.quantizer ? number(*p.quantizer) : otherwise; });
+  };
+  scale_ = quantizers([](const Quantizer& q) { return q.value; }, 1);
+  lowest_code_ = quantizers([](const Quantizer& q) { return q.lowest(); }, 0);
+  highest_code_ = quantizers([](const Quantizer& q) { return q.highest(); }, 0);
+  bipolar_ = quantizers([](const Quantizer& q) { return q.bipolar() ? 1.0 : 0.0; }, 0).gt(0);
+  int64_t begin = 0;
+  for (Parameter& parameter : parameters) {
+    if (parameter.quantizer) {
+      (parameter.quantizer->bipolar() ? any_bipolar_ : any_other_) = true;
+    }
+    const auto place = [&](const torch::Tensor& all) {
+      return all.narrow(0, begin, parameter.value.numel()).view(parameter.value.sizes());
+    };
+    parameter.first = place(first_);
+    parameter.second = place(second_);
+    if (parameter.codes.defined()) parameter.codes = place(codes_).detach().requires_grad_(true);
+    parameter.value = place(value_).detach().requires_grad_(!parameter.codes.defined());
+    begin += parameter.value.numel();
+  }
+}
+
+torch::Tensor DeviceAdam::numbers(const AdamStep& step) {
+  return torch::tensor(
+      {step.rate / step.correction1, 1 / step.correction2, step.rate * step.decay});
+}
+
+void DeviceAdam::step(std::vector<Parameter>& parameters, const torch::Tensor& numbers) {
+  const torch::NoGradGuard no_gradient;
+  const AdamStep constants(0, 0, 1);
+  const torch::Tensor gradient = joined(parameters, [](const Parameter& parameter) {
+    const torch::Tensor& own = parameter.leaf().grad();
+    return own.defined() ? own : torch::zeros_like(parameter.value);
+  });
+  for (Parameter& parameter : parameters) parameter.leaf().mutable_grad().reset();
+  first_.mul_(constants.beta1).add_(gradient * (1 - constants.beta1));
+  second_.mul_(constants.beta2).add_(gradient * (1 - constants.beta2) * gradient);
+  const torch::Tensor size = (second_ * numbers[kCorrection]).sqrt_().add_(constants.epsilon);
+  value_.mul_(at::rsub(decays_ * numbers[kDecay], 1)).sub_(first_ * numbers[kRate] / size);
+  torch::minimum_out(value_, value_, highest_);
+  torch::maximum_out(value_, value_, lowest_);
+  if (any_other_) {
+    codes_.copy_(
+        torch::minimum(torch::maximum(value_ / scale_, lowest_code_), highest_code_).round_() *
+        scale_);
+  }
+  if (any_bipolar_) {
+    codes_.copy_(torch::where(bipolar_, torch::where(value_.ge(0), scale_, -scale_), codes_));
+  }
+}
+
+}  // namespace foldstream::train

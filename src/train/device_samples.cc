@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/train/device_samples.h"
+
+#include <vector>
+
+#include "src/util/error.h"
+
+namespace foldstream::train {
+namespace {
+
+// The columns of `changes`.
+enum Column : int64_t { kDown, kRight, kYy, kYx, kXy, kXx, kColumns };
+
+torch::Tensor copied(const void* values, std::vector<int64_t> shape, torch::ScalarType type) {
+  // from_blob wants a pointer to what it could write; it is only read here.
+  return torch::from_blob(const_cast<void*>(values), shape, torch::dtype(type)).clone();
+}
+
+}  // namespace
+
+DeviceSamples::DeviceSamples(const DataSet& data, double divisor, const Shape& input,
+                             const Augmentation& augment, const torch::Device& device)
+    : divisor_(divisor), input_(input), augment_(augment) {
+  std::vector<int64_t> shape = {data.count};
+  shape.insert(shape.end(), data.shape.begin(), data.shape.end());
+  samples_ = (data.bytes.empty() ? copied(data.floats.data(), shape, torch::kFloat)
+                                 : copied(data.bytes.data(), shape, torch::kByte))
+                 .to(device);
+  labels_ = copied(data.labels.data(), {data.count}, torch::kLong).to(device);
+  if (data.shape.size() == 3) {
+    rows_ = torch::arange(data.shape[1], torch::kFloat).to(device);
+    columns_ = torch::arange(data.shape[2], torch::kFloat).to(device);
+  }
+}
+
+torch::Tensor DeviceSamples::changes(int64_t count, Random& random) const {
+  if (!augment_.any()) return {};
+  torch::Tensor all = torch::empty({count, kColumns});
+  float* row = all.data_ptr<float>();
+  for (int64_t i = 0; i < count; ++i, row += kColumns) {
+    const Change change(augment_, random);
+    row[kDown] = static_cast<float>(change.down);
+    row[kRight] = static_cast<float>(change.right);
+    row[kYy] = change.yy;
+    row[kYx] = change.yx;
+    row[kXy] = change.xy;
+    row[kXx] = change.xx;
+  }
+  return all;
+}
+
+torch::Tensor DeviceSamples::batch(const torch::Tensor& indices,
+                                   const torch::Tensor& changes) const {
+  torch::Tensor x = samples_.index_select(0, indices).to(torch::kFloat) / divisor_;
+  if (changes.defined()) x = moved(x, changes);
+  std::vector<int64_t> shape = {indices.size(0)};
+  shape.insert(shape.end(), input_.begin(), input_.end());
+  return x.reshape(shape);
+}
+
+torch::Tensor DeviceSamples::labels(const torch::Tensor& indices) const {
+  return labels_.index_select(0, indices);
+}
+
+torch::Tensor DeviceSamples::pixels(const torch::Tensor& x, const torch::Tensor& row,
+                                    const torch::Tensor& column) const {
+  const int64_t batch = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3);
+  const torch::Tensor r = row.clamp(0, height - 1), c = column.clamp(0, width - 1);
+  const torch::Tensor inside = r.eq(row).logical_and(c.eq(column)).unsqueeze(1);
+  const torch::Tensor at = (r * width + c)
+                               .to(torch::kLong)
+                               .reshape({batch, 1, height * width})
+                               .expand({batch, channels, height * width});
+  return x.flatten(2).gather(2, at).view_as(x) * inside;
+}
+
+// x [B, C, H, W]; the arithmetic of fill_batch in its order.
+torch::Tensor DeviceSamples::moved(const torch::Tensor& x, const torch::Tensor& changes) const {
+  const int64_t batch = x.size(0), height = x.size(2), width = x.size(3);
+  const auto number = [&](Column column) {
+    return changes.select(1, column).reshape({batch, 1, 1});
+  };
+  const double centre_y = static_cast<double>(height - 1) / 2;
+  const double centre_x = static_cast<double>(width - 1) / 2;
+  const torch::Tensor v = rows_.reshape({1, height, 1}) - number(kDown) - centre_y;
+  const torch::Tensor u = columns_.reshape({1, 1, width}) - number(kRight) - centre_x;
+  if (augment_.whole_pixels()) return pixels(x, v + centre_y, u * number(kXx) + centre_x);
+  const torch::Tensor y = number(kYy) * v + number(kYx) * u + centre_y;  // [B, H, W]
+  const torch::Tensor from_x = number(kXy) * v + number(kXx) * u + centre_x;
+  const torch::Tensor row = (y + 1).floor() - 1, column = (from_x + 1).floor() - 1;
+  const torch::Tensor fy = (y - row).unsqueeze(1), fx = (from_x - column).unsqueeze(1);
+  const auto along = [&](const torch::Tensor& r) {
+    return pixels(x, r, column) * (1 - fx) + pixels(x, r, column + 1) * fx;
+  };
+  return along(row) * (1 - fy) + along(row + 1) * fy;
+}
+
+}  // namespace foldstream::train

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// A data set in the memory of a device, and batches of it: what fill_batch does on a processor, as
+// tensor operations, to the same floats.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <span>
+
+#include "src/data/data_set.h"
+#include "src/train/recipe.h"
+#include "src/train/samples.h"
+
+namespace foldstream::train {
+
+class DeviceSamples {
+ public:
+  // Samples are divided by `divisor` in float32 and take the shape `input`.
+  DeviceSamples(const DataSet& data, double divisor, const Shape& input,
+                const Augmentation& augment, const torch::Device& device);
+
+  // The random changes of `count` samples in turn, as rows of numbers that `batch` reads; undefined
+  // where nothing is changed.
+  torch::Tensor changes(int64_t count, Random& random) const;
+
+  // The samples at `indices` [B] int64 as [B, input...]; `changes` [B, ...] or undefined for none.
+  // Both lie on the device.
+  torch::Tensor batch(const torch::Tensor& indices, const torch::Tensor& changes) const;
+  // [B] int64.
+  torch::Tensor labels(const torch::Tensor& indices) const;
+
+ private:
+  torch::Tensor moved(const torch::Tensor& x, const torch::Tensor& changes) const;
+  // The pixels of x [B, C, H, W] at (row, column) [B, H, W]; 0 outside.
+  torch::Tensor pixels(const torch::Tensor& x, const torch::Tensor& row,
+                       const torch::Tensor& column) const;
+
+  torch::Tensor samples_;  // [count, shape...] as in the data set
+  torch::Tensor labels_;
+  torch::Tensor rows_, columns_;  // 0, 1, 2, ... in floats
+  double divisor_;
+  Shape input_;
+  Augmentation augment_;
+};
+
+}  // namespace foldstream::train
