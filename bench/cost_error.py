@@ -212,6 +212,15 @@ def scaled(r, i):
     return f"mvau in=u4[1,32] w:s4[{channels},32] t:even:s11[{channels},15] pe={pe} simd=8 scaled=1"
 
 
+def many_rows(r, i):
+    """Matrices in logic with more products than are built to price them; rows share what they count."""
+    if i % 2 == 0:
+        rows, columns = r.choice([(64, 320), (80, 256), (96, 288)])
+        return f"mvau in=u1[1,{columns}] w:bipolar[{rows},{columns}] t:ascending:s7[{rows},1] pe={rows} simd={columns}"
+    rows, columns = r.choice([(64, 192), (96, 144), (80, 160)])
+    return f"mvau in=u2[1,{columns}] w:ternary[{rows},{columns}] t:ascending:s7[{rows},3] pe={rows} simd={columns}"
+
+
 def many_channels(r, i):
     """Thresholds of so many channels a lane that their tables become block memories."""
     levels, pe = r.choice([7, 15, 15]), r.choice([1, 1, 2, 4])
@@ -226,7 +235,7 @@ def many_channels(r, i):
 # Configurations of each operator.
 SAMPLE = {mvau: 42, vvau: 16, threshold: 8, sliding_window: 15, pool: 10, pool_pixels: 6, eltwise: 8, fifo: 22, width_converter: 8, fork: 4, label_select: 5,
           crop: 2, pad_stream: 3, concat_streams: 2, split_stream: 2, upsample: 3, shuffle: 3, lookup: 4, add_constant: 2,
-          multiply_constant: 2, writable: 6, scaled: 9, many_channels: 9}
+          multiply_constant: 2, writable: 6, scaled: 9, many_channels: 9, many_rows: 2}
 
 
 def sample(seed):

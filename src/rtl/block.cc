@@ -238,6 +238,16 @@ Cost counter_cost(int64_t count) {
   return cost;
 }
 
+Cost fold_counter_cost(int64_t count) {
+  const int bits = std::bit_width(static_cast<uint64_t>(count - 1));
+  Cost cost;
+  cost.ff = bits;
+  // A carry chain on the registers alone, whose enable and reset are the registers' own; the reset
+  // compares with the last.
+  if ((count & (count - 1)) != 0) cost.lut = 1.5 + bits / 3.0;
+  return cost;
+}
+
 Cost chosen_constants_cost(int64_t folds, int64_t bits) {
   Cost cost;
   if (folds == 1) return cost;

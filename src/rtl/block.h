@@ -68,10 +68,11 @@ std::string widened(SvModule& module, const std::string& name, const std::string
 // Registers that a beat's bits pass between issue and queue.
 int64_t stages_of(const Rhythm& rhythm);
 
-// What a counter as add_fold_counter makes it costs; constants of which it chooses one of `folds`
-// of so many bits; queue and credits; a memory. In the primitives of Xilinx 7-series, which are
-// near those of other families.
+// What things cost in the primitives of Xilinx 7-series, which are near those of other families: a
+// counter of a controller, whose last place others wait for; one that add_fold_counter makes alone;
+// constants of which it chooses one of `folds` of so many bits; queue and credits; a memory.
 Cost counter_cost(int64_t count);
+Cost fold_counter_cost(int64_t count);
 Cost chosen_constants_cost(int64_t folds, int64_t bits);
 Cost queue_cost(const Rhythm& rhythm, int64_t width);
 Cost memory_cost(int64_t width, int64_t depth);

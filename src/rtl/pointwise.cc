@@ -96,7 +96,7 @@ Rhythm rhythm(const Node& node, int64_t stages) {
 Cost frame_cost(const Node& node, const Rhythm& rhythm) {
   const Ports streams = ports(node);
   Cost cost = queue_cost(rhythm, streams.out[0].width());
-  cost += counter_cost(channel_folds(node));
+  cost += fold_counter_cost(channel_folds(node));
   cost.lut += 1;
   cost.ff += static_cast<double>(streams.in[0].width() + stages_of(rhythm));
   return cost;

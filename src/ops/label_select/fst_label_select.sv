@@ -89,33 +89,33 @@ module fst_label_select #(
     logic [Count*LabelWidth-1:0] labels;
     logic [Count-1:0]            filled_q, filled;
 
-    // Each element is put before the first that is smaller; those after move down by one.
+    // Each element takes the first place of those that hold a smaller one or none, which are the
+    // last ones; what they hold moves down by one.
     always_comb begin
-      logic [Width-1:0]      value, value_out;
-      logic [LabelWidth-1:0] label, label_out;
-      logic                  is_filled, filled_out, moved;
+      logic [Width-1:0] value;
+      logic [Count-1:0] below;
       largest = largest_q;
       labels  = labels_q;
       filled  = first ? '0 : filled_q;
       for (int unsigned lane = 0; lane < Lanes; lane++) begin
-        value     = elements[lane*Width+:Width];
-        label     = base + LabelWidth'(lane);
-        is_filled = 1'b1;
-        moved     = 1'b0;
+        value = elements[lane*Width+:Width];
         for (int unsigned place = 0; place < Count; place++) begin
-          value_out  = largest[place*Width+:Width];
-          label_out  = labels[place*LabelWidth+:LabelWidth];
-          filled_out = filled[place];
-          moved      = moved || !filled_out || value > value_out;
-          if (moved) begin
+          below[place] = !filled[place] || value > largest[place*Width+:Width];
+        end
+        for (int unsigned place = Count - 1; place > 0; place--) begin
+          if (below[place-1]) begin
+            largest[place*Width+:Width]          = largest[(place-1)*Width+:Width];
+            labels[place*LabelWidth+:LabelWidth] = labels[(place-1)*LabelWidth+:LabelWidth];
+          end else if (below[place]) begin
             largest[place*Width+:Width]          = value;
-            labels[place*LabelWidth+:LabelWidth] = label;
-            filled[place]                        = is_filled;
-            value                                = value_out;
-            label                                = label_out;
-            is_filled                            = filled_out;
+            labels[place*LabelWidth+:LabelWidth] = base + LabelWidth'(lane);
           end
         end
+        if (below[0]) begin
+          largest[0+:Width]     = value;
+          labels[0+:LabelWidth] = base + LabelWidth'(lane);
+        end
+        filled = {filled[Count-2:0], 1'b1};
       end
     end
 

@@ -73,15 +73,15 @@ Rhythm rhythm(const Node& node, Family) {
 }
 
 // A tree of comparisons and choices for one label, whose result is compared with the largest so far
-// unless there is no other beat; for several, each element is compared with each of them and moves
-// those behind it.
+// unless there is no other beat; for several, each element is compared with each of them, and each
+// bit is chosen among what stood there, what stood before and the element.
 Cost cost(const Node& node, Family family) {
   const Stream in = ports(node).in[0], out = ports(node).out[0];
   const int64_t beats = classes(node) / in.lanes, labels = out.lanes;
   Cost cost = queue_cost(rhythm(node, family), out.width());
   const double compare = 0.75 * static_cast<double>(in.bits) + 1;
   const int64_t word = in.bits + out.bits;
-  const bool keeps_values = beats > 1 || labels > 1;
+  const bool keeps_values = beats > 1;
   if (labels == 1) {
     int64_t chosen = (in.lanes - 1) * in.bits;
     // A choice at level n of the tree gives n bits of a label.
@@ -91,9 +91,15 @@ Cost cost(const Node& node, Family family) {
     cost.lut += static_cast<double>(chosen) +
                 static_cast<double>(in.lanes - (keeps_values ? 0 : 1)) * compare;
   } else {
-    cost.lut += static_cast<double>(in.lanes * labels) * (compare + 2) +
-                static_cast<double>(((in.lanes - 1) * labels * 3 + labels - 1) * word);
-    cost.ff += static_cast<double>(labels);  // whether there is one yet
+    // The first elements of a single beat find empty places, and their labels are constants. Where
+    // there is one lane, the enable of the first place's registers chooses.
+    const int64_t empty = keeps_values ? 0 : labels * (labels + 1) / 2;
+    const int64_t chosen =
+        keeps_values ? in.lanes * labels - (in.lanes == 1 ? 1 : 0) : (in.lanes - 1) * labels;
+    cost.lut += static_cast<double>(in.lanes * labels - empty) * compare +
+                static_cast<double>(chosen * (keeps_values ? word : in.bits + out.bits / 2));
+    // Whether there is one yet that the first beat doesn't bring.
+    if (keeps_values) cost.ff += static_cast<double>(std::max<int64_t>(0, labels - in.lanes));
   }
   cost.lut += 3;
   cost += counter_cost(beats);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <numeric>
@@ -814,12 +815,22 @@ arith::Cost dot_cost(arith::DotSpec spec, int64_t registers, bool dsp) {
                             [&] { return arith::DotPacked(spec).module().cost; });
 }
 
-// A matrix or an embedded product depends on all its weights: some rows stand for the others, and
-// of very long rows their first columns.
-constexpr int64_t kSampledProducts = 2048;
-constexpr int64_t kSmallLayer = 65536;  // products of a matrix that is worth a larger sample
-constexpr int64_t kSmallSampledProducts = 16384;
+// A matrix or an embedded product depends on all its weights: of a large one some rows and some
+// columns stand for the others.
+constexpr int64_t kSampledEmbedded = 2048;  // products with a bit of an activation
+constexpr int64_t kSampledMatrix = 16384;
+constexpr int64_t kSharingRows = 64;  // among more rows, what is made once for all is a small share
+constexpr int64_t kLongRows = 16;
 constexpr size_t kSampledWeights = 16384;
+
+// Rows and columns of a fold: those of the first `rows` rows of each row fold.
+struct Sample {
+  int64_t rows = 0;
+  std::vector<int64_t> columns;
+  Node node;
+  double filled = 0;   // its weights that aren't zero
+  double in_rows = 0;  // the same of all columns of its rows
+};
 
 // The share of weights that aren't zero, and so cost something; of large tensors that of some.
 double density(const Tensor& w) {
@@ -830,110 +841,93 @@ double density(const Tensor& w) {
   return static_cast<double>(filled) / static_cast<double>(all);
 }
 
-// Columns of a fold in which the first `pe` rows of each row fold have a weight that isn't zero;
-// the first column where there are none.
-std::vector<int64_t> occupied_columns(const Tensor& w, const Folding& folding, int64_t pe) {
-  std::vector<int64_t> columns;
+// Weights of a column of a fold in the first `rows` rows of each row fold that aren't zero.
+int64_t filled_in_column(const Tensor& w, const Folding& folding, int64_t rows, int64_t column) {
   const int64_t width = folding.simd * folding.column_folds;
-  for (int64_t column = 0; column < folding.simd; ++column) {
-    bool is_zero = true;
-    for (int64_t row = 0; row < folding.row_folds * pe && is_zero; ++row) {
-      const int64_t first = (row / pe * folding.pe + row % pe) * width + column;
-      for (int64_t at = first; at < first + width; at += folding.simd) {
-        is_zero = is_zero && w.ints[at] == 0;
-      }
-    }
-    if (!is_zero) columns.push_back(column);
+  int64_t filled = 0;
+  for (int64_t row = 0; row < folding.row_folds * rows; ++row) {
+    const int64_t first = (row / rows * folding.pe + row % rows) * width + column;
+    for (int64_t at = first; at < first + width; at += folding.simd) filled += w.ints[at] != 0;
   }
-  if (columns.empty()) columns.push_back(0);
-  return columns;
+  return filled;
 }
 
-// `least`: only what it takes at least, without building it.
-arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family, bool least) {
-  const bool unfolded = form(node, folding, family) == Form::unfolded;
-  const int64_t bits = node.in_type(0).bits, words = folding.row_folds * folding.column_folds;
-  const int64_t limit = unfolded && folding.pe * folding.simd * bits <= kSmallLayer
-                            ? kSmallSampledProducts
-                            : kSampledProducts;
-  Folding sampled = folding;
-  sampled.pe = std::clamp<int64_t>(limit / (folding.simd * bits * words), 1, folding.pe);
-  sampled.simd = std::clamp<int64_t>(limit / (bits * words), 1, folding.simd);
-  // Columns of a fold that the sample has: the first ones, or, where most weights are zero, of
-  // those in which its rows have any.
+// The first rows of each row fold, and of the columns in which those have a weight that isn't zero
+// the first ones: weights that aren't zero with as many bits of activations as `limit` says.
+Sample sample_of(const Node& node, const Folding& folding, int64_t rows, int64_t limit) {
   const Tensor& w = *node.tensor("w");
-  const double filled = density(w);
-  int64_t occupied = folding.simd;
-  std::vector<int64_t> columns(sampled.simd);
-  std::iota(columns.begin(), columns.end(), 0);
-  if (filled < 0.5) {
-    const auto in_row = static_cast<int64_t>(filled * static_cast<double>(folding.simd));
-    sampled.pe =
-        std::clamp<int64_t>(limit / (std::max<int64_t>(1, in_row) * bits * words), 1, folding.pe);
-    columns = occupied_columns(w, folding, sampled.pe);
-    occupied = static_cast<int64_t>(columns.size());
-    columns.resize(std::min(occupied, sampled.simd));
-    sampled.simd = static_cast<int64_t>(columns.size());
+  const int64_t bits = node.in_type(0).bits;
+  Sample sample;
+  sample.rows = rows;
+  int64_t filled = 0, in_rows = 0, occupied = 0;
+  for (int64_t column = 0; column < folding.simd; ++column) {
+    const int64_t here = filled_in_column(w, folding, rows, column);
+    if (here == 0) continue;
+    ++occupied, in_rows += here;
+    if (!sample.columns.empty() && filled + here > limit / bits) continue;
+    filled += here;
+    sample.columns.push_back(column);
   }
-  const int64_t registers = sum_registers(folding.simd, node.in_type(0), node.tensor("w")->type);
-  Node sample;
-  sample.op = node.op, sample.in = node.in, sample.attr = node.attr, sample.name = node.name;
-  std::vector<int64_t> key{sampled.pe,     sampled.simd,
-                           folding.scaled, words,
-                           bits,           node.in_type(0).is_signed,
-                           registers,      static_cast<int64_t>(family)};
+  if (sample.columns.empty()) sample.columns.push_back(0), occupied = 1;
+  sample.filled = static_cast<double>(filled), sample.in_rows = static_cast<double>(in_rows);
+  const auto kept = static_cast<int64_t>(sample.columns.size());
+  sample.node.op = node.op, sample.node.in = node.in, sample.node.attr = node.attr;
+  sample.node.name = node.name;
   for (const auto& [name, tensor] : node.data) {
-    if (name != "w" && (folding.scaled || (name != "t" && name != "flip"))) continue;
-    Tensor& part = sample.data[name] = {tensor.type, {}, {}};
+    const bool weights = name == "w";
+    if (!weights && (folding.scaled || (name != "t" && name != "flip"))) continue;
+    Tensor& part = sample.node.data[name] = {tensor.type, {}, {}};
     if (tensor.type.shape[0] == 1) {
       part.ints = tensor.ints;
     } else {
       const int64_t width = tensor.count() / tensor.type.shape[0];
-      const int64_t folds = name == "w" ? folding.column_folds : 1;
-      const int64_t kept = name == "w" ? sampled.simd : width;
-      part.type.shape[0] = folding.row_folds * sampled.pe;
-      if (name == "w") part.type.shape[1] = folds * kept;
-      for (int64_t row = 0; row < folding.row_folds * sampled.pe; ++row) {
-        const auto first =
-            tensor.ints.begin() + (row / sampled.pe * folding.pe + row % sampled.pe) * width;
-        for (int64_t fold = 0; fold < folds; ++fold) {
-          const auto begin = first + fold * (width / folds);
-          if (name != "w") {
-            part.ints.insert(part.ints.end(), begin, begin + kept);
-            continue;
+      part.type.shape[0] = folding.row_folds * rows;
+      if (weights) part.type.shape[1] = folding.column_folds * kept;
+      for (int64_t row = 0; row < folding.row_folds * rows; ++row) {
+        const auto first = tensor.ints.begin() + (row / rows * folding.pe + row % rows) * width;
+        if (!weights) {
+          part.ints.insert(part.ints.end(), first, first + width);
+          continue;
+        }
+        for (int64_t fold = 0; fold < folding.column_folds; ++fold) {
+          for (const int64_t column : sample.columns) {
+            part.ints.push_back(first[fold * folding.simd + column]);
           }
-          for (const int64_t column : columns) part.ints.push_back(begin[column]);
         }
       }
     }
     // Sums of fewer columns are compared with as much less, so that rows don't become constant.
     if (name == "t") {
-      for (int64_t& value : part.ints) value = value * sampled.simd / occupied;
+      for (int64_t& value : part.ints) value = value * kept / occupied;
     }
-    key.insert(key.end(), part.ints.begin(), part.ints.end());
   }
-  const double of_sample = density(*sample.tensor("w"));
-  const double scale = static_cast<double>(folding.pe * folding.simd) /
-                       static_cast<double>(sampled.pe * sampled.simd) *
-                       (of_sample > 0 ? filled / of_sample : 1);
-  if (least) {
-    arith::Cost cost;
-    cost.luts =
-        unfolded ? arith::constant_matrix_least_luts(matrix_spec(sample, !folding.scaled, family))
-                 : arith::dot_embedded_least_luts(embedded_spec(sample, sampled, family));
-    return scale * cost;
+  return sample;
+}
+
+void add_key(std::vector<int64_t>& key, const Sample& sample) {
+  key.push_back(sample.rows), key.push_back(static_cast<int64_t>(sample.columns.size()));
+  for (const auto& [name, tensor] : sample.node.data) {
+    key.insert(key.end(), tensor.ints.begin(), tensor.ints.end());
   }
-  const arith::Cost cost = remembered(key, [&] {
-    if (unfolded) {
-      arith::ConstantMatrixSpec spec = matrix_spec(sample, !folding.scaled, family);
-      return within(0, registers + (spec.register_sums ? 1 : 0),
-                    [&](int levels) {
-                      spec.levels_per_register = levels;
-                      return arith::constant_matrix(spec);
-                    })
-          .module.cost;
-    }
-    arith::DotEmbeddedSpec spec = embedded_spec(sample, sampled, family);
+}
+
+std::vector<int64_t> key_of(const Sample& sample, const Folding& folding, Family family,
+                            int64_t registers) {
+  const Type& in = sample.node.in_type(0);
+  std::vector<int64_t> key{folding.row_folds * folding.column_folds,
+                           folding.scaled,
+                           in.bits,
+                           in.is_signed,
+                           registers,
+                           static_cast<int64_t>(family)};
+  add_key(key, sample);
+  return key;
+}
+
+arith::Cost embedded_cost(const Sample& sample, const Folding& folding, Family family,
+                          int64_t registers) {
+  return remembered(key_of(sample, folding, family, registers), [&] {
+    arith::DotEmbeddedSpec spec = embedded_spec(sample.node, folding, family);
     return within(0, registers,
                   [&](int levels) {
                     spec.levels_per_register = levels;
@@ -941,7 +935,73 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
                   })
         .module.cost;
   });
-  return scale * cost;
+}
+
+arith::ConstantMatrix built(const Sample& sample, const Folding& folding, Family family,
+                            int64_t registers) {
+  arith::ConstantMatrixSpec spec = matrix_spec(sample.node, !folding.scaled, family);
+  return within(0, registers + (spec.register_sums ? 1 : 0), [&](int levels) {
+    spec.levels_per_register = levels;
+    return arith::constant_matrix(spec);
+  });
+}
+
+// Of all columns of the sample's rows.
+arith::Cost matrix_cost(const Node& node, const Folding& folding, const Sample& sample,
+                        Family family, int64_t registers) {
+  std::vector<int64_t> key = key_of(sample, folding, family, registers);
+  if (sample.filled == sample.in_rows) {
+    return remembered(key, [&] { return built(sample, folding, family, registers).module.cost; });
+  }
+  // Registers are those of each row, and depend on how long it is.
+  const Sample long_rows = sample_of(node, folding, std::min(kLongRows, sample.rows),
+                                     std::numeric_limits<int64_t>::max());
+  add_key(key, long_rows);
+  return remembered(key, [&] {
+    arith::Cost cost = built(long_rows, folding, family, registers).module.cost;
+    cost = static_cast<double>(sample.rows) / static_cast<double>(long_rows.rows) * cost;
+    // Beside what each weight takes each row has its last sum and its thresholds: half as many
+    // columns tell the one from the other.
+    const Sample half = sample_of(node, folding, sample.rows, kSampledMatrix / 2);
+    const double more = built(sample, folding, family, 0).module.cost.luts;
+    const double each = half.filled < sample.filled
+                            ? (more - built(half, folding, family, 0).module.cost.luts) /
+                                  (sample.filled - half.filled)
+                            : more / sample.filled;
+    cost.luts =
+        more + std::clamp(each, 0.0, more / sample.filled) * (sample.in_rows - sample.filled);
+    return cost;
+  });
+}
+
+// `least`: only what it takes at least, without building it.
+arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family, bool least) {
+  const Tensor& w = *node.tensor("w");
+  const bool unfolded = form(node, folding, family) == Form::unfolded;
+  const double filled = density(w) * static_cast<double>(w.count());
+  const double in_row = filled / static_cast<double>(folding.pe) * node.in_type(0).bits;
+  const int64_t limit = unfolded ? kSampledMatrix : kSampledEmbedded;
+  const auto rows =
+      std::clamp<int64_t>(static_cast<int64_t>(static_cast<double>(limit) / std::max(1.0, in_row)),
+                          unfolded ? std::min(kSharingRows, folding.pe) : 1, folding.pe);
+  const Sample sample = sample_of(node, folding, rows, limit);
+  Folding sampled = folding;
+  sampled.pe = rows, sampled.simd = static_cast<int64_t>(sample.columns.size());
+  const auto times = [](double part, double whole) { return part > 0 ? whole / part : 1; };
+  arith::Cost bound;
+  bound.luts =
+      times(sample.filled, filled) *
+      (unfolded
+           ? arith::constant_matrix_least_luts(matrix_spec(sample.node, !folding.scaled, family))
+           : arith::dot_embedded_least_luts(embedded_spec(sample.node, sampled, family)));
+  if (least) return bound;
+  const int64_t registers = sum_registers(folding.simd, node.in_type(0), w.type);
+  arith::Cost cost =
+      unfolded
+          ? times(sample.in_rows, filled) * matrix_cost(node, folding, sample, family, registers)
+          : times(sample.filled, filled) * embedded_cost(sample, sampled, family, registers);
+  cost.luts = std::max(cost.luts, bound.luts);
+  return cost;
 }
 
 // The controller, the vector's beat, and what follows a step to its sum.

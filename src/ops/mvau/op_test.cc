@@ -5,7 +5,9 @@
 
 #include <random>
 
+#include "src/arith/constant_matrix.h"
 #include "src/ir/eval.h"
+#include "src/rtl/block.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -104,6 +106,38 @@ TEST(Mvau, MemoryImagesHaveAllTheirWords) {
   for (const TextFile& file : hardware.modules) EXPECT_EQ(file.name.substr(0, 2), "fc");
   EXPECT_EQ(fc.node->op->emit(*fc.node, Family::xilinx, "fc").modules.back().text,
             hardware.modules.back().text);
+}
+
+// A convolution of four pixels at once: their rows have the same weights a pixel on, and share what
+// is counted of neighbouring pixels. The cost is that of some of its rows and columns.
+TEST(Mvau, CostOfSeveralPixelsAtOnceIsNearItsNetlist) {
+  constexpr int64_t kChannels = 32, kKernel = 3, kPixels = 4, kWidth = kPixels + kKernel - 1;
+  constexpr int64_t kRows = kPixels * kChannels, kColumns = kKernel * kWidth * kChannels;
+  std::mt19937_64 random(1);
+  Tensor w = make_zero(integer_type(2, true, {kRows, kColumns}));
+  for (int64_t out = 0; out < kChannels; ++out) {
+    for (int64_t tap = 0; tap < kKernel * kKernel * kChannels; ++tap) {
+      const int64_t sign = random() % 2 == 0 ? 1 : -1;
+      const int64_t y = tap / (kKernel * kChannels), x = tap % (kKernel * kChannels);
+      for (int64_t pixel = 0; pixel < kPixels; ++pixel) {
+        w.ints[(pixel * kChannels + out) * kColumns + (y * kWidth + pixel) * kChannels + x] = sign;
+      }
+    }
+  }
+  arith::ConstantMatrixSpec spec;
+  spec.activation = {arith::Coding::kUnsigned, 1};
+  for (int64_t row = 0; row < kRows; ++row) {
+    const auto first = w.ints.begin() + row * kColumns;
+    spec.weights.emplace_back(first, first + kColumns);
+  }
+  const double netlist = arith::constant_matrix(spec).module.cost.luts;
+  const Layer conv = layer("u1", {1, kColumns}, {{"w", w}}, {{"pe", kRows}, {"simd", kColumns}});
+  const Op& op = *conv.node->op;
+  const double said = op.cost(*conv.node, Family::xilinx).lut;
+  const double queue =
+      queue_cost(op.rhythm(*conv.node, Family::xilinx), op.ports(*conv.node).out[0].width()).lut;
+  EXPECT_NEAR(said - queue, netlist, 0.03 * netlist);
+  EXPECT_LE(op.least_cost(*conv.node, Family::xilinx).lut, said);
 }
 
 }  // namespace

@@ -94,6 +94,12 @@ double choice_luts(const Type& type) {
   return kFew[type.bits - 1] * (type.is_signed && type.bits > 2 ? 1.25 : 1);
 }
 
+// The same of one that goes on or moves up: of few bits the tables of its bits compare, too.
+double overlapping_choice_luts(const Type& type) {
+  const double compare = type.bits <= 2 ? 0.2 : 0.75 * type.bits + 0.25;
+  return type.bits + compare;
+}
+
 // The results in flight, and where they are kept from place to place.
 Cost line_cost(Function function, const Line& line, int64_t depth, int64_t lanes,
                const Type& type) {
@@ -108,14 +114,18 @@ Cost line_cost(Function function, const Line& line, int64_t depth, int64_t lanes
     cost += memory_cost(held * type.bits, depth);
     cost.ff += cost.ff;  // the address once more, where the memory keeps it
   }
+  const bool apart = line.kernel <= line.stride;
   if (function == Function::sum) {
     // Windows that overlap choose once more, between going on and moving up; where one begins with
-    // every place, only at the first.
-    const double luts = line.kernel <= line.stride ? 1 : line.stride == 1 ? 1.5 : 2;
+    // every place, only at the first. Sums of few bits are tables, which choose besides.
+    const double luts = apart ? 1 : line.stride == 1 ? std::min(1.5, 0.3 * width) : 2;
     cost.lut += results * width * luts;
-  } else {
+  } else if (apart) {
     // A register need not choose to stay as it is.
     cost.lut += results * choice_luts(type) * (depth > 1 && type.bits > 2 ? 1.25 : 1);
+  } else {
+    // A result's bits besides, where not every place begins a window: it goes on as another value.
+    cost.lut += results * (overlapping_choice_luts(type) + (line.stride == 1 ? 0 : width));
   }
   return cost;
 }
@@ -161,7 +171,6 @@ Cost cost(const Node& node, Family family) {
   const Plan p = plan(node);
   Cost cost = queue_cost(rhythm(node, family), p.out.width());
   const Function function = pool::function(node);
-  const bool padded = geometry(node).padded();
   int64_t stage = 0;
   for (const bool is_row : {false, true}) {
     const Line& line = is_row ? p.rows : p.columns;
@@ -171,7 +180,8 @@ Cost cost(const Node& node, Family family) {
                    : line_cost(function, line, p.folds, p.in.lanes, p.row_type);
     // Whether a window begins, at the frame's first place or at another, inside of the frame or
     // not, goes with the beat through the stages.
-    cost.ff += static_cast<double>(++stage * (padded ? 3 : 2));
+    const int flags = 1 + (line.stride > 1 ? 1 : 0) + (line.places > line.size ? 1 : 0);
+    cost.ff += static_cast<double>(++stage * flags);
   }
   cost += counter_cost(p.folds);
   cost.lut += 3;

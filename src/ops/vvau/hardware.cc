@@ -353,7 +353,7 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   if (depth > 1) {
     if (folding.memory == MemoryPlace::inside)
       cost += plan_rom(folding.pe * folding.lines * spec.weight.bits, depth).cost;
-    cost += counter_cost(depth);
+    cost += fold_counter_cost(depth);
   }
   const int sum_width = layer.acc.bits;
   cost.lut += pe * sum_width, cost.ff += pe * sum_width;
@@ -362,10 +362,10 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
                 ? arith::resources(
                       arith::threshold_memory_cost(folding.pe, t->type.shape[1], sum_width))
                 : arith::levels_cost(node, folding.pe, folding.channel_folds, sum_width, family);
-    cost += counter_cost(folding.channel_folds);  // of the thresholds' word
+    cost += fold_counter_cost(folding.channel_folds);  // of the thresholds' word
   } else if (folding.channel_folds > 1 && folding.memory != MemoryPlace::writable &&
              arith::constant_depends_on_weights(spec)) {
-    cost += counter_cost(folding.channel_folds);
+    cost += fold_counter_cost(folding.channel_folds);
     cost += plan_rom(folding.pe * sum_width, folding.channel_folds).cost;
   }
   return cost;
