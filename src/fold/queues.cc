@@ -30,14 +30,17 @@ constexpr int64_t kFrames = 64;
 constexpr int64_t kPaceFrames = 16;
 // Frames after which times repeat, mostly.
 constexpr int64_t kFewFrames = 4;
-// Queues that are looked at together, parts of the network around one of them, and the share of the
-// work left that each of them may take, where not all can be tried to the end.
+// Frames of the whole network for which it may be asked whether it bears what parts of it do.
+constexpr int64_t kConfirmFrames = 16;
+// Queues that are looked at together, and the share of the work left that each of them may take,
+// where not all can be tried to the end.
 constexpr size_t kTogether = 2;
-constexpr size_t kFewParts = 3;
 constexpr int64_t kShareOfRest = 4;
+// Steps of a frame for each LUT that is worth a trial there, and as many LUTs as are always.
+constexpr double kStepsForLut = 1e6, kWorthTrying = 10;
 // Steps of the cycle model that may be spent on making queues shorter and on reasons, on the search
 // for the cheapest of all, and on one frame of a network for which that is tried.
-constexpr int64_t kShrinkWork = 60'000'000;
+constexpr int64_t kShrinkWork = 40'000'000;
 constexpr int64_t kSearchWork = 10'000'000;
 constexpr int64_t kSmallFrame = 1'500;
 // Those that may be spent on reasons alone.
@@ -329,7 +332,9 @@ class Judge {
         least_(least),
         latency_(latency),
         work_(work),
-        all_(network.streams().blocks.size(), true) {}
+        all_(network.streams().blocks.size(), true) {
+    for (const StreamBlock& block : network.streams().blocks) steps_ += block.rhythm.steps();
+  }
 
   // Why each queue isn't a beat shorter, in the order of the nodes.
   std::vector<QueueDepth> reasons() {
@@ -355,11 +360,8 @@ class Judge {
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return price(a) > price(b); });
     // The whole network is asked for each, or once for all.
-    const bool ask_whole = latency_ != kAnyLatency || is_affordable(all_, order.size());
-    int64_t reserve = 0;
-    for (const StreamBlock& block : network_.streams().blocks) reserve += block.rhythm.steps();
-    reserve = ask_whole ? 0 : std::min(work_ / 2, kFewFrames * reserve);
-    work_ -= reserve;
+    const bool ask_whole = latency_ != kAnyLatency ||
+                           kFewFrames * steps_ * static_cast<int64_t>(order.size()) <= work_;
     std::vector<Change> changes;
     for (size_t done = 0; done < order.size();) {
       const std::vector<Parts> together = apart(order, done, ask_whole);
@@ -379,8 +381,10 @@ class Judge {
       }
       done += together.size();
     }
-    work_ += reserve;
-    if (!ask_whole) confirm(changes, depths);
+    if (!ask_whole) {
+      work_ = std::max<int64_t>(work_, 0) + kConfirmFrames * steps_;
+      confirm(changes, depths);
+    }
     return depths;
   }
 
@@ -448,8 +452,11 @@ class Judge {
     Kept touched(all_.size(), false);
     for (size_t at = first; at < order.size() && together.size() < kTogether; ++at) {
       Parts parts = parts_around(*network_.nodes()[order[at]]);
-      parts.resize(std::min(parts.size(), kFewParts));
-      if (ask_whole) parts.push_back(all_);
+      if (ask_whole) {
+        parts.push_back(all_);
+      } else if (parts.size() > 2) {
+        parts = {parts[1], parts[2]};
+      }
       for (size_t b = 0; b < touched.size(); ++b) {
         if (touched[b] && parts.back()[b]) return together;
       }
@@ -475,7 +482,8 @@ class Judge {
   void lengthen(const Kept& kept, const Node& node, int64_t most, bool to_the_beat,
                 QueueDepth& least, int64_t& work) const {
     const auto saves = [&](int64_t low, int64_t high) {
-      return to_the_beat || network_.luts(node, high) - network_.luts(node, low) >= 1;
+      return to_the_beat || network_.luts(node, high) - network_.luts(node, low) >=
+                                std::min(static_cast<double>(steps_) / kStepsForLut, kWorthTrying);
     };
     // Too short shows soon, enough after whole frames alone: so first whether any less will do, or
     // what is known to be too short for a smaller part; then from below, by larger and larger
@@ -507,12 +515,15 @@ class Judge {
   // Undoes those changes that the whole network doesn't bear.
   void confirm(std::vector<Change>& changes, std::vector<QueueDepth>& depths) {
     const std::vector<Node*>& nodes = network_.nodes();
-    // With so many of the changes, the first ones.
-    const auto holds = [&](size_t count) {
+    // So many of the changes, the first ones.
+    const auto set = [&](size_t count) {
       for (size_t c = 0; c < changes.size(); ++c) {
         const auto& [node, before] = changes[c];
         network_.set(*nodes[node], c < count ? depths[node].beats : before);
       }
+    };
+    const auto holds = [&](size_t count) {
+      set(count);
       if (count == 0) return true;
       const Trial trial = attempt(network_.streams(), nullptr, true, work_);
       work_ -= trial.work;
@@ -520,16 +531,24 @@ class Judge {
     };
     bool any = false;
     for (size_t good = 0; !holds(changes.size()); any = true) {
-      // The first that is one too many.
+      // The first that is one too many; all that aren't known to be fine where work runs out.
       size_t bad = changes.size();
       while (good + 1 < bad) {
         const size_t middle = good + (bad - good) / 2;
         (holds(middle) ? good : bad) = middle;
       }
-      const auto [node, before] = changes[good];
-      network_.set(*nodes[node], before);
-      depths[node] = {nodes[node]->name, before, QueueDepth::Reason::untried, {}, 0};
-      changes.erase(changes.begin() + static_cast<std::ptrdiff_t>(good));
+      const size_t end = work_ > 0 ? good + 1 : changes.size();
+      for (size_t c = good; c < end; ++c) {
+        const auto [node, before] = changes[c];
+        network_.set(*nodes[node], before);
+        depths[node] = {nodes[node]->name, before, QueueDepth::Reason::untried, {}, 0};
+      }
+      changes.erase(changes.begin() + static_cast<std::ptrdiff_t>(good),
+                    changes.begin() + static_cast<std::ptrdiff_t>(end));
+      if (work_ > 0) continue;
+      set(changes.size());
+      any = true;
+      break;
     }
     if (!any) return;
     // What was shown while others were shorter has to be shown again.
@@ -580,43 +599,18 @@ class Judge {
     }
     return kept;
   }
-  // Larger and larger parts of the network: a node, those that it gives to, and more around them
-  // until one never pauses, then further.
+  // Larger and larger parts of the network: a node and those that it gives to, then more and more
+  // around them.
   Parts parts_around(const Node& node) const {
     Kept kept(all_.size(), false);
     keep(kept, network_.block_index(&node));
     for (size_t link : network_.block(&node).out) keep(kept, network_.streams().links[link].to);
     Parts parts{kept};
-    const auto paces = [&] {
-      for (size_t b = 0; b < kept.size(); ++b) {
-        if (kept[b] && is_fixed(network_.streams().blocks[b])) return true;
-      }
-      return false;
-    };
-    while (!paces()) {
-      const Kept more = wider(kept);
-      if (more == kept) break;
-      kept = more;
-    }
-    for (const int rings : {0, 1, 3}) {
+    for (const int rings : {1, 2, 4}) {
       for (int ring = 0; ring < rings; ++ring) kept = wider(kept);
       if (kept != parts.back()) parts.push_back(kept);
     }
     return parts;
-  }
-
-  // Whether a few frames of these blocks are within what may still be spent, so many times.
-  bool is_affordable(const Kept& kept, size_t times) const {
-    int64_t steps = 0;
-    for (size_t b = 0; b < kept.size(); ++b) {
-      if (kept[b]) steps += network_.streams().blocks[b].rhythm.steps();
-    }
-    return kFewFrames * steps * static_cast<int64_t>(times) <= work_;
-  }
-  // Has a step for every cycle of the interval, and so may never wait.
-  bool is_fixed(const StreamBlock& block) const {
-    return block.kind != StreamBlock::Kind::source && block.kind != StreamBlock::Kind::sink &&
-           block.rhythm.steps() == network_.interval();
   }
 
   // What some of the blocks do with so many beats behind a node.
@@ -628,8 +622,9 @@ class Judge {
     const std::vector<size_t> blocks = pacers(part, near, is_whole);
     for (size_t i = 0; i < 2 * blocks.size(); ++i) {
       if (trial.work >= most_work || trial.verdict != Verdict::unknown) break;
-      const Pace found = pace(part, blocks[i % blocks.size()], network_.interval(),
-                              i < blocks.size() ? kFewFrames : kPaceFrames, most_work - trial.work);
+      const Pace found =
+          pace(part, blocks[i % blocks.size()], network_.interval(),
+               i < blocks.size() && !is_whole ? kFewFrames : kPaceFrames, most_work - trial.work);
       trial.work += found.work;
       if (found.outcome == Pace::Outcome::keeps) {
         trial.verdict = Verdict::enough;
@@ -682,7 +677,8 @@ class Judge {
   const std::map<std::string, int64_t>& least_;
   const int64_t latency_;  // most cycles of the first frame
   int64_t work_;
-  const Kept all_;  // the whole network
+  const Kept all_;     // the whole network
+  int64_t steps_ = 0;  // of a frame of it
 };
 
 // The cheapest queues of all with which a small network keeps its rate and latency. From the

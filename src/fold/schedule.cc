@@ -85,6 +85,7 @@ void Schedule::list_moves(Unit& unit) const {
     Repeated& repeated = unit.frame.emplace_back();
     repeated.repeat = outer.repeat;
     for (const Phase& phase : outer.phases) {
+      if (phase.steps == 0) continue;
       Moves& moves = repeated.phases.emplace_back();
       moves.steps = phase.steps;
       for (size_t p = 0; p < block.in.size(); ++p) {

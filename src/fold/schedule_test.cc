@@ -67,7 +67,8 @@ Graph random_graph(std::mt19937& random) {
       open.push_back({{&node, 0}, 2 + 2 * reads});
       continue;
     }
-    std::vector<int64_t> phases{first.beats, 1, 0};
+    // Phases without a step say nothing.
+    std::vector<int64_t> phases{0, 0, 1, first.beats, 1, 0};
     if (pick(0, 1) == 0) phases.insert(phases.end(), {pick(1, 9), 0, 0});
     const bool forks = kind == 1;
     const int64_t gives = std::vector<int64_t>{4, 6, 8}[static_cast<size_t>(pick(0, 2))];
