@@ -49,6 +49,7 @@ svg { display: block; font: 12px system-ui, -apple-system, "Segoe UI", Roboto, s
 svg .box { fill: var(--card); stroke: var(--line); stroke-width: 1.5; } svg .hot .box { stroke: var(--hot); }
 svg .wire { fill: none; stroke: var(--soft); stroke-width: 1.5; } svg .head { fill: var(--soft); }
 svg text { fill: var(--ink); } svg .name { font-weight: 650; } svg .soft { fill: var(--soft); font-size: 11px; }
+svg .grid { stroke: var(--line); } svg .roof { stroke: var(--bar); stroke-width: 2; } svg .point { fill: var(--hot); }
 svg .track { fill: var(--bar-soft); } svg .fill { fill: var(--bar); } svg .hot .fill { fill: var(--hot); } svg .hot .track { fill: var(--hot-soft); }
 )";
 
@@ -328,6 +329,10 @@ std::string report_html(const Report& report) {
   }
   text += fmt::format("</div>\n<h2>What limits it</h2>\n<p>{}</p>\n", escape(report.limit()));
   text += "<div class=\"scroll\">" + bars(report) + "</div>\n";
+  if (report.roofline) {
+    text +=
+        "<h2>Roofline</h2>\n<div class=\"scroll\">" + roofline_svg(*report.roofline) + "</div>\n";
+  }
   text += "<h2>Pipeline</h2>\n<div class=\"scroll\">" + Drawing(report).svg() + "</div>\n";
   text += "<h2>Nodes</h2>\n<div class=\"scroll\">" + table(report) + "</div>\n";
   text +=

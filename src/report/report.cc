@@ -11,6 +11,7 @@
 #include "src/fold/finn_names.h"
 #include "src/ir/op.h"
 #include "src/report/numbers.h"
+#include "src/report/weights.h"
 #include "src/sim/queue_growth.h"
 #include "src/sim/stream_graph.h"
 #include "src/util/error.h"
@@ -54,30 +55,48 @@ double multiplications(const ReportNode& node) {
   return sum;
 }
 
+// What is multiplied a frame, and on how many lanes.
+struct Arithmetic {
+  double work = 0, lanes = 0;
+};
+Arithmetic arithmetic_of(const Report& report) {
+  Arithmetic sum;
+  for (const ReportNode& node : report.nodes) {
+    const double macs = multiplications(node);
+    sum.work += macs;
+    if (macs > 0) sum.lanes += macs / static_cast<double>(node.cycles);
+  }
+  return sum;
+}
+
+// Bits a frame that come in or go out.
+double outside_bits(const Report& report, bool is_input) {
+  double bits = 0;
+  for (const ReportEdge& edge : report.edges) {
+    if ((is_input ? edge.from : edge.to) != Report::kOutside) continue;
+    bits += static_cast<double>(edge.stream.beats * edge.stream.width());
+  }
+  return bits;
+}
+
 // What alone would keep a frame for how long: the roofs of arithmetic, streams and memory port.
 std::vector<ReportBound> bounds_of(const Report& report, int64_t port_bits) {
   std::vector<ReportBound> bounds;
   bounds.push_back({fmt::format("{}, the slowest node", report.nodes[report.slowest].name),
                     static_cast<double>(report.max_cycles)});
   // All that multiplies, if it were never idle: work could be shared out no better.
-  double work = 0, lanes = 0;
-  for (const ReportNode& node : report.nodes) {
-    const double macs = multiplications(node);
-    work += macs;
-    if (macs > 0) lanes += macs / static_cast<double>(node.cycles);
-  }
+  const auto [work, lanes] = arithmetic_of(report);
   if (lanes > 0) {
     bounds.push_back({fmt::format("arithmetic: {} multiplications on {} lanes",
                                   grouped(std::llround(work)), grouped(std::llround(lanes))),
                       work / lanes});
   }
   for (const bool is_input : {true, false}) {
-    double bits = 0;
+    const double bits = outside_bits(report, is_input);
     int64_t beats = 0;
     for (const ReportEdge& edge : report.edges) {
       if ((is_input ? edge.from : edge.to) != Report::kOutside) continue;
       beats = std::max(beats, edge.stream.beats);
-      bits += static_cast<double>(edge.stream.beats * edge.stream.width());
     }
     const char* side = is_input ? "input" : "output";
     bounds.push_back({fmt::format("{} stream, a beat a cycle", side), static_cast<double>(beats)});
@@ -89,6 +108,35 @@ std::vector<ReportBound> bounds_of(const Report& report, int64_t port_bits) {
   std::stable_sort(bounds.begin(), bounds.end(),
                    [](const ReportBound& a, const ReportBound& b) { return a.cycles > b.cycles; });
   return bounds;
+}
+
+// `streamed`: bits a second of weights.
+std::optional<Roofline> roofline_of(const Report& report, const Board* board, double streamed) {
+  const auto [work, lanes] = arithmetic_of(report);
+  const double hertz = report.clock_mhz * 1e6, frames = report.frames_per_second();
+  const double moved =
+      frames * (outside_bits(report, true) + outside_bits(report, false)) + streamed;
+  if (work == 0 || moved == 0) return std::nullopt;
+  Roofline roofline{work * frames / moved, work * frames, {}};
+  roofline.roofs.push_back(
+      {fmt::format("the {} lanes of this design", grouped(std::llround(lanes))), false,
+       lanes * hertz});
+  double fullest = 0;
+  for (const Use& use : report.uses) {
+    if (use.available > 0) fullest = std::max(fullest, use.used / use.available);
+  }
+  if (fullest > 0 && fullest < 1) {
+    roofline.roofs.push_back(
+        {"as many more of them as the part holds", false, lanes * hertz / fullest});
+  }
+  if (board != nullptr && board->memory_gbits > 0) {
+    roofline.roofs.push_back(
+        {"the board's memory", true, kUsableMemory * board->memory_gbits * 1e9});
+  } else if (board != nullptr && board->stream_bits > 0) {
+    roofline.roofs.push_back(
+        {"the port to memory, both ways", true, 2.0 * board->stream_bits * hertz});
+  }
+  return roofline;
 }
 
 int64_t all_beats(const StreamGraph& streams) {
@@ -209,7 +257,10 @@ Report make_report(const Graph& core, const Part& part, const std::string& board
   report.bus = bus_cost(core, part.family);
   report.total += report.bus;
   report.uses = use_of(report.total, whole_of(part));
-  report.bounds = bounds_of(report, board.empty() ? 0 : find_board(board).stream_bits);
+  const Board* const on = board.empty() ? nullptr : &find_board(board);
+  report.bounds = bounds_of(report, on == nullptr ? 0 : on->stream_bits);
+  report.roofline = roofline_of(
+      report, on, weights_report(core, part.family, report.interval_cycles, clock_mhz, 0).mean);
   return report;
 }
 

@@ -15,6 +15,7 @@
 #include "src/fold/queues.h"
 #include "src/ir/graph.h"
 #include "src/ir/hardware.h"
+#include "src/report/roofline.h"
 #include "src/sim/cycle_model.h"
 
 namespace foldstream {
@@ -74,7 +75,8 @@ struct Report {
     return clock_mhz * 1e6 / static_cast<double>(interval_cycles);
   }
   double latency_ns() const { return static_cast<double>(latency_cycles) * 1e3 / clock_mhz; }
-  std::vector<ReportBound> bounds;  // the highest first
+  std::vector<ReportBound> bounds;   // the highest first
+  std::optional<Roofline> roofline;  // none where nothing is multiplied
   // One or two sentences: what would have to change for the design to be faster.
   std::string limit() const;
 };

@@ -68,6 +68,22 @@ TEST(Report, PageIsSelfContainedAndEscaped) {
   EXPECT_EQ(page, report_html(make_report(pair(), find_part("xc7z020"), "Pynq-Z1", 100)));
 }
 
+TEST(Report, ARooflineHoldsWhatIsDoneAgainstLanesPartAndMemory) {
+  Graph graph = pair();
+  EXPECT_FALSE(make_report(graph, find_part("xc7z020"), "Pynq-Z1", 100).roofline);
+  // 4 cycles a frame of 400 multiplications, 2 of 100: 150 lanes; a frame is 4 bits in, 1 out.
+  graph.nodes[1].attr["macs"] = int64_t{400};
+  graph.nodes[2].attr["macs"] = int64_t{100};
+  const Report report = make_report(graph, find_part("xc7z020"), "Pynq-Z1", 100);
+  ASSERT_TRUE(report.roofline);
+  EXPECT_DOUBLE_EQ(report.roofline->intensity, 500.0 / 5);
+  EXPECT_DOUBLE_EQ(report.roofline->achieved, 500 * 25e6);
+  ASSERT_EQ(report.roofline->roofs.size(), 2U);  // the fakes cost nothing
+  EXPECT_DOUBLE_EQ(report.roofline->roofs[0].at(7), 150 * 100e6);
+  EXPECT_DOUBLE_EQ(report.roofline->roofs[1].at(2), 2 * 0.75 * 16.8e9);
+  EXPECT_NE(report_html(report).find("<h2>Roofline</h2>"), std::string::npos);
+}
+
 TEST(Report, WrongClockIsAnError) {
   EXPECT_THROW(make_report(pair(), find_part("xc7z020"), "", 0), Error);
 }

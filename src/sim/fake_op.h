@@ -2,6 +2,7 @@
 // Operators for unit tests of engines: hardware whose streams and rhythm are written into the node.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -61,11 +62,19 @@ inline std::vector<Type> infer(const Node& node) {
   return result;
 }
 
+// `macs`: multiplications of a frame, one bit by one.
+inline std::map<std::string, int64_t> counts(const Node& node) {
+  const int64_t macs = node.integer("macs", 0);
+  if (macs == 0) return {};
+  return {{"op_mac_1bx1b", macs}};
+}
+
 inline const Op block{.name = "fake_block",
                       .doc = "a block of any rhythm",
                       .kind = Op::Kind::hardware,
                       .infer = infer,
                       .ports = ports,
-                      .rhythm = rhythm};
+                      .rhythm = rhythm,
+                      .counts = counts};
 
 }  // namespace foldstream::fake
