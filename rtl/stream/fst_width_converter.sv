@@ -76,12 +76,20 @@ module fst_width_converter #(
       end
     end
 
-    always_comb begin
-      give_data = recent[(HistoryGroups-FirstGive)*GroupWidth+:OutWidth];
-      for (int unsigned p = FirstGive + 1; p < Phases; p++) begin
-        if (phase_q == PhaseWidth'(p)) give_data = recent[(HistoryGroups-p)*GroupWidth+:OutWidth];
-      end
+    // A window for each phase that gives. Codes without a phase have another's, whichever makes the
+    // choice by their highest bit none.
+    localparam int unsigned Windows = Phases - FirstGive;
+    localparam int unsigned CodeWidth = Windows > 1 ? $clog2(Windows) : 1;
+    localparam int unsigned Codes = 2 ** CodeWidth;
+    logic [Codes-1:0][OutWidth-1:0] windows;
+    logic [CodeWidth-1:0] code;
+
+    for (genvar c = 0; c < Codes; c++) begin : g_window
+      localparam int unsigned Window = c < Windows ? c : c - Codes / 2;
+      assign windows[c] = recent[(HistoryGroups-FirstGive-Window)*GroupWidth+:OutWidth];
     end
+    assign code = CodeWidth'(phase_q - PhaseWidth'(FirstGive));
+    assign give_data = windows[code];
   end
 
   if (Depth == 1) begin : g_one_place

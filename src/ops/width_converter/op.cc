@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <numeric>
 
 #include "src/ir/folding.h"
@@ -75,10 +74,18 @@ Cost cost(const Node& node, Family family) {
   const int64_t phases = in <= out ? out / group : in / group;
   const int64_t choices = in <= out ? in / group : phases;
   Cost cost = queue_cost(rhythm(node, family), streams.out[0].width());
-  // A LUT chooses among four; of more phases the choice is a chain of comparisons.
+  // A LUT chooses among four. Of more, synthesis makes a tree that is only full where they are a
+  // power of two; widening, their code is a difference besides.
   const auto many = static_cast<double>(choices);
-  const double tables = choices == 1 ? 0 : choices <= 4 ? 1 : many * std::log2(many) / 4;
-  cost.lut += static_cast<double>(streams.out[0].width()) * tables + (choices == 1 ? 2 : 7);
+  const bool full = (choices & (choices - 1)) == 0;
+  const double tables = choices == 1   ? 0
+                        : choices <= 4 ? 1
+                        : full         ? many / 3
+                        : in <= out    ? 0.8 * many
+                                       : many / 2;
+  cost.lut += static_cast<double>(streams.out[0].width()) * tables + (choices == 1   ? 2
+                                                                      : choices <= 4 ? 7
+                                                                                     : 10);
   const Cost phase = counter_cost(phases);
   cost.ff += static_cast<double>((phases - 1) * group * streams.in[0].bits) + phase.ff;
   return cost;
