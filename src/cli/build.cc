@@ -47,6 +47,7 @@ Json recorded(const std::string& name, const DesignOptions& options, const Desig
                  {"min_latency", options.min_latency},
                  {"pack_memories", options.pack_memories},
                  {"memory_clock_ratio", options.memory_clock_ratio},
+                 {"least_queues", options.least_queues},
                  {"share", options.share},
                  {"budget", budget},
                  {"input_type", options.input_type},

@@ -56,16 +56,18 @@ struct Reserve {
 };
 
 // The fastest folding that fits. Where a pixel a clock is what keeps a layer from more, with more
-// pixels at once, as long as that makes it faster.
+// pixels at once, as long as that makes it faster. `known` is what a larger budget allows.
 FoldResult fold_fastest(Graph& core, const Part& part, const Cost& budget,
-                        const WeightLevels& levels, int64_t latency) {
+                        const WeightLevels& levels, int64_t latency,
+                        const std::optional<FoldResult>& known) {
   const Graph plain = core.clone();
-  FoldResult result = fold_max(core, part, budget, levels, latency);
+  FoldResult result = fold_max(core, part, budget, levels, latency, known);
+  if (known && result.cycles <= known->cycles) return result;
   const auto faster_within = [&](int64_t cycles) {
     Graph grouped = plain.clone();
     if (!group_pixels(grouped, cycles, part.family)) return false;
     try {
-      FoldResult found = fold_max(grouped, part, budget, levels, latency);
+      FoldResult found = fold_max(grouped, part, budget, levels, latency, known);
       if (found.cycles >= result.cycles) return false;
       core = std::move(grouped), result = std::move(found);
       return true;
@@ -96,7 +98,7 @@ void fold(Graph& core, const DesignOptions& options, const Reserve& reserve, Des
     result.folded = fold_quickest(core, cycles, part, budget, levels);
     result.latency = result.folded->latency;
   } else if (options.max) {
-    result.folded = fold_fastest(core, part, budget, levels, reserve.latency);
+    result.folded = fold_fastest(core, part, budget, levels, reserve.latency, result.folded);
   } else if (search) {
     result.folded = has_budget(options)
                         ? fold_within(core, cycles, part, budget, levels, reserve.latency)
@@ -201,6 +203,9 @@ void add_design_options(CLI::App& command, DesignOptions& options) {
       ->check(CLI::Range(int64_t{1}, kMostMemoryClockRatio))
       ->needs(pack)
       ->capture_default_str();
+  command.add_flag("--least-queues", options.least_queues,
+                   "make every queue the least that it can be, and prove it; takes minutes for "
+                   "large networks");
   for (const char* budget : {"--lut", "--ff", "--bram", "--uram", "--dsp"})
     command.get_option(budget)->excludes(folding);
   command.add_option("--writable-weights", options.writable_weights,
@@ -326,7 +331,9 @@ void size_core(const DesignOptions& options, const Reserve& reserve, Designed& r
     result.shared = share_memories(core, *result.part, options.memory_clock_ratio);
     clock.done("pack_memories");
   }
-  result.queues = set_queues(core, result.part->family, result.latency);
+  result.queues =
+      set_queues(core, result.part->family, result.latency,
+                 options.least_queues ? QueueEffort::each_the_least : QueueEffort::what_pays);
   verify(core);
   clock.done("set_queues");
 }

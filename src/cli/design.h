@@ -36,6 +36,7 @@ struct DesignOptions {
   bool standalone_thresholds = false;
   bool pack_memories = false;                 // memories of weights share block memories ...
   int64_t memory_clock_ratio = 1;             // ... read by a clock so many times as fast
+  bool least_queues = false;                  // each proved the least
   std::vector<std::string> writable_weights;  // nodes, as make_writable takes them
   std::string weights = "auto";               // where they may be: kWeights
   std::optional<double> weight_gbits;         // that streams of weights may bring in a second

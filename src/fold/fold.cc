@@ -131,27 +131,31 @@ std::vector<FoldSpace::Solution> some_quick(FoldSpace& space, int64_t cycles, co
 }
 
 // The interval of `intervals` from which on foldings keep the budget: its index, and that of the
-// first of which it isn't proved that there is none. Index out of range: not even the slowest.
+// first of which it isn't proved that there is none. Index out of range: not even the slowest. None
+// before `from` is looked at.
 struct Fastest {
   size_t found, not_excluded;
   FoldSpace::Solution solution = {};  // that was found
 };
 Fastest fastest(FoldSpace& space, const std::vector<int64_t>& intervals, const Worth& worth,
-                const Amounts& most, int64_t latency) {
+                const Amounts& most, int64_t latency, size_t from = 0) {
   Fastest result{intervals.size(), 0};
   std::vector<FoldSpace::Solution> known;
   if (latency != kAnyLatency) {
     // What is too fast without regard to latency is so with it.
-    const Fastest late = fastest(space, intervals, worth, most, kAnyLatency);
+    const Fastest late = fastest(space, intervals, worth, most, kAnyLatency, from);
     if (late.found >= intervals.size()) return late;
     result.not_excluded = late.not_excluded;
     known = some_quick(space, intervals.back(), worth, most);
     known.push_back(late.solution);
   }
-  size_t low = result.not_excluded, high = intervals.size();  // high fits, or is beyond all
+  size_t low = std::max(result.not_excluded, from);
+  size_t high = intervals.size();  // fits, or is beyond all
   while (low < high) {
-    // The slowest first: without it there is nothing to search.
-    const size_t middle = high == intervals.size() ? high - 1 : (low + high) / 2;
+    // The slowest first: without it there is nothing to search; and before it what may be the best.
+    const size_t middle = high < intervals.size()   ? (low + high) / 2
+                          : from > 0 && low == from ? from
+                                                    : high - 1;
     BudgetSearch search(space, most, space.work() + kIntervalWork, latency);
     for (const FoldSpace::Solution& solution : known) search.know(solution);
     const BudgetAnswer answer = search.any(space.within(intervals[middle]), worth);
@@ -430,14 +434,17 @@ FoldResult fold_within(Graph& core, int64_t cycles, const Part& part, const Cost
 }
 
 FoldResult fold_max(Graph& core, const Part& part, const Cost& budget, const WeightLevels& levels,
-                    int64_t latency) {
-  for (size_t level = 0;; ++level) {
+                    int64_t latency, const std::optional<FoldResult>& known) {
+  for (size_t level = known ? known->level : 0;; ++level) {
     const WeightPlaces& places = levels.at(level);
     FoldSpace space(core, part.family, INT64_MAX, places);
     const std::vector<int64_t> intervals = space.intervals();
     const Worth worth = worth_on(part, places);
     const Amounts most = budget_of(budget, places);
-    const Fastest fast = fastest(space, intervals, worth, most, latency);
+    const auto from = static_cast<size_t>(
+        std::lower_bound(intervals.begin(), intervals.end(), known ? known->cycles : 0) -
+        intervals.begin());
+    const Fastest fast = fastest(space, intervals, worth, most, latency, from);
     if (fast.found >= intervals.size()) {
       if (level + 1 < levels.size()) continue;
       if (latency != kAnyLatency) too_late(space, INT64_MAX, worth, most, latency);
@@ -448,8 +455,10 @@ FoldResult fold_max(Graph& core, const Part& part, const Cost& budget, const Wei
     const BudgetAnswer answer = search.cheapest(space.within(intervals[fast.found]), worth);
     FOLDSTREAM_CHECK(answer.best.has_value());
     FoldResult result = result_of(space, *answer.best, answer.bound, latency);
-    result.cycles_bound =
-        std::min(result.cycles, intervals[std::min(fast.not_excluded, fast.found)]);
+    result.cycles_bound = intervals[std::min(fast.not_excluded, fast.found)];
+    if (known) result.cycles_bound = std::max(result.cycles_bound, known->cycles_bound);
+    result.cycles_bound = std::min(result.cycles, result.cycles_bound);
+    result.level = level;
     return result;
   }
 }

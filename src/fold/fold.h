@@ -5,6 +5,7 @@
 // and says so where that is proved; else it says how far from it the result can be.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct FoldResult {
   // an idle design with queues that are long enough, and what no folding that fits can stay below.
   int64_t latency = 0, latency_bound = 0;
   bool fits = true;  // the budget
+  size_t level = 0;  // the first of the places for weights with which it was found
   // "proved optimal", or how far it can be from that.
   std::string proof() const;
 };
@@ -52,9 +54,11 @@ FoldResult fold_for_cycles(Graph& core, int64_t cycles, const Part& part,
 FoldResult fold_within(Graph& core, int64_t cycles, const Part& part, const Cost& budget,
                        const WeightLevels& levels = {{}}, int64_t latency = kAnyLatency);
 // The fewest cycles that any folding within the budget has, and the cheapest of those. Throws
-// Error, naming the resource, when even the smallest hardware does not fit.
+// Error, naming the resource, when even the smallest hardware does not fit. `known` was found
+// within a larger budget: nothing faster is looked for.
 FoldResult fold_max(Graph& core, const Part& part, const Cost& budget,
-                    const WeightLevels& levels = {{}}, int64_t latency = kAnyLatency);
+                    const WeightLevels& levels = {{}}, int64_t latency = kAnyLatency,
+                    const std::optional<FoldResult>& known = {});
 // The least latency that any folding within the budget has in which no node needs more than
 // `cycles`, and the cheapest of those. Throws Error when no folding keeps the budget.
 FoldResult fold_quickest(Graph& core, int64_t cycles, const Part& part, const Cost& budget,

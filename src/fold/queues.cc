@@ -43,6 +43,8 @@ constexpr double kStepsForLut = 1e6, kWorthTrying = 10;
 constexpr int64_t kShrinkWork = 40'000'000;
 constexpr int64_t kSearchWork = 10'000'000;
 constexpr int64_t kSmallFrame = 1'500;
+// Those where each queue is to be the least.
+constexpr int64_t kLeastWork = 100'000'000'000;
 // Those that may be spent on reasons alone.
 constexpr int64_t kJudgeWork = 2'000'000'000;
 // What a block memory is worth in LUTs, and a flip-flop; and a bit of memory, so that of queues of
@@ -783,7 +785,7 @@ bool QueueResult::least() const {
   });
 }
 
-QueueResult set_queues(Graph& core, Family family, int64_t latency) {
+QueueResult set_queues(Graph& core, Family family, int64_t latency, QueueEffort effort) {
   std::map<std::string, int64_t> least;
   for (Node& node : core.nodes) {
     if (node.op->kind != Op::Kind::hardware) continue;
@@ -807,7 +809,8 @@ QueueResult set_queues(Graph& core, Family family, int64_t latency) {
   QueueResult result;
   int64_t steps = 0;
   for (const StreamBlock& block : network.streams().blocks) steps += block.rhythm.steps();
-  result.depths = Judge(network, least, latency, kShrinkWork).shorten();
+  const bool all = effort == QueueEffort::each_the_least;
+  result.depths = Judge(network, least, latency, all ? kLeastWork : kShrinkWork).shorten();
   const auto total = [&] {
     double sum = 0;
     for (const Node* node : network.nodes()) sum += network.price(*node, node->integer("queue"));

@@ -49,8 +49,11 @@ struct QueueResult {
 // room than the others, a FIFO of its own is put there. Queues are cheap together, priced as the
 // memory they are built of, and then as short as the model allows. A `queue` that is set already is
 // the least allowed for its node. Where queues can see to it, the first frame takes at most
-// `latency` cycles.
-QueueResult set_queues(Graph& core, Family family, int64_t latency = kAnyLatency);
+// `latency` cycles. `effort`: in large networks not every queue is made the least that it can be,
+// but those whose trials pay; or each is, and has its reason, however long that takes.
+enum class QueueEffort { what_pays, each_the_least };
+QueueResult set_queues(Graph& core, Family family, int64_t latency = kAnyLatency,
+                       QueueEffort effort = QueueEffort::what_pays);
 
 // Why each queue of a core graph, which has its queues, is as long as it is: the cycle model is
 // asked anew. Throws Error when the graph isn't as fast as its slowest node, or its first frame

@@ -364,5 +364,20 @@ TEST(Queues, ResidualNetworksGetFifosOnTheirShortWays) {
   EXPECT_EQ(cycles_of(graph), static_cast<double>(result.interval_cycles));
 }
 
+// Where not every queue is tried the rate is kept all the same; where each is to be the least, each
+// has its reason when asked again.
+TEST(Queues, LargeNetworksGetTheLeastWhenAsked) {
+  Graph some = residual_network(32, 9, {2, 1});
+  Graph least = some.clone();
+  const QueueResult paying = set_queues(some, Family::generic);
+  EXPECT_FALSE(paying.least());
+  EXPECT_EQ(cycles_of(some), static_cast<double>(paying.interval_cycles));
+  const QueueResult all =
+      set_queues(least, Family::generic, kAnyLatency, QueueEffort::each_the_least);
+  EXPECT_TRUE(all.least());
+  EXPECT_EQ(cycles_of(least), static_cast<double>(all.interval_cycles));
+  EXPECT_TRUE(judge_queues(least, Family::generic).least());
+}
+
 }  // namespace
 }  // namespace foldstream
