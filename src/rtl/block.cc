@@ -250,7 +250,8 @@ Cost fold_counter_cost(int64_t count) {
 
 Cost chosen_constants_cost(int64_t folds, int64_t bits) {
   Cost cost;
-  if (folds == 1) return cost;
+  constexpr int64_t kFewWords = 4;  // whose number the tables behind take instead
+  if (folds <= kFewWords) return cost;
   // Synthesis has the word in a register, chosen by the counter's next value: of five bits and the
   // advance in one table, of few words in fewer, since some bits are equal.
   cost.ff = static_cast<double>(bits);

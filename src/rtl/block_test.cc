@@ -36,5 +36,13 @@ TEST(BlockMemory, CountsAreThoseOfSynthesis) {
   }
 }
 
+// Yosys keeps constants that are chosen among three or four in no register (43, 35 and 108 FF of
+// additions and multiplications of constants), among six in one.
+TEST(ChosenConstants, FewTakeNoRegisters) {
+  EXPECT_EQ(chosen_constants_cost(3, 64).ff, 0);
+  EXPECT_EQ(chosen_constants_cost(4, 48).ff, 0);
+  EXPECT_EQ(chosen_constants_cost(6, 32).ff, 32);
+}
+
 }  // namespace
 }  // namespace foldstream
