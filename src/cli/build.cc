@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <future>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -95,40 +97,57 @@ Json verify(const Options& options, const Network& network) {
   return report;
 }
 
-// The design's modules, its graphs in text form, and the whole graph after each step as ONNX; each
-// is made by itself.
-std::map<std::string, std::string> make_files(const Designed& designed, const Graph& model) {
-  const Parts& parts = designed.compiled.parts;
-  std::vector<std::pair<std::string, const Graph*>> texts = {{"model.fst", &model},
-                                                             {"head.fst", &parts.head},
-                                                             {"design.fst", &parts.core},
-                                                             {"tail.fst", &parts.tail}};
-  std::vector<std::pair<std::string, const Graph*>> models;
-  for (const FlowStep& step : designed.compiled.steps) models.emplace_back(step.name, &step.graph);
-  models.emplace_back("design", &parts.core);
+using Files = std::map<std::string, std::string>;
 
+// Texts made by functions that don't depend on each other.
+Files made_by(const std::vector<std::pair<std::string, std::function<std::string()>>>& makers) {
+  std::vector<std::string> made(makers.size());
+  parallel_for(made.size(), [&](size_t i) { made[i] = makers[i].second(); });
+  Files files;
+  for (size_t i = 0; i < made.size(); ++i) files[makers[i].first] = std::move(made[i]);
+  return files;
+}
+
+std::string step_path(size_t index, const std::string& name) {
+  return fmt::format("intermediate_models/{}_{}.onnx", index, name);
+}
+
+// What is known before foldings are: the model in text form, and the graph after each step as ONNX.
+Files early_files(const Compiled& compiled, const Graph& model) {
+  Files files{{"model.fst", print(model)}};
+  for (size_t i = 0; i < compiled.steps.size(); ++i) {
+    const FlowStep& step = compiled.steps[i];
+    files[step_path(i, step.name)] = write_model(step.graph);
+  }
+  return files;
+}
+
+// The design's modules, its graphs in text form and as ONNX.
+Files design_files(const Designed& designed) {
+  const Parts& parts = designed.compiled.parts;
   Design hardware;
-  std::vector<std::string> made(texts.size() + models.size());
-  parallel_for(made.size() + 1, [&](size_t i) {
-    if (i == 0) {
-      hardware = stitch(parts.core, designed.part->family);
-    } else if (--i < models.size()) {
-      made[i] = write_model(*models[i].second);
-    } else {
-      made[i] = print(*texts[i - models.size()].second);
-    }
-  });
-  std::map<std::string, std::string> files;
+  Files files = made_by({{"",
+                          [&] {
+                            hardware = stitch(parts.core, designed.part->family);
+                            return std::string();
+                          }},
+                         {step_path(designed.compiled.steps.size(), "design"),
+                          [&] { return write_model(parts.core); }},
+                         {"design.fst", [&] { return print(parts.core); }},
+                         {"head.fst", [&] { return print(parts.head); }},
+                         {"tail.fst", [&] { return print(parts.tail); }}});
+  files.erase("");
   for (auto& [path, text] : hardware.files) files["rtl/" + path] = std::move(text);
   for (auto& [path, text] : driver_files(hardware, parts.core)) {
     files["driver/" + path] = std::move(text);
   }
-  for (size_t i = 0; i < models.size(); ++i) {
-    files[fmt::format("intermediate_models/{}_{}.onnx", i, models[i].first)] = std::move(made[i]);
-  }
-  for (size_t i = 0; i < texts.size(); ++i)
-    files[texts[i].first] = std::move(made[models.size() + i]);
   return files;
+}
+
+void write_all(OutputFolder& out, const Files& files) {
+  std::vector<const Files::value_type*> each;
+  for (const Files::value_type& file : files) each.push_back(&file);
+  parallel_for(each.size(), [&](size_t i) { out.write(each[i]->first, each[i]->second); });
 }
 
 int run(const Program& program, const Options& options) {
@@ -138,11 +157,18 @@ int run(const Program& program, const Options& options) {
   const std::string name = design_name(options.model, model);
   const double import_seconds = std::chrono::duration<double>(Clock::now() - start).count();
   OutputFolder out(options.output, is_output);  // refuses before any work is done
-  const Designed designed = design(model, name, options.design);
+  Designed designed = compiled_design(model, name, options.design);
+  // The second core has little to do until foldings and queues are found.
+  std::future<Files> early = std::async(std::launch::async, [&] {
+    Files files = early_files(designed.compiled, model);
+    for (const auto& [path, text] : files) out.write(path, text);
+    return files;
+  });
+  size_design(options.design, designed);
   for (const std::string& warning : designed.warnings) std::cerr << "warning: " << warning << "\n";
 
   Clock::time_point last = Clock::now();
-  std::map<std::string, std::string> files = make_files(designed, model);
+  Files files = design_files(designed);
   files["final_hw_config.json"] = final_hw_config(designed.compiled.parts.core).dump(2) + "\n";
   Json times = {{"import", import_seconds}};
   for (const auto& [step, seconds] : designed.seconds) times[step] = seconds;
@@ -174,9 +200,8 @@ int run(const Program& program, const Options& options) {
     if (verification["mismatches"] != 0) status = kAnswerIsNo;
     done("verify");
   }
-  std::vector<std::string> paths;
-  for (const auto& [path, text] : files) paths.push_back(path);
-  parallel_for(paths.size(), [&](size_t i) { out.write(paths[i], files.at(paths[i])); });
+  write_all(out, files);
+  files.merge(early.get());
   const Json hashes = manifest(files, recorded(name, options.design, designed));
   done("write");
   out.write("report/time_per_step.json", times.dump(2) + "\n");

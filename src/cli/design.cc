@@ -391,8 +391,8 @@ bool leave_room_for_queues(const Parts& unfolded, const DesignOptions& options, 
 
 }  // namespace
 
-Designed design(const Graph& model, const std::string& name, const DesignOptions& options) {
-  const Reserve reserve{{}, latency_limit(options)};
+Designed compiled_design(const Graph& model, const std::string& name,
+                         const DesignOptions& options) {
   if (has_budget(options) && !searches(options)) {
     throw Error("a budget of resources without a rate or a latency",
                 "add --max for the fastest that keeps it, --min-latency, --fps N or "
@@ -400,7 +400,7 @@ Designed design(const Graph& model, const std::string& name, const DesignOptions
   }
   Designed result;
   result.part = &chosen_part(options);
-  result.latency = reserve.latency;
+  result.latency = latency_limit(options);
   StepClock clock(result);
   result.compiled = compile(model, compile_options(options));
   Parts& parts = result.compiled.parts;
@@ -410,6 +410,12 @@ Designed design(const Graph& model, const std::string& name, const DesignOptions
     make_writable(parts, options.writable_weights, result.part->family);
   }
   clock.done("streamline");
+  return result;
+}
+
+void size_design(const DesignOptions& options, Designed& result) {
+  const Reserve reserve{{}, result.latency};
+  Parts& parts = result.compiled.parts;
   const bool bounded = fills(options) || has_budget(options) || reserve.latency != kAnyLatency;
   const Parts unfolded = bounded ? parts.clone() : Parts{};
   size_core(options, reserve, result);
@@ -425,6 +431,11 @@ Designed design(const Graph& model, const std::string& name, const DesignOptions
   } else if (result.folded && result.folded->proof() != "proved optimal") {
     result.notes.push_back("folding: " + result.folded->proof());
   }
+}
+
+Designed design(const Graph& model, const std::string& name, const DesignOptions& options) {
+  Designed result = compiled_design(model, name, options);
+  size_design(options, result);
   return result;
 }
 

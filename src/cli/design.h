@@ -82,5 +82,9 @@ struct Designed {
 
 // `name` becomes that of the design.
 Designed design(const Graph& model, const std::string& name, const DesignOptions& options);
+// Its two halves, for those who have use for the steps in between: the graphs, which the second
+// half only changes in `compiled.parts`; foldings and queues.
+Designed compiled_design(const Graph& model, const std::string& name, const DesignOptions& options);
+void size_design(const DesignOptions& options, Designed& designed);
 
 }  // namespace foldstream
