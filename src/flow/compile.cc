@@ -243,13 +243,13 @@ Compiled streamline_only(const Graph& model, const CompileOptions& options) {
   Streamlined streamlined = streamline(folded, options.streamline);
   compiled.findings = std::move(streamlined.findings);
   if (has_folded) compiled.steps.push_back({"fold_constants", std::move(folded)});
+  run_pass(*find_pass("fold_pads"), streamlined.graph);
   compiled.steps.push_back({"streamline", std::move(streamlined.graph)});
-  const auto add_step = [&](const char* pass) {
-    Graph graph = compiled.steps.back().graph.clone();
-    if (run_pass(*find_pass(pass), graph)) compiled.steps.push_back({pass, std::move(graph)});
-  };
-  add_step("fold_pads");
-  if (!options.standalone_thresholds) add_step("fuse_thresholds");
+  if (!options.standalone_thresholds) {
+    Graph fused = compiled.steps.back().graph.clone();
+    if (run_pass(*find_pass("fuse_thresholds"), fused))
+      compiled.steps.push_back({"fuse_thresholds", std::move(fused)});
+  }
   return compiled;
 }
 
