@@ -3,7 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include <regex>
+#include <string>
+#include <string_view>
 
 #include "src/ir/eval.h"
 #include "src/rtl/block.h"
@@ -58,10 +59,13 @@ TEST(Vvau, Thresholds) {
 
 // Blocks of the memories of constants in the text of a module.
 double blocks_in(const std::string& text) {
-  static const std::regex memory(R"(rom_style = "block" \*\)\s*logic \[(\d+):0\] \w+ \[(\d+)\];)");
+  constexpr std::string_view kBlock =
+      "rom_style = \"block\" *)";  // logic [WIDTH - 1:0] name [DEPTH];
   double blocks = 0;
-  for (std::sregex_iterator found(text.begin(), text.end(), memory), end; found != end; ++found) {
-    const int64_t width = std::stoll((*found)[1]) + 1, depth = std::stoll((*found)[2]);
+  for (size_t at = text.find(kBlock); at != std::string::npos; at = text.find(kBlock, at + 1)) {
+    const size_t width_at = text.find('[', at) + 1, depth_at = text.find('[', width_at) + 1;
+    const int64_t width = std::stoll(text.substr(width_at)) + 1;
+    const int64_t depth = std::stoll(text.substr(depth_at));
     blocks += block_memory_cost(BlockUse::constants, width, depth).bram18;
   }
   return blocks;
