@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Constant words in look-up tables, for few words.
 // Latency 1, interval 1.
+//
+// Modules that differ in a parameter are told apart by 32 bits of a hash in Verilator (5.048): among
+// the hundred thousand tables of a large design two are likely taken for one. So there they are no
+// modules; the same bits are chosen.
 `include "fst_assert.svh"
 module fst_rom #(
   parameter int unsigned Width = 8,
@@ -24,12 +28,17 @@ module fst_rom #(
 
       for (genvar k = 0; k < 2 ** BankWidth; k++) begin : g_bank
         if (k < Banks) begin : g_table
+`ifdef VERILATOR
+          localparam bit [63:0] Words = Table[64*(Banks*b+k)+:64];
+          assign bank[k] = Words[address_i[5:0]];
+`else
           fst_table #(
             .Table(Table[64*(Banks*b+k)+:64])
           ) u_table (
             .address_i(address_i[5:0]),
             .data_o(bank[k])
           );
+`endif
         end else begin : g_none
           assign bank[k] = 1'b0;
         end
@@ -38,12 +47,17 @@ module fst_rom #(
     end
   end else if (Depth > 32) begin : g_six
     for (genvar b = 0; b < Width; b++) begin : g_bit
+`ifdef VERILATOR
+      localparam bit [63:0] Words = Table[64*b+:64];
+      assign data[b] = Words[6'(address_i)];
+`else
       fst_table #(
         .Table(Table[64*b+:64])
       ) u_table (
         .address_i(6'(address_i)),
         .data_o(data[b])
       );
+`endif
     end
   end else begin : g_five
     for (genvar b = 0; b < Width; b += 2) begin : g_pair
