@@ -12,6 +12,7 @@
 #include <numbers>
 #include <span>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "src/data/data_set.h"
@@ -93,13 +94,14 @@ double rate_at(const Recipe& recipe, int64_t step, int64_t per_epoch) {
 
 class Trainer {
  public:
-  explicit Trainer(const Options& options)
+  // A teacher is given its student's lane: what it computes is read there.
+  explicit Trainer(const Options& options, std::shared_ptr<const Lane> lane = nullptr)
       : options_(options),
         device_(open_device(options.device)),
-        lane_(device_),
+        lane_(lane ? std::move(lane) : std::make_shared<const Lane>(device_)),
         recipe_(read_recipe(options.recipe)),
         checkpoint_(options.output.string() + ".checkpoint") {
-    lane_.use();
+    lane_->use();
     if (options.epochs > 0) recipe_.epochs = options.epochs;
     if (recipe_.distillation) make_teacher();
     recipe_.warmup = std::min(recipe_.warmup, recipe_.epochs - 1);
@@ -127,7 +129,7 @@ class Trainer {
 
   // What comes before the first step; nothing else may use the device meanwhile.
   void prepare(Progress& progress) {
-    lane_.use();
+    lane_->use();
     start_or_resume();
     progress.advance(epoch_ * steps_per_epoch_);
     if (teacher_) train_teacher();
@@ -135,7 +137,7 @@ class Trainer {
   }
 
   Outcome run(Progress& progress) {
-    lane_.use();
+    lane_->use();
     const auto began = Clock::now();
     const int64_t first = epoch_;
     train_epochs(progress);
@@ -175,7 +177,7 @@ class Trainer {
     options.epochs = 0;
     options.stop_after = 0;
     options.resume = true;
-    teacher_ = std::make_unique<Trainer>(options);
+    teacher_ = std::make_unique<Trainer>(options, lane_);
     const Recipe& taught = teacher_->recipe_;
     if (taught.distillation) {
       throw Error(fmt::format("{} has a teacher of its own", taught.path));
@@ -190,7 +192,6 @@ class Trainer {
   void train_teacher() {
     Progress progress("steps of the teacher", teacher_->steps());
     teacher_->prepare(progress);
-    lane_.use();
     if (teacher_->epoch_ < teacher_->recipe_.epochs) teacher_->train_epochs(progress);
     teacher_->write_state();
     teacher_->network_->load(teacher_->best_);
@@ -544,7 +545,7 @@ class Trainer {
 
   const Options options_;
   const torch::Device device_;
-  const Lane lane_;
+  const std::shared_ptr<const Lane> lane_;
   Recipe recipe_;
   const fs::path checkpoint_;
   DataSet data_, test_;
