@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <functional>
 #include <future>
 #include <iostream>
 #include <map>
@@ -99,15 +98,6 @@ Json verify(const Options& options, const Network& network) {
 
 using Files = std::map<std::string, std::string>;
 
-// Texts made by functions that don't depend on each other.
-Files made_by(const std::vector<std::pair<std::string, std::function<std::string()>>>& makers) {
-  std::vector<std::string> made(makers.size());
-  parallel_for(made.size(), [&](size_t i) { made[i] = makers[i].second(); });
-  Files files;
-  for (size_t i = 0; i < made.size(); ++i) files[makers[i].first] = std::move(made[i]);
-  return files;
-}
-
 std::string step_path(size_t index, const std::string& name) {
   return fmt::format("intermediate_models/{}_{}.onnx", index, name);
 }
@@ -125,18 +115,14 @@ Files early_files(const Compiled& compiled, const Graph& model) {
 // The design's modules, its graphs in text form and as ONNX.
 Files design_files(const Designed& designed) {
   const Parts& parts = designed.compiled.parts;
-  Design hardware;
-  Files files = made_by({{"",
-                          [&] {
-                            hardware = stitch(parts.core, designed.part->family);
-                            return std::string();
-                          }},
-                         {step_path(designed.compiled.steps.size(), "design"),
-                          [&] { return write_model(parts.core); }},
-                         {"design.fst", [&] { return print(parts.core); }},
-                         {"head.fst", [&] { return print(parts.head); }},
-                         {"tail.fst", [&] { return print(parts.tail); }}});
-  files.erase("");
+  std::future<Design> stitched =
+      std::async(std::launch::async, [&] { return stitch(parts.core, designed.part->family); });
+  Files files;
+  files[step_path(designed.compiled.steps.size(), "design")] = write_model(parts.core);
+  files["design.fst"] = print(parts.core);
+  files["head.fst"] = print(parts.head);
+  files["tail.fst"] = print(parts.tail);
+  Design hardware = stitched.get();
   for (auto& [path, text] : hardware.files) files["rtl/" + path] = std::move(text);
   for (auto& [path, text] : driver_files(hardware, parts.core)) {
     files["driver/" + path] = std::move(text);
