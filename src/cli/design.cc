@@ -55,19 +55,22 @@ struct Reserve {
   int64_t latency = kAnyLatency;  // most cycles of the first frame with endless queues
 };
 
+// What is kept from one search to the next, which has less of the budget.
+using Searched = std::optional<FoldMax>;
+
 // The fastest folding that fits. Where a pixel a clock is what keeps a layer from more, with more
 // pixels at once, as long as that makes it faster. `known` is what a larger budget allows.
-FoldResult fold_fastest(Graph& core, const Part& part, const Cost& budget,
+FoldResult fold_fastest(Graph& core, FoldMax& search, const Part& part, const Cost& budget,
                         const WeightLevels& levels, int64_t latency,
                         const std::optional<FoldResult>& known) {
   const Graph plain = core.clone();
-  FoldResult result = fold_max(core, part, budget, levels, latency, known);
+  FoldResult result = search.fold(core, budget, latency);
   if (known && result.cycles <= known->cycles) return result;
   const auto faster_within = [&](int64_t cycles) {
     Graph grouped = plain.clone();
     if (!group_pixels(grouped, cycles, part.family)) return false;
     try {
-      FoldResult found = fold_max(grouped, part, budget, levels, latency, known);
+      FoldResult found = fold_max(grouped, part, budget, levels, latency);
       if (found.cycles >= result.cycles) return false;
       core = std::move(grouped), result = std::move(found);
       return true;
@@ -84,7 +87,8 @@ FoldResult fold_fastest(Graph& core, const Part& part, const Cost& budget,
 }
 
 // Chooses the folding of every node of `core`.
-void fold(Graph& core, const DesignOptions& options, const Reserve& reserve, Designed& result) {
+void fold(Graph& core, const DesignOptions& options, const Reserve& reserve, Searched& searched,
+          Designed& result) {
   const Part& part = *result.part;
   const int64_t cycles =
       options.fps > 0 ? cycles_for_rate(options.fps, options.clock_mhz) : INT64_MAX;
@@ -98,7 +102,9 @@ void fold(Graph& core, const DesignOptions& options, const Reserve& reserve, Des
     result.folded = fold_quickest(core, cycles, part, budget, levels);
     result.latency = result.folded->latency;
   } else if (options.max) {
-    result.folded = fold_fastest(core, part, budget, levels, reserve.latency, result.folded);
+    if (!searched) searched.emplace(core.clone(), part, levels);
+    result.folded =
+        fold_fastest(core, *searched, part, budget, levels, reserve.latency, result.folded);
   } else if (search) {
     result.folded = has_budget(options)
                         ? fold_within(core, cycles, part, budget, levels, reserve.latency)
@@ -319,10 +325,11 @@ class StepClock {
 };
 
 // Makes hardware of the compiled core.
-void size_core(const DesignOptions& options, const Reserve& reserve, Designed& result) {
+void size_core(const DesignOptions& options, const Reserve& reserve, Searched& searched,
+               Designed& result) {
   StepClock clock(result);
   Graph& core = result.compiled.parts.core;
-  fold(core, options, reserve, result);
+  fold(core, options, reserve, searched, result);
   if (any_writable(core)) settle_types(result.compiled.parts);  // the folding file may say so, too
   clock.done("fold");
   insert_stream_nodes(core);
@@ -342,7 +349,7 @@ void size_core(const DesignOptions& options, const Reserve& reserve, Designed& r
 // where they pass the budget, as much of it is kept for them; where a deep one makes the first
 // frame late, as many cycles. Whether there was need to.
 bool leave_room_for_queues(const Parts& unfolded, const DesignOptions& options, Reserve reserve,
-                           Designed& result) {
+                           Searched& searched, Designed& result) {
   const bool limited = fills(options) || has_budget(options);
   const Cost budget = budget_on(*result.part, share_of(options), options);
   constexpr int kAttempts = 4;
@@ -376,11 +383,14 @@ bool leave_room_for_queues(const Parts& unfolded, const DesignOptions& options, 
       keep(kept.uram, total.uram, folded.uram, budget.uram);
       keep(kept.dsp, total.dsp, folded.dsp, budget.dsp);
     }
-    if (late > 0 && !options.min_latency) reserve.latency -= late;
+    if (late > 0 && !options.min_latency) {
+      reserve.latency -= late;
+      searched.reset();  // other groups of pixels may be needed
+    }
     result.compiled.parts = unfolded.clone();
     try {
       if (attempt == kAttempts || reserve.latency < 1) throw Error("no folding was found");
-      size_core(options, reserve, result);
+      size_core(options, reserve, searched, result);
     } catch (const Error& error) {
       throw Error(fmt::format("with its queues the design {}, and with room for them: {}", found,
                               error.what()),
@@ -418,8 +428,10 @@ void size_design(const DesignOptions& options, Designed& result) {
   Parts& parts = result.compiled.parts;
   const bool bounded = fills(options) || has_budget(options) || reserve.latency != kAnyLatency;
   const Parts unfolded = bounded ? parts.clone() : Parts{};
-  size_core(options, reserve, result);
-  const bool has_less = bounded && leave_room_for_queues(unfolded, options, reserve, result);
+  Searched searched;
+  size_core(options, reserve, searched, result);
+  const bool has_less =
+      bounded && leave_room_for_queues(unfolded, options, reserve, searched, result);
   if (result.shared) result.notes.push_back(result.shared->text());
   result.weights = weights_report(
       parts.core, result.part->family, result.queues.interval_cycles, options.clock_mhz,

@@ -19,10 +19,19 @@ constexpr double kEqual = 1e-10;
 constexpr size_t kLookedAround = 200;
 // Of a whole budget, beside the share of the part that a folding takes.
 constexpr double kOverflowPrice = 100;
+// Budgets passed by so much of them together are far from kept.
+constexpr double kFarOver = 1;
 // Ways that mixtures look at, above which those that no longer matter are left out.
 constexpr size_t kManyWays = 24;
 
 using Row = std::vector<double>;
+
+bool is_allowed(const FoldSpace::Allowed& allowed, const FoldSpace::Solution& solution) {
+  for (size_t i = 0; i < solution.choice.size(); ++i) {
+    if (!std::binary_search(allowed[i].begin(), allowed[i].end(), solution.choice[i])) return false;
+  }
+  return true;
+}
 
 // Minimises the cost of a mixture of columns within the budgets: a linear program of a row for each
 // budget and one for the sum of shares, by the revised simplex method with the inverse of the
@@ -180,12 +189,16 @@ double BudgetSearch::delay(Met& met, size_t way) const {
   return met.delays[way];
 }
 
-double BudgetSearch::overflow(Met& met) const {
+double BudgetSearch::overflow(const FoldSpace::Solution& solution) const {
   double sum = 0;
   for (size_t r = 0; r < kResources; ++r) {
-    if (most_[r] > 0 && most_[r] < kInfinite)
-      sum += std::max(0.0, met.solution.used[r] / most_[r] - 1);
+    if (most_[r] > 0 && most_[r] < kInfinite) sum += std::max(0.0, solution.used[r] / most_[r] - 1);
   }
+  return sum;
+}
+
+double BudgetSearch::overflow(Met& met) const {
+  const double sum = overflow(met.solution);
   if (!met.is_late) return sum;
   double longest = 0;
   for (size_t way = 0; way < space_.ways().size(); ++way)
@@ -244,10 +257,11 @@ void BudgetSearch::drop_ways(const std::vector<double>& price) {
   std::erase_if(ways_, [&](size_t way) { return way < price.size() && price[way] == 0; });
 }
 
-// What goes over a budget may not if other foldings take the place of some.
+// What goes over a budget may not if other foldings take the place of some. What goes far over it
+// rarely comes to fit, and only after many steps.
 void BudgetSearch::repair(const FoldSpace::Solution& solution, const FoldSpace::Allowed& allowed,
                           const Worth& worth) {
-  if (keeps_resources(solution)) return;
+  if (keeps_resources(solution) || overflow(solution) > kFarOver) return;
   if (const auto repaired = space_.repaired(solution, allowed, worth, most_)) remember(*repaired);
 }
 
@@ -255,12 +269,6 @@ BudgetSearch::Relaxed BudgetSearch::relax(const FoldSpace::Allowed& allowed, con
                                           double overflow_price, double cutoff) {
   constexpr int kRounds = 60;
   Relaxed result;
-  const auto is_allowed = [&](const FoldSpace::Solution& solution) {
-    for (size_t i = 0; i < solution.choice.size(); ++i) {
-      if (allowed[i][solution.choice[i]] == 0) return false;
-    }
-    return true;
-  };
   const double latency = static_cast<double>(latency_);
   const auto column_of = [&](Met& met) {
     Mixture::Column column{worth.of(met.solution.used, met.solution.parallel), {}};
@@ -283,7 +291,7 @@ BudgetSearch::Relaxed BudgetSearch::relax(const FoldSpace::Allowed& allowed, con
       known = 0, ways = ways_.size();
     }
     for (; known < met_.size(); ++known) {
-      if (!is_allowed(met_[known].solution)) continue;
+      if (!is_allowed(allowed, met_[known].solution)) continue;
       if (!mixture)
         mixture.emplace(column_of(met_[known]), overflow_price);
       else
@@ -417,10 +425,7 @@ BudgetAnswer BudgetSearch::branch(const FoldSpace::Allowed& whole, const Worth& 
   const auto look_at_met = [&] {
     for (; seen < met_.size(); ++seen) {
       const FoldSpace::Solution& solution = met_[seen].solution;
-      bool mine = true;
-      for (size_t i = 0; i < solution.choice.size(); ++i)
-        mine = mine && whole[i][solution.choice[i]] != 0;
-      if (!mine) continue;
+      if (!is_allowed(whole, solution)) continue;
       if (keeps(met_[seen])) {
         const double value = worth.of(solution.used, solution.parallel);
         if (value < best) {
@@ -469,9 +474,10 @@ BudgetAnswer BudgetSearch::branch(const FoldSpace::Allowed& whole, const Worth& 
       const Worth priced = relaxed.priced(worth, most_, static_cast<double>(latency_), budgets);
       const FoldSpace::Solution solution = space_.solve(part.allowed, priced, most_, true);
       for (size_t i = 0; i < solution.excess.size(); ++i) {
-        for (size_t c = 0; c < solution.excess[i].size(); ++c) {
-          if (solution.worth - budgets + solution.excess[i][c] >= now) part.allowed[i][c] = 0;
-        }
+        size_t k = 0;
+        std::erase_if(part.allowed[i], [&](size_t) {
+          return solution.worth - budgets + solution.excess[i][k++] >= now;
+        });
       }
     }
     // Branches at the node whose foldings in the mixture differ most in what is scarce.
@@ -510,7 +516,7 @@ BudgetAnswer BudgetSearch::branch(const FoldSpace::Allowed& whole, const Worth& 
       // One folding, not a mixture, that goes over a budget at the least price: take one node's
       // choice away from the others.
       for (size_t i = 0; i < whole.size() && at == SIZE_MAX; ++i) {
-        if (std::count(part.allowed[i].begin(), part.allowed[i].end(), 1) > 1) at = i;
+        if (part.allowed[i].size() > 1) at = i;
       }
       if (at == SIZE_MAX) continue;  // the only folding left was met
       widest = 0;
@@ -525,7 +531,8 @@ BudgetAnswer BudgetSearch::branch(const FoldSpace::Allowed& whole, const Worth& 
         });
     if (!parted) widest = 0;
     Part low{relaxed.bound, parts++, part.allowed}, high{relaxed.bound, parts++, part.allowed};
-    for (size_t c = 0; c < whole[at].size(); ++c) (in_low(c) ? high : low).allowed[at][c] = 0;
+    std::erase_if(low.allowed[at], [&](size_t c) { return !in_low(c); });
+    std::erase_if(high.allowed[at], in_low);
     open.push(std::move(low));
     open.push(std::move(high));
   }

@@ -55,6 +55,7 @@ class BudgetSearch {
   BudgetAnswer branch(const FoldSpace::Allowed& allowed, const Worth& worth, bool any);
   Relaxed relax(const FoldSpace::Allowed& allowed, const Worth& worth, double overflow_price,
                 double cutoff);
+  double overflow(const FoldSpace::Solution& solution) const;  // of resources
   double overflow(Met& met) const;
   bool keeps(const Met& met) const;
   bool keeps_resources(const FoldSpace::Solution& solution) const;

@@ -18,9 +18,10 @@ namespace {
 // Between equals, less hardware in parallel; too small to weigh against any resource.
 constexpr double kTieBreak = 1e-15;
 // Table entries that the proof of one folding may look at: seconds. For one interval of the search
-// for the fastest, fewer.
-constexpr int64_t kProofWork = 300'000'000;
-constexpr int64_t kIntervalWork = 60'000'000;
+// for the fastest, fewer, and fewer still for one that is to be excluded alone.
+constexpr int64_t kProofWork = 80'000'000;
+constexpr int64_t kIntervalWork = 40'000'000;
+constexpr int64_t kExclusionWork = 5'000'000;
 
 constexpr const char* kResourceNames[] = {"LUT",  "FF",  "BRAM_18K",
                                           "URAM", "DSP", "bits a cycle of streamed weights"};
@@ -54,9 +55,9 @@ int64_t steps_of(const FoldSpace& space, const FoldSpace::Solution& solution) {
   return steps;
 }
 
-FoldResult result_of(FoldSpace& space, const FoldSpace::Solution& solution, double bound,
-                     int64_t latency) {
-  space.apply(solution);
+FoldResult result_of(Graph& core, FoldSpace& space, const FoldSpace::Solution& solution,
+                     double bound, int64_t latency) {
+  space.apply(solution, core);
   FoldResult result;
   result.cost = cost_of(solution.used);
   result.price = solution.worth;
@@ -85,7 +86,7 @@ void check_reachable(const FoldSpace& space, int64_t cycles) {
 // The cheapest without a budget. A graph too entangled for an exact answer has no bound.
 std::pair<FoldSpace::Solution, double> unbounded(FoldSpace& space, int64_t cycles,
                                                  const Worth& worth) {
-  FoldSpace::Solution solution = space.solve(space.within(cycles), worth, kNoBudget);
+  FoldSpace::Solution solution = space.solve(space.within(cycles, kNoBudget), worth, kNoBudget);
   const double bound = solution.exact ? solution.worth : 0;
   return {std::move(solution), bound};
 }
@@ -103,7 +104,7 @@ double least_of(FoldSpace& space, int64_t cycles, const Worth& worth, Amounts mo
   one.price[resource] = 1;
   one.of_parallel = worth.of_parallel;
   BudgetSearch search(space, most, space.work() + kIntervalWork);
-  const BudgetAnswer answer = search.cheapest(space.within(cycles), one);
+  const BudgetAnswer answer = search.cheapest(space.within(cycles, most), one);
   return answer.best ? answer.best->used[resource] : kInfinite;
 }
 
@@ -119,10 +120,10 @@ std::vector<FoldSpace::Solution> some_quick(FoldSpace& space, int64_t cycles, co
   for (const int64_t interval : intervals) {
     if (static_cast<double>(interval) < next) continue;
     next = kApart * static_cast<double>(interval);
-    FoldSpace::Solution solution = space.solve(space.within(interval), worth, most);
+    FoldSpace::Solution solution = space.solve(space.within(interval, most), worth, most);
     if (solution.choice.empty()) continue;
     if (!keeps(solution, most)) {
-      if (auto repaired = space.repaired(solution, space.within(interval), worth, most))
+      if (auto repaired = space.repaired(solution, space.within(interval, most), worth, most))
         solutions.push_back(std::move(*repaired));
     }
     solutions.push_back(std::move(solution));
@@ -158,7 +159,7 @@ Fastest fastest(FoldSpace& space, const std::vector<int64_t>& intervals, const W
                                                     : high - 1;
     BudgetSearch search(space, most, space.work() + kIntervalWork, latency);
     for (const FoldSpace::Solution& solution : known) search.know(solution);
-    const BudgetAnswer answer = search.any(space.within(intervals[middle]), worth);
+    const BudgetAnswer answer = search.any(space.within(intervals[middle], most), worth);
     if (answer.best) {
       high = middle, result.found = middle;
       result.solution = *answer.best;
@@ -173,6 +174,20 @@ Fastest fastest(FoldSpace& space, const std::vector<int64_t>& intervals, const W
       low = middle + 1;
     }
   }
+  // That slower ones were searched in vain is no proof for those before them. Where that is easy.
+  if (result.found >= intervals.size()) return result;
+  for (high = result.found; result.not_excluded < high;) {
+    const size_t middle = (result.not_excluded + high) / 2;
+    BudgetSearch search(space, most, space.work() + kExclusionWork, latency);
+    const BudgetAnswer answer = search.any(space.within(intervals[middle], most), worth);
+    if (answer.best) {
+      high = result.found = middle, result.solution = *answer.best;
+    } else if (answer.bound == kInfinite) {
+      result.not_excluded = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
   return result;
 }
 
@@ -184,7 +199,7 @@ struct Quickest {
 };
 Quickest quickest(FoldSpace& space, int64_t cycles, const Worth& worth, const Amounts& most) {
   Quickest result;
-  const FoldSpace::Allowed allowed = space.within(cycles);
+  const FoldSpace::Allowed allowed = space.within(cycles, most);
   const auto found = [&](const FoldSpace::Solution& solution) {
     const int64_t latency = space.latency(solution);
     if (latency < result.found) result.found = latency, result.solution = solution;
@@ -232,7 +247,7 @@ BudgetAnswer cheapest(FoldSpace& space, int64_t cycles, const Worth& worth, cons
     for (const FoldSpace::Solution& solution : some_quick(space, cycles, worth, most))
       search.know(solution);
   }
-  return search.cheapest(space.within(cycles), worth);
+  return search.cheapest(space.within(cycles, most), worth);
 }
 
 // "takes 5,300 LUT at least, the budget is 5,000": a budget that can't be kept even if the others
@@ -288,9 +303,10 @@ std::optional<Alone> exceeded_alone(FoldSpace& space, int64_t cycles, const Wort
     what = "it " + alone->what;
   } else {
     BudgetSearch search(space, most, space.work() + kIntervalWork);
-    const BudgetAnswer answer = search.any(space.within(slowest), worth);
+    const BudgetAnswer answer = search.any(space.within(slowest, most), worth);
     const FoldSpace::Solution nearest =
-        answer.nearest ? *answer.nearest : space.solve(space.within(slowest), worth, kNoBudget);
+        answer.nearest ? *answer.nearest
+                       : space.solve(space.within(slowest, kNoBudget), worth, kNoBudget);
     what = "the nearest takes " + exceeded(cost_of(nearest.used), cost_of(most));
   }
   throw Error(
@@ -374,16 +390,17 @@ int64_t cycles_for_time(double nanoseconds, double clock_mhz) {
 
 FoldResult fold_for_cycles(Graph& core, int64_t cycles, const Part& part,
                            const WeightLevels& levels, int64_t latency) {
+  FoldSpace wider(core, part.family, cycles, levels.front());
+  check_reachable(wider, cycles);
   for (const WeightPlaces& places : levels) {
-    FoldSpace space(core, part.family, cycles, places);
-    check_reachable(space, cycles);
+    wider.allow(places);
     const Worth worth = worth_on(part, places);
     const Amounts most = budget_of(whole_of(part), places);
-    const auto [solution, bound] = unbounded(space, cycles, worth);
-    if (keeps(solution, most) && is_in_time(space, solution, latency))
-      return result_of(space, solution, bound, latency);
-    const BudgetAnswer answer = cheapest(space, cycles, worth, most, latency);
-    if (answer.best) return result_of(space, *answer.best, answer.bound, latency);
+    const auto [solution, bound] = unbounded(wider, cycles, worth);
+    if (keeps(solution, most) && is_in_time(wider, solution, latency))
+      return result_of(core, wider, solution, bound, latency);
+    const BudgetAnswer answer = cheapest(wider, cycles, worth, most, latency);
+    if (answer.best) return result_of(core, wider, *answer.best, answer.bound, latency);
   }
   FoldSpace space(core, part.family, cycles, levels.front());
   const Worth worth = worth_on(part, levels.front());
@@ -396,24 +413,25 @@ FoldResult fold_for_cycles(Graph& core, int64_t cycles, const Part& part,
     }
     solution = *answer.best, bound = answer.bound;
   }
-  FoldResult result = result_of(space, solution, bound, latency);
+  FoldResult result = result_of(core, space, solution, bound, latency);
   result.fits = false;
   return result;
 }
 
 FoldResult fold_within(Graph& core, int64_t cycles, const Part& part, const Cost& budget,
                        const WeightLevels& levels, int64_t latency) {
+  FoldSpace space(core, part.family, cycles, levels.front());
+  check_reachable(space, cycles);
   for (size_t level = 0;; ++level) {
     const WeightPlaces& places = levels.at(level);
-    FoldSpace space(core, part.family, cycles, places);
-    check_reachable(space, cycles);
+    space.allow(places);
     const Worth worth = worth_on(part, places);
     const Amounts most = budget_of(budget, places);
     const auto [solution, bound] = unbounded(space, cycles, worth);
     if (keeps(solution, most) && is_in_time(space, solution, latency))
-      return result_of(space, solution, bound, latency);
+      return result_of(core, space, solution, bound, latency);
     const BudgetAnswer answer = cheapest(space, cycles, worth, most, latency);
-    if (answer.best) return result_of(space, *answer.best, answer.bound, latency);
+    if (answer.best) return result_of(core, space, *answer.best, answer.bound, latency);
     if (level + 1 < levels.size()) continue;
     if (latency != kAnyLatency) too_late(space, cycles, worth, most, latency);
     if (cycles == INT64_MAX)
@@ -433,42 +451,54 @@ FoldResult fold_within(Graph& core, int64_t cycles, const Part& part, const Cost
   }
 }
 
-FoldResult fold_max(Graph& core, const Part& part, const Cost& budget, const WeightLevels& levels,
-                    int64_t latency, const std::optional<FoldResult>& known) {
-  for (size_t level = known ? known->level : 0;; ++level) {
-    const WeightPlaces& places = levels.at(level);
-    FoldSpace space(core, part.family, INT64_MAX, places);
-    const std::vector<int64_t> intervals = space.intervals();
-    const Worth worth = worth_on(part, places);
+FoldMax::FoldMax(Graph core, const Part& part, WeightLevels levels)
+    : core_(std::make_unique<Graph>(std::move(core))),
+      part_(part),
+      levels_(std::move(levels)),
+      space_(*core_, part.family, INT64_MAX, levels_.at(0)) {}
+
+FoldResult FoldMax::fold(Graph& core, const Cost& budget, int64_t latency) {
+  while (true) {
+    const WeightPlaces& places = levels_[level_];
+    const std::vector<int64_t> intervals = space_.intervals();
+    const Worth worth = worth_on(part_, places);
     const Amounts most = budget_of(budget, places);
     const auto from = static_cast<size_t>(
-        std::lower_bound(intervals.begin(), intervals.end(), known ? known->cycles : 0) -
-        intervals.begin());
-    const Fastest fast = fastest(space, intervals, worth, most, latency, from);
+        std::lower_bound(intervals.begin(), intervals.end(), cycles_) - intervals.begin());
+    const Fastest fast = fastest(space_, intervals, worth, most, latency, from);
     if (fast.found >= intervals.size()) {
-      if (level + 1 < levels.size()) continue;
-      if (latency != kAnyLatency) too_late(space, INT64_MAX, worth, most, latency);
-      too_large(space, core.name, part, intervals.back(), worth, most);
+      if (level_ + 1 < levels_.size()) {
+        space_.allow(levels_[++level_]);
+        cycles_ = cycles_bound_ = 0;  // what was too fast without other places may not be with them
+        continue;
+      }
+      if (latency != kAnyLatency) too_late(space_, INT64_MAX, worth, most, latency);
+      too_large(space_, core.name, part_, intervals.back(), worth, most);
     }
-    BudgetSearch search(space, most, space.work() + kProofWork, latency);
+    BudgetSearch search(space_, most, space_.work() + kProofWork, latency);
     search.know(fast.solution);
-    const BudgetAnswer answer = search.cheapest(space.within(intervals[fast.found]), worth);
+    const BudgetAnswer answer = search.cheapest(space_.within(intervals[fast.found], most), worth);
     FOLDSTREAM_CHECK(answer.best.has_value());
-    FoldResult result = result_of(space, *answer.best, answer.bound, latency);
-    result.cycles_bound = intervals[std::min(fast.not_excluded, fast.found)];
-    if (known) result.cycles_bound = std::max(result.cycles_bound, known->cycles_bound);
-    result.cycles_bound = std::min(result.cycles, result.cycles_bound);
-    result.level = level;
+    FoldResult result = result_of(core, space_, *answer.best, answer.bound, latency);
+    cycles_ = result.cycles;
+    cycles_bound_ = std::max(cycles_bound_, intervals[std::min(fast.not_excluded, fast.found)]);
+    result.cycles_bound = std::min(result.cycles, cycles_bound_);
     return result;
   }
 }
 
+FoldResult fold_max(Graph& core, const Part& part, const Cost& budget, const WeightLevels& levels,
+                    int64_t latency) {
+  return FoldMax(core.clone(), part, levels).fold(core, budget, latency);
+}
+
 FoldResult fold_quickest(Graph& core, int64_t cycles, const Part& part, const Cost& budget,
                          const WeightLevels& levels) {
+  FoldSpace space(core, part.family, cycles, levels.front());
+  check_reachable(space, cycles);
   for (size_t level = 0;; ++level) {
     const WeightPlaces& places = levels.at(level);
-    FoldSpace space(core, part.family, cycles, places);
-    check_reachable(space, cycles);
+    space.allow(places);
     const Worth worth = worth_on(part, places);
     const Amounts most = budget_of(budget, places);
     const Quickest quick = quickest(space, cycles, worth, most);
@@ -478,9 +508,9 @@ FoldResult fold_quickest(Graph& core, int64_t cycles, const Part& part, const Co
     }
     BudgetSearch search(space, most, space.work() + kProofWork, quick.found);
     search.know(quick.solution);
-    const BudgetAnswer answer = search.cheapest(space.within(cycles), worth);
+    const BudgetAnswer answer = search.cheapest(space.within(cycles, most), worth);
     FOLDSTREAM_CHECK(answer.best.has_value());
-    FoldResult result = result_of(space, *answer.best, answer.bound, quick.found);
+    FoldResult result = result_of(core, space, *answer.best, answer.bound, quick.found);
     result.latency_bound = std::min(result.latency, quick.not_excluded);
     return result;
   }
@@ -521,7 +551,7 @@ std::vector<FrontPoint> fold_front(Graph& core, const Part& part, const Cost& bu
     if (std::isfinite(aim.price[resource])) aims.push_back(aim);
   }
   for (const int64_t cycles : chosen) {
-    const auto allowed = space.within(cycles);
+    const auto allowed = space.within(cycles, most);
     for (const Worth& aim : aims) {
       FoldSpace::Solution solution = space.solve(allowed, aim, most);
       if (solution.choice.empty() || !keeps(solution, most)) {

@@ -5,7 +5,7 @@
 // and says so where that is proved; else it says how far from it the result can be.
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -29,7 +29,6 @@ struct FoldResult {
   // an idle design with queues that are long enough, and what no folding that fits can stay below.
   int64_t latency = 0, latency_bound = 0;
   bool fits = true;  // the budget
-  size_t level = 0;  // the first of the places for weights with which it was found
   // "proved optimal", or how far it can be from that.
   std::string proof() const;
 };
@@ -54,11 +53,25 @@ FoldResult fold_for_cycles(Graph& core, int64_t cycles, const Part& part,
 FoldResult fold_within(Graph& core, int64_t cycles, const Part& part, const Cost& budget,
                        const WeightLevels& levels = {{}}, int64_t latency = kAnyLatency);
 // The fewest cycles that any folding within the budget has, and the cheapest of those. Throws
-// Error, naming the resource, when even the smallest hardware does not fit. `known` was found
-// within a larger budget: nothing faster is looked for.
+// Error, naming the resource, when even the smallest hardware does not fit.
 FoldResult fold_max(Graph& core, const Part& part, const Cost& budget,
-                    const WeightLevels& levels = {{}}, int64_t latency = kAnyLatency,
-                    const std::optional<FoldResult>& known = {});
+                    const WeightLevels& levels = {{}}, int64_t latency = kAnyLatency);
+// The same asked again and again with less of the budget or of the latency each time: foldings and
+// their prices are kept from one time to the next, and nothing faster is looked for than was found.
+class FoldMax {
+ public:
+  FoldMax(Graph core, const Part& part, WeightLevels levels);
+  // Sets the folding attributes of `core`, which has the same nodes.
+  FoldResult fold(Graph& core, const Cost& budget, int64_t latency = kAnyLatency);
+
+ private:
+  std::unique_ptr<Graph> core_;
+  const Part& part_;
+  WeightLevels levels_;
+  FoldSpace space_;
+  size_t level_ = 0;
+  int64_t cycles_ = 0, cycles_bound_ = 0;  // found last
+};
 // The least latency that any folding within the budget has in which no node needs more than
 // `cycles`, and the cheapest of those. Throws Error when no folding keeps the budget.
 FoldResult fold_quickest(Graph& core, int64_t cycles, const Part& part, const Cost& budget,

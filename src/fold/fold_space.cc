@@ -74,8 +74,19 @@ FoldSpace::FoldSpace(Graph& core, Family family, int64_t limit, const WeightPlac
   if (nodes_.empty()) throw Error(fmt::format("'{}' has no hardware node to fold", core.name));
   choices_.resize(nodes_.size());
   least_.assign(nodes_.size(), INT64_MAX);
-  parallel_for(nodes_.size(), [&](size_t i) { enumerate(i); });
+  enumerate({true, places});
   connect(core);
+}
+
+void FoldSpace::allow(const WeightPlaces& places) {
+  const Added added{false,
+                    {.ultra = places.ultra && !places_.ultra,
+                     .loads = places.loads && !places_.loads,
+                     .streamed = places_.streamed > 0 ? 0 : places.streamed}};
+  places_ = places;
+  if (!added.places.ultra && !added.places.loads && added.places.streamed <= 0) return;
+  enumerate(added);
+  sizes_.clear(), sides_.clear(), priced_.clear(), ways_.clear();
 }
 
 void FoldSpace::connect(Graph& core) {
@@ -134,32 +145,38 @@ std::vector<int64_t> FoldSpace::intervals() const {
   return {steps.lower_bound(floor().first), steps.end()};
 }
 
-FoldSpace::Allowed FoldSpace::within(int64_t cycles) const {
+FoldSpace::Allowed FoldSpace::within(int64_t cycles, const Amounts& most) const {
   Allowed allowed;
   for (const auto& choices : choices_) {
     auto& mine = allowed.emplace_back();
-    for (const Choice& choice : choices) mine.push_back(choice.steps <= cycles ? 1 : 0);
+    for (size_t c = 0; c < choices.size(); ++c) {
+      if (choices[c].steps <= cycles && !exceeds(choices[c].used, most)) mine.push_back(c);
+    }
   }
   return allowed;
 }
 
 // Tries the foldings on the node itself, whose weights are too large to copy.
-void FoldSpace::enumerate(size_t i) {
-  Node& node = *nodes_[i];
-  const auto attr = node.attr;
-  enumerate(i, 0, {});
-  node.attr = attr;
-  if (least_[i] == INT64_MAX) throw Error(fmt::format("{} has no legal folding", describe(node)));
+void FoldSpace::enumerate(const Added& added) {
+  parallel_for(nodes_.size(), [&](size_t i) {
+    Node& node = *nodes_[i];
+    const auto attr = node.attr;
+    enumerate(i, added, 0, {});
+    node.attr = attr;
+    if (least_[i] == INT64_MAX) throw Error(fmt::format("{} has no legal folding", describe(node)));
+  });
 }
 
 // What to set for each place that its weights may have as it is folded; nothing for the first.
 std::vector<std::vector<std::pair<std::string, Attr>>> FoldSpace::places_of(
-    const Node& node) const {
-  std::vector<std::vector<std::pair<std::string, Attr>>> places{{}};
+    const Node& node, const Added& added) const {
+  std::vector<std::vector<std::pair<std::string, Attr>>> places;
+  if (added.as_it_is) places.emplace_back();
   if (node.op->memories == nullptr) return places;
+  const auto& [ultra_ram, loads, streamed] = added.places;
   const MemoryPlace place = memory_place(node);
-  const bool may_be_ultra = place == MemoryPlace::writable && places_.ultra;
-  const bool may_move = place == MemoryPlace::inside && (places_.loads || places_.streamed > 0);
+  const bool may_be_ultra = place == MemoryPlace::writable && ultra_ram;
+  const bool may_move = place == MemoryPlace::inside && (loads || streamed > 0);
   if (!may_be_ultra && !may_move) return places;
   const std::vector<MemoryShape> memories = node.op->memories(node, family_);
   if (may_be_ultra) {
@@ -175,8 +192,8 @@ std::vector<std::vector<std::pair<std::string, Attr>>> FoldSpace::places_of(
   if (memories.size() != 1 || plan_rom(memories[0].width, memories[0].depth).block_bits == 0) {
     return places;
   }
-  if (places_.loads) places.push_back({{"memory", std::string("loaded")}});
-  if (places_.streamed > 0 && memories[0].reads > 0) {
+  if (loads) places.push_back({{"memory", std::string("loaded")}});
+  if (streamed > 0 && memories[0].reads > 0) {
     places.push_back({{"memory", std::string("streamed")}});
   }
   return places;
@@ -185,7 +202,10 @@ std::vector<std::vector<std::pair<std::string, Attr>>> FoldSpace::places_of(
 // A streamed memory may have attributes to fold by, besides those so many that the node has anyway.
 void add_stream_folds(Node& node, size_t attrs,
                       std::vector<std::vector<std::pair<std::string, Attr>>>& places) {
-  if (places.back().empty() || places.back()[0].second != Attr(std::string("streamed"))) return;
+  if (places.empty() || places.back().empty() ||
+      places.back()[0].second != Attr(std::string("streamed"))) {
+    return;
+  }
   const auto streamed = places.back();
   const auto before = node.attr;
   for (const auto& [name, value] : streamed) node.attr[name] = value;
@@ -200,7 +220,7 @@ void add_stream_folds(Node& node, size_t attrs,
 }
 
 // Attribute by attribute, because the legal values of one may depend on those before it.
-void FoldSpace::enumerate(size_t i, size_t depth,
+void FoldSpace::enumerate(size_t i, const Added& added, size_t depth,
                           std::vector<std::pair<std::string, int64_t>> attrs) {
   Node& node = *nodes_[i];
   const std::vector<Fold> folds =
@@ -209,11 +229,14 @@ void FoldSpace::enumerate(size_t i, size_t depth,
     for (int64_t value : folds[depth].legal) {
       node.attr[folds[depth].attr] = value;
       attrs.emplace_back(folds[depth].attr, value);
-      enumerate(i, depth + 1, attrs);
+      enumerate(i, added, depth + 1, attrs);
       attrs.pop_back();
     }
     return;
   }
+  auto places = places_of(node, added);
+  add_stream_folds(node, depth, places);
+  if (places.empty()) return;
   Choice choice;
   const Ports ports = node.op->ports(node);
   for (const Stream& stream : ports.in) choice.lanes.push_back(stream.lanes);
@@ -222,8 +245,6 @@ void FoldSpace::enumerate(size_t i, size_t depth,
   for (const auto& attr : attrs) choice.parallel *= static_cast<double>(attr.second);
   choice.attrs = std::move(attrs);
   const auto attr = node.attr;
-  auto places = places_of(node);
-  add_stream_folds(node, depth, places);
   for (auto& place : places) {
     for (const auto& [name, value] : place) node.attr[name] = value;
     choice.steps = node.op->rhythm(node, family_).steps();
@@ -284,43 +305,37 @@ FoldSpace::Solution FoldSpace::solve(const Allowed& allowed, const Worth& worth,
   };
   while (true) {
     work_ += kOverhead;
-    std::vector<SumTerm> terms;
-    std::vector<std::vector<size_t>> picked;  // by node and entry of its term
+    std::vector<MinSum::Table> tables;
+    std::vector<std::vector<size_t>> picked;  // by node and entry of its table
     for (size_t i = 0; i < nodes_.size(); ++i) {
-      size_t entries = 1;
-      for (size_t v : sides_[i].variables) entries *= sizes_[v];
-      SumTerm term{sides_[i].variables, std::vector<double>(entries, kInfinite)};
-      std::vector<size_t> pick(entries, SIZE_MAX);
-      for (size_t c = 0; c < choices_[i].size(); ++c) {
-        const Choice& choice = choices_[i][c];
-        if (allowed[i][c] == 0 || exceeds(choice.used, most)) continue;
+      MinSum::Table table(sides_[i].entries, kInfinite);
+      std::vector<size_t> pick(sides_[i].entries, SIZE_MAX);
+      for (const size_t c : allowed[i]) {
+        if (exceeds(choices_[i][c].used, most)) continue;
         const double mine = worth_of(i, c);
         const size_t entry = sides_[i].entry[c];
-        if (mine < term.table[entry]) term.table[entry] = mine, pick[entry] = c;
+        if (mine < table[entry]) table[entry] = mine, pick[entry] = c;
       }
-      work_ += static_cast<int64_t>(choices_[i].size());
-      terms.push_back(std::move(term));
+      work_ += static_cast<int64_t>(allowed[i].size());
+      tables.push_back(std::move(table));
       picked.push_back(std::move(pick));
     }
     for (size_t t = 0; t < priced_.size(); ++t) {
       const PricedTerm& priced = priced_[t];
-      SumTerm term{priced.scope, {}};
+      MinSum::Table table;
       for (size_t e = 0; e < priced.used.size(); ++e)
-        term.table.push_back(exceeds(priced.used[e], most) ? kInfinite : worth_between(t, e));
-      work_ += static_cast<int64_t>(term.table.size());
-      terms.push_back(std::move(term));
+        table.push_back(exceeds(priced.used[e], most) ? kInfinite : worth_between(t, e));
+      work_ += static_cast<int64_t>(table.size());
+      tables.push_back(std::move(table));
     }
-    Minimum minimum = minimise(sizes_, terms, kTableLimit, with_excess);
+    const Minimum minimum = sum_->minimise(tables, with_excess);
+    work_ += sum_->work() * (with_excess ? 2 : 1);
     Solution solution;
     solution.exact = minimum.exact;
-    const auto entry_of = [&](const std::vector<size_t>& scope) {
-      size_t entry = 0;
-      for (size_t v : scope) entry = entry * sizes_[v] + minimum.value[v];
-      return entry;
-    };
+    solution.value = minimum.value;
     std::vector<std::pair<size_t, size_t>> unpriced;
     for (size_t i = 0; i < nodes_.size(); ++i) {
-      const size_t c = picked[i][entry_of(sides_[i].variables)];
+      const size_t c = picked[i][entry_of(sides_[i].variables, solution.value)];
       if (c == SIZE_MAX) return nothing(minimum.exact);
       if (!choices_[i][c].priced) unpriced.emplace_back(i, c);
       solution.choice.push_back(c);
@@ -341,22 +356,20 @@ FoldSpace::Solution FoldSpace::solve(const Allowed& allowed, const Worth& worth,
       solution.worth += worth_of(i, solution.choice[i]);
     }
     for (size_t t = 0; t < priced_.size(); ++t) {
-      const size_t entry = entry_of(priced_[t].scope);
+      const size_t entry = entry_of(priced_[t].scope, solution.value);
       const Amounts& used = priced_[t].used[entry];
       if (exceeds(used, most)) return nothing(minimum.exact);
       add(used);
-      solution.entry.push_back(entry);
       solution.worth += worth_between(t, entry);
     }
     if (with_excess && minimum.exact) {
       for (size_t i = 0; i < nodes_.size(); ++i) {
         auto& mine = solution.excess.emplace_back();
-        for (size_t c = 0; c < choices_[i].size(); ++c) {
-          const Choice& choice = choices_[i][c];
+        for (const size_t c : allowed[i]) {
           const size_t entry = sides_[i].entry[c];
-          const bool out = allowed[i][c] == 0 || exceeds(choice.used, most);
-          mine.push_back(out ? kInfinite
-                             : minimum.excess[i][entry] + worth_of(i, c) - terms[i].table[entry]);
+          mine.push_back(exceeds(choices_[i][c].used, most)
+                             ? kInfinite
+                             : minimum.excess[i][entry] + worth_of(i, c) - tables[i][entry]);
         }
       }
     }
@@ -364,27 +377,69 @@ FoldSpace::Solution FoldSpace::solve(const Allowed& allowed, const Worth& worth,
   }
 }
 
+size_t FoldSpace::entry_of(const std::vector<size_t>& scope,
+                           const std::vector<size_t>& value) const {
+  size_t entry = 0;
+  for (const size_t v : scope) entry = entry * sizes_[v] + value[v];
+  return entry;
+}
+
+void FoldSpace::set_values(size_t i, size_t entry, std::vector<size_t>& value) const {
+  const std::vector<size_t>& mine = sides_[i].variables;
+  for (size_t k = mine.size(); k-- > 0; entry /= sizes_[mine[k]])
+    value[mine[k]] = entry % sizes_[mine[k]];
+}
+
+// What the terms that depend on a node's lanes take.
+Amounts FoldSpace::around(size_t i, const std::vector<size_t>& value) const {
+  Amounts sum{};
+  for (const size_t t : sides_[i].terms) {
+    const Amounts& used = priced_[t].used[entry_of(priced_[t].scope, value)];
+    for (size_t r = 0; r < sum.size(); ++r) sum[r] += used[r];
+  }
+  return sum;
+}
+
 std::optional<FoldSpace::Solution> FoldSpace::repaired(Solution solution, const Allowed& allowed,
                                                        const Worth& worth, const Amounts& most) {
-  while (true) {
-    const double now = overflow(solution.used, most);
-    if (now <= 0) break;
-    double least = now, cheapest = kInfinite;
+  Amounts share{};  // of a budget that one of a resource takes
+  for (size_t r = 0; r < most.size(); ++r) share[r] = most[r] > 0 ? 1 / most[r] : 1;
+  std::vector<size_t> value;
+  std::vector<Amounts> beside;  // what all other nodes take, by entry
+  std::vector<char> has_beside;
+  for (double over = overflow(solution.used, most); over > 0;) {
+    double least = over, cheapest = kInfinite;
     size_t at = SIZE_MAX, with = 0;
+    Amounts after{};
     for (size_t i = 0; i < nodes_.size(); ++i) {
       const std::vector<Choice>& choices = choices_[i];
       const size_t old = solution.choice[i];
-      const std::vector<size_t>& alike = sides_[i].alike.at(sides_[i].entry[old]);
-      work_ += static_cast<int64_t>(alike.size());
-      for (const size_t c : alike) {
-        if (allowed[i][c] == 0 || c == old) continue;
-        Amounts used = solution.used;
-        for (size_t r = 0; r < used.size(); ++r)
-          used[r] += choices[c].used[r] - choices[old].used[r];
-        const double left = overflow(used, most), value = worth.of(used, 0);
-        if (left < least || (left == least && at != SIZE_MAX && value < cheapest)) {
-          least = left, cheapest = value, at = i, with = c;
+      Amounts others = solution.used;
+      const Amounts around_old = around(i, solution.value);
+      for (size_t r = 0; r < others.size(); ++r) others[r] -= choices[old].used[r] + around_old[r];
+      value = solution.value;
+      beside.resize(std::max(beside.size(), sides_[i].entries));
+      has_beside.assign(sides_[i].entries, 0);
+      work_ += static_cast<int64_t>(2 * allowed[i].size());
+      for (const size_t c : allowed[i]) {
+        if (c == old) continue;
+        const size_t entry = sides_[i].entry[c];
+        Amounts& rest = beside[entry];
+        if (has_beside[entry] == 0) {
+          has_beside[entry] = 1;
+          set_values(i, entry, value);
+          const Amounts around_new = around(i, value);
+          for (size_t r = 0; r < others.size(); ++r) rest[r] = others[r] + around_new[r];
         }
+        double left = 0;
+        for (size_t r = 0; r < rest.size() && left <= least; ++r)
+          left += std::max(0.0, rest[r] + choices[c].used[r] - most[r]) * share[r];
+        if (left > least || (left == least && at == SIZE_MAX)) continue;
+        Amounts used = rest;
+        for (size_t r = 0; r < used.size(); ++r) used[r] += choices[c].used[r];
+        const double worth_of = worth.of(used, 0);
+        if (left < least || worth_of < cheapest)
+          least = left, cheapest = worth_of, at = i, with = c, after = used;
       }
     }
     if (at == SIZE_MAX) return std::nullopt;
@@ -392,19 +447,33 @@ std::optional<FoldSpace::Solution> FoldSpace::repaired(Solution solution, const 
       price(at, with);
       continue;
     }
-    const Choice &before = choices_[at][solution.choice[at]], &after = choices_[at][with];
-    for (size_t r = 0; r < solution.used.size(); ++r)
-      solution.used[r] += after.used[r] - before.used[r];
-    solution.parallel += after.parallel - before.parallel;
+    over = least;
+    solution.used = after;
+    solution.parallel += choices_[at][with].parallel - choices_[at][solution.choice[at]].parallel;
     solution.choice[at] = with;
+    set_values(at, sides_[at].entry[with], solution.value);
   }
+  // Added up anew: not by differences, whose last bits depend on the way.
+  solution.used = {};
+  const auto add = [&](const Amounts& used) {
+    for (size_t r = 0; r < used.size(); ++r) solution.used[r] += used[r];
+  };
+  for (size_t i = 0; i < nodes_.size(); ++i) add(choices_[i][solution.choice[i]].used);
+  for (const PricedTerm& term : priced_) add(term.used[entry_of(term.scope, solution.value)]);
+  if (exceeds(solution.used, most)) return std::nullopt;
   solution.worth = worth.of(solution.used, solution.parallel);
   solution.excess.clear();
   return solution;
 }
 
-void FoldSpace::apply(const Solution& solution) {
-  for (size_t i = 0; i < nodes_.size(); ++i) set(choices_[i][solution.choice[i]], *nodes_[i]);
+void FoldSpace::apply(const Solution& solution, Graph& core) const {
+  size_t i = 0;
+  for (Node& node : core.nodes) {
+    if (node.op->kind != Op::Kind::hardware) continue;
+    set(choices_[i][solution.choice[i]], node);
+    ++i;
+  }
+  FOLDSTREAM_CHECK(i == nodes_.size());
 }
 
 // Gives every port of every node a variable. Ports that always have the same lanes share one; so
@@ -439,7 +508,6 @@ bool FoldSpace::try_groups(size_t i, const std::vector<std::vector<size_t>>& gro
   side.ports.resize(choices_[i].empty() ? 0 : choices_[i][0].lanes.size());
   side.entry.assign(choices_[i].size(), 0);
   std::vector<size_t> sizes;
-  size_t entries = 1;
   for (const std::vector<size_t>& group : groups) {
     std::map<std::vector<int64_t>, size_t> values;
     const auto lanes_of = [&](const Choice& choice) {
@@ -450,8 +518,8 @@ bool FoldSpace::try_groups(size_t i, const std::vector<std::vector<size_t>>& gro
     for (const Choice& choice : choices_[i]) values.emplace(lanes_of(choice), 0);
     size_t next = 0;
     for (auto& [lanes, value] : values) value = next++;
-    entries *= values.size();
-    if (entries > kTableLimit && groups.size() > 1) return false;
+    side.entries *= values.size();
+    if (side.entries > kTableLimit && groups.size() > 1) return false;
     for (size_t c = 0; c < choices_[i].size(); ++c)
       side.entry[c] = side.entry[c] * values.size() + values.at(lanes_of(choices_[i][c]));
     side.variables.push_back(sizes_.size() + sizes.size());
@@ -462,7 +530,6 @@ bool FoldSpace::try_groups(size_t i, const std::vector<std::vector<size_t>>& gro
       for (const auto& [lanes, value] : values) port.lanes.push_back(lanes[g]);
     }
   }
-  for (size_t c = 0; c < choices_[i].size(); ++c) side.alike[side.entry[c]].push_back(c);
   sizes_.insert(sizes_.end(), sizes.begin(), sizes.end());
   sides_[i] = std::move(side);
   return true;
@@ -535,6 +602,19 @@ void FoldSpace::price_joints() {
     });
     priced_.push_back(std::move(term));
   }
+  for (Side& side : sides_) {
+    for (size_t t = 0; t < priced_.size(); ++t) {
+      const auto is_mine = [&](size_t v) {
+        return std::find(side.variables.begin(), side.variables.end(), v) != side.variables.end();
+      };
+      if (std::any_of(priced_[t].scope.begin(), priced_[t].scope.end(), is_mine))
+        side.terms.push_back(t);
+    }
+  }
+  std::vector<MinSum::Scope> scopes;
+  for (const Side& side : sides_) scopes.push_back(side.variables);
+  for (const PricedTerm& term : priced_) scopes.push_back(term.scope);
+  sum_.emplace(sizes_, std::move(scopes), kTableLimit);
 }
 
 // With the shortest queue, which is the quickest memory.
@@ -717,7 +797,8 @@ class FoldSpace::FirstFrame {
       const int64_t beats = element / narrow - before / wide;
       step.cycles.push_back(beats < 0 ? std::nullopt : std::optional(beats));
     });
-    step.is_at_least(solution_.entry[step.term], cause.cycles);
+    step.is_at_least(space_.entry_of(space_.priced_[step.term].scope, solution_.value),
+                     cause.cycles);
     steps.push_back(std::move(step));
     return before;
   }
@@ -790,7 +871,8 @@ double FoldSpace::delay(size_t way, const Solution& solution) const {
     if (!mine.of_choice[i].empty()) sum += mine.of_choice[i][solution.choice[i]];
   }
   for (size_t t = 0; t < mine.of_entry.size(); ++t) {
-    if (!mine.of_entry[t].empty()) sum += mine.of_entry[t][solution.entry[t]];
+    if (!mine.of_entry[t].empty())
+      sum += mine.of_entry[t][entry_of(priced_[t].scope, solution.value)];
   }
   return sum;
 }

@@ -55,7 +55,7 @@ class FoldSpace {
     Amounts used{};
     bool priced = false;  // false: `used` is a lower bound
   };
-  using Allowed = std::vector<std::vector<char>>;  // by node and choice
+  using Allowed = std::vector<std::vector<size_t>>;  // choices by node, ascending
 
   struct Solution {
     std::vector<size_t> choice;  // by node; empty where nothing is allowed
@@ -63,9 +63,9 @@ class FoldSpace {
     double parallel = 0;
     double worth = kInfinite;
     bool exact = true;  // false: a cheaper one may exist, because the graph is too entangled
-    std::vector<size_t> entry;  // by term between nodes: the values of its variables
+    std::vector<size_t> value;  // by variable
     // On request: how much more the best folding with a choice is worth, at least; by node and
-    // choice.
+    // choice allowed.
     std::vector<std::vector<double>> excess;
   };
 
@@ -78,21 +78,24 @@ class FoldSpace {
 
   // Foldings of more than `limit` cycles are left out.
   FoldSpace(Graph& core, Family family, int64_t limit = INT64_MAX, const WeightPlaces& places = {});
+  // Adds the foldings with weights in places that had not been allowed. Those there stay as they
+  // are, with their prices and numbers.
+  void allow(const WeightPlaces& places);
 
   // The fewest cycles any folding can reach, and the node that can't do better.
   std::pair<int64_t, const Node*> floor() const;
   // Every interval that some folding has, ascending from the floor.
   std::vector<int64_t> intervals() const;
 
-  // Every choice of at most so many cycles.
-  Allowed within(int64_t cycles) const;
+  // Every choice of at most so many cycles that doesn't take more of a resource by itself.
+  Allowed within(int64_t cycles, const Amounts& most) const;
   // The best of those allowed; nothing that takes more of a resource than `most` by itself.
   // Foldings are priced when they might be the best, never otherwise.
   Solution solve(const Allowed& allowed, const Worth& worth, const Amounts& most,
                  bool with_excess = false);
 
-  // Takes other foldings with the same lanes for those of a solution, one after the other, as long
-  // as less goes over `most`, cheap ones first. None where some still does in the end.
+  // Takes other foldings for those of a solution, one after the other, as long as less goes over
+  // `most`, what leaves least over first, then cheap ones. None where some still does in the end.
   std::optional<Solution> repaired(Solution solution, const Allowed& allowed, const Worth& worth,
                                    const Amounts& most);
 
@@ -108,8 +111,8 @@ class FoldSpace {
   // Table entries looked at so far: the work done, the same on every machine.
   int64_t work() const { return work_; }
 
-  // Sets the folding attributes of every node.
-  void apply(const Solution& solution);
+  // Sets the folding attributes of every node of a graph that has the same nodes.
+  void apply(const Solution& solution, Graph& core) const;
 
  private:
   // Two ports that carry the same elements: a converter stands between them when lanes differ.
@@ -137,9 +140,10 @@ class FoldSpace {
   // combinations of their values.
   struct Side {
     std::vector<size_t> variables;
-    std::vector<PortLanes> ports;                 // inputs first
-    std::vector<size_t> entry;                    // by choice
-    std::map<size_t, std::vector<size_t>> alike;  // choices by entry
+    std::vector<PortLanes> ports;  // inputs first
+    size_t entries = 1;            // combinations
+    std::vector<size_t> entry;     // by choice
+    std::vector<size_t> terms;     // between nodes that depend on them
   };
   // What stands between nodes, for every combination of values of one or two variables.
   struct PricedTerm {
@@ -154,15 +158,26 @@ class FoldSpace {
   };
   class FirstFrame;
 
+  // What is enumerated: foldings with weights where the node has them, and in other places.
+  struct Added {
+    bool as_it_is;
+    WeightPlaces places;
+  };
+
   void connect(Graph& core);
-  void enumerate(size_t i);
-  void enumerate(size_t i, size_t depth, std::vector<std::pair<std::string, int64_t>> attrs);
-  std::vector<std::vector<std::pair<std::string, Attr>>> places_of(const Node& node) const;
+  void enumerate(const Added& added);
+  void enumerate(size_t i, const Added& added, size_t depth,
+                 std::vector<std::pair<std::string, int64_t>> attrs);
+  std::vector<std::vector<std::pair<std::string, Attr>>> places_of(const Node& node,
+                                                                   const Added& added) const;
   void price(size_t i, size_t choice);
   void make_variables();
   bool try_groups(size_t i, const std::vector<std::vector<size_t>>& groups);
   const PortLanes& at(const Joint::End& end) const;
   void price_joints();
+  size_t entry_of(const std::vector<size_t>& scope, const std::vector<size_t>& value) const;
+  void set_values(size_t i, size_t entry, std::vector<size_t>& value) const;
+  Amounts around(size_t i, const std::vector<size_t>& value) const;
   const Rhythm& rhythm(size_t i, size_t choice);
   const Rhythm& converter(const Joint& joint, int64_t from, int64_t to);
   template <class Visit>
@@ -179,6 +194,7 @@ class FoldSpace {
   std::vector<size_t> sizes_;                                // of the variables
   std::vector<Side> sides_;                                  // by node
   std::vector<PricedTerm> priced_;                           // of fans and joints
+  std::optional<MinSum> sum_;                                // over nodes, then over those
   std::vector<std::vector<Feed>> feeds_;                     // by node and input
   std::vector<Feed> ends_;                                   // of the graph's outputs
   std::vector<std::vector<std::optional<Rhythm>>> rhythms_;  // by node and choice, as asked for

@@ -218,7 +218,7 @@ TEST(Fold, ForksAndJoinsEqualBruteForce) {
 // which nothing can keep: the same price as brute force, proved, or an error.
 TEST(Fold, BudgetsEqualBruteForce) {
   const Part& part = find_part("xc7z020");
-  int possible = 0, impossible = 0;
+  int possible = 0, impossible = 0, less = 0;
   for (unsigned seed = 0; seed < 8; ++seed) {
     std::mt19937 random(seed);
     Graph graph;
@@ -275,7 +275,30 @@ TEST(Fold, BudgetsEqualBruteForce) {
       EXPECT_TRUE(fits(judge(graph, part).cost, budget));
       EXPECT_NEAR(result.price, brute_force(all, fastest, part, budget), 1e-9);
     }
+    // The fastest within less and less.
+    FoldMax search(graph.clone(), part, {{}});
+    Cost budget = kNoBudget;
+    while (true) {
+      int64_t fastest = INT64_MAX;
+      for (const Folded& folded : all) {
+        if (fits(folded.cost, budget)) fastest = std::min(fastest, folded.interval);
+      }
+      if (fastest == INT64_MAX) break;
+      const FoldResult result = search.fold(graph, budget);
+      EXPECT_EQ(result.cycles, fastest);
+      EXPECT_EQ(result.proof(), "proved optimal");
+      const Cost taken = judge(graph, part).cost;
+      EXPECT_TRUE(fits(taken, budget));
+      EXPECT_NEAR(result.price, brute_force(all, fastest, part, budget), 1e-9);
+      double Cost::*const each[] = {&Cost::lut, &Cost::ff, &Cost::bram18, &Cost::dsp};
+      double Cost::*const resource = each[random() % 4];
+      budget.*resource = std::max(0.0, taken.*resource - 1);
+      if (taken.*resource == 0) budget.lut = taken.lut - 1;
+      ++less;
+    }
+    EXPECT_THROW(search.fold(graph, budget), Error);
   }
+  EXPECT_GT(less, 20);
   EXPECT_GT(possible, 100);
   EXPECT_GT(impossible, 10);
 }
@@ -417,6 +440,7 @@ TEST(Fold, PlacesOfWeightsEqualBruteForce) {
   };
   std::mt19937 random(3);
   std::vector<int> chosen(levels.size() + 1, 0);
+  int streams = 0;
   for (int64_t seed = 0; seed < 4; ++seed) {
     Graph graph;
     Node& x = input_of(graph, 4);
@@ -472,7 +496,24 @@ TEST(Fold, PlacesOfWeightsEqualBruteForce) {
       EXPECT_TRUE(fits(found, budget));
       EXPECT_LE(found.stream, levels[level].streamed);
     }
+    // The fastest with less and less block memory, whose weights go to other places one after the
+    // other: what was found before makes no difference.
+    a.attr.erase("memory"), b.attr.erase("memory");
+    FoldMax search(graph.clone(), part, levels);
+    Cost budget = kNoBudget;
+    budget.uram = 4;
+    for (budget.bram18 = 50; budget.bram18 > 0; budget.bram18 -= 6) {
+      const FoldResult again = search.fold(graph, budget);
+      a.attr.erase("memory"), b.attr.erase("memory");
+      const FoldResult once = fold_max(graph, part, budget, levels);
+      a.attr.erase("memory"), b.attr.erase("memory");
+      EXPECT_EQ(again.cycles, once.cycles);
+      EXPECT_NEAR(again.price, once.price, 1e-9);
+      EXPECT_EQ(again.proof(), "proved optimal");
+      streams += again.cost.stream > 0 ? 1 : 0;
+    }
   }
+  EXPECT_GT(streams, 0);
   for (const int count : chosen) EXPECT_GT(count, 0);
 }
 

@@ -9,10 +9,23 @@
 namespace foldstream {
 namespace {
 
-double sum_of(const std::vector<size_t>& sizes, const std::vector<SumTerm>& terms,
+struct Term {
+  MinSum::Scope scope;
+  MinSum::Table table;
+};
+
+Minimum minimise(const std::vector<size_t>& sizes, const std::vector<Term>& terms, size_t limit,
+                 bool with_excess = false) {
+  std::vector<MinSum::Scope> scopes;
+  std::vector<MinSum::Table> tables;
+  for (const Term& term : terms) scopes.push_back(term.scope), tables.push_back(term.table);
+  return MinSum(sizes, scopes, limit).minimise(tables, with_excess);
+}
+
+double sum_of(const std::vector<size_t>& sizes, const std::vector<Term>& terms,
               const std::vector<size_t>& value) {
   double sum = 0;
-  for (const SumTerm& term : terms) {
+  for (const Term& term : terms) {
     size_t entry = 0;
     for (size_t v : term.scope) entry = entry * sizes[v] + value[v];
     sum += term.table[entry];
@@ -20,7 +33,7 @@ double sum_of(const std::vector<size_t>& sizes, const std::vector<SumTerm>& term
   return sum;
 }
 
-double brute_force(const std::vector<size_t>& sizes, const std::vector<SumTerm>& terms) {
+double brute_force(const std::vector<size_t>& sizes, const std::vector<Term>& terms) {
   double best = std::numeric_limits<double>::infinity();
   std::vector<size_t> value(sizes.size(), 0);
   while (true) {
@@ -33,14 +46,14 @@ double brute_force(const std::vector<size_t>& sizes, const std::vector<SumTerm>&
 
 struct Problem {
   std::vector<size_t> sizes;
-  std::vector<SumTerm> terms;
+  std::vector<Term> terms;
 };
 
 Problem random_problem(std::mt19937& random) {
   Problem problem;
   for (unsigned n = 2 + random() % 5; n > 0; --n) problem.sizes.push_back(1 + random() % 4);
   for (unsigned n = 1 + random() % 9; n > 0; --n) {
-    SumTerm term;
+    Term term;
     size_t entries = 1;
     for (size_t v = problem.sizes.size(); v-- > 0;) {
       if (random() % 3 != 0 || term.scope.size() == 3) continue;
@@ -76,8 +89,7 @@ TEST(MinSum, ExcessEqualsBruteForce) {
     for (size_t t = 0; t < problem.terms.size(); ++t) {
       for (size_t e = 0; e < problem.terms[t].table.size(); ++e) {
         Problem held = problem;
-        SumTerm only{problem.terms[t].scope,
-                     std::vector<double>(problem.terms[t].table.size(), 1e6)};
+        Term only{problem.terms[t].scope, std::vector<double>(problem.terms[t].table.size(), 1e6)};
         only.table[e] = 0;
         held.terms.push_back(only);
         EXPECT_EQ(found.excess[t][e], brute_force(held.sizes, held.terms) - found.sum);
@@ -105,7 +117,7 @@ TEST(MinSum, TooLargeTablesGiveAnAnswerThatSaysSo) {
 TEST(MinSum, WhatIsImpossibleIsNotChosen) {
   constexpr double kNever = std::numeric_limits<double>::infinity();
   // The first variable would rather be 0, but has no value of the second for that.
-  const std::vector<SumTerm> terms{{{0, 1}, {kNever, kNever, 2, kNever}}, {{0}, {0, 5}}};
+  const std::vector<Term> terms{{{0, 1}, {kNever, kNever, 2, kNever}}, {{0}, {0, 5}}};
   for (size_t limit : {size_t{1}, size_t{100}})
     EXPECT_EQ(minimise({2, 2}, terms, limit).value, (std::vector<size_t>{1, 0}));
 }

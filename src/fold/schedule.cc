@@ -598,10 +598,11 @@ void Schedule::choose_sides(const QueuePrice& price) {
       if (!from_source(link)) joints.push_back({giver[link], port[link], u, p, link});
     }
   }
-  std::vector<SumTerm> terms(joints.size());
+  std::vector<MinSum::Scope> scopes(joints.size());
+  std::vector<MinSum::Table> tables(joints.size());
   parallel_for(joints.size(), [&](size_t j) {
     const auto& [g, given_port, u, p, link] = joints[j];
-    terms[j].scope = {g, u};
+    scopes[j] = {g, u};
     const int64_t depth = graph_.blocks[units_[g].block].rhythm.depth;
     for (const Placed& giving : choices[g]) {
       for (const Placed& taking : choices[u]) {
@@ -611,13 +612,13 @@ void Schedule::choose_sides(const QueuePrice& price) {
           const auto at = static_cast<int64_t>(beat);
           in_time = given[at] + depth <= taken[at];
         }
-        terms[j].table.push_back(in_time ? price(link, queue_of(given, taken))
-                                         : std::numeric_limits<double>::infinity());
+        tables[j].push_back(in_time ? price(link, queue_of(given, taken))
+                                    : std::numeric_limits<double>::infinity());
       }
     }
   });
   constexpr size_t kTableLimit = 1'000'000;
-  const Minimum minimum = minimise(sizes, std::move(terms), kTableLimit);
+  const Minimum minimum = MinSum(sizes, std::move(scopes), kTableLimit).minimise(tables);
   for (size_t u = 0; u < count; ++u) place(units_[u], std::move(choices[u][minimum.value[u]]));
 }
 
