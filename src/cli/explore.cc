@@ -40,8 +40,10 @@ int run(const Program& program, const Options& options) {
   core.name = name;
   const Part& part = chosen_part(options.design);
   const double clock_mhz = options.design.clock_mhz;
+  const double share = options.design.share;
   const std::vector<FrontPoint> front =
-      fold_front(core, part, budget_on(part, options.design.share, options.design), options.points);
+      fold_front(core, part, budget_on(part, share, options.design),
+                 weight_levels(options.design, part, share), options.points);
   const auto file_of = [](size_t k) { return fmt::format("folding_{:03}.json", k + 1); };
 
   Json json = {{"name", name}, {"part", std::string(part.name)}, {"clock_mhz", clock_mhz}};
@@ -49,23 +51,26 @@ int run(const Program& program, const Options& options) {
     const FrontPoint& point = front[k];
     Json entry = {{"frames_per_second", clock_mhz * 1e6 / static_cast<double>(point.cycles)},
                   {"interval_cycles", point.cycles},
+                  {"latency_cycles", point.latency},
                   {"LUT", ceiling(point.cost.lut)},
                   {"FF", ceiling(point.cost.ff)},
                   {"BRAM_18K", ceiling(point.cost.bram18)},
                   {"URAM", ceiling(point.cost.uram)},
-                  {"DSP", ceiling(point.cost.dsp)}};
+                  {"DSP", ceiling(point.cost.dsp)},
+                  {"streamed_bits_a_cycle", ceiling(point.cost.stream)}};
     if (out) entry["folding"] = file_of(k);
     json["points"].push_back(std::move(entry));
   }
   if (out) {
     for (size_t k = 0; k < front.size(); ++k) {
-      for (Node& node : core.nodes) {
+      Graph folded = core.clone();  // without what another folding has set
+      for (Node& node : folded.nodes) {
         for (const auto& [of, attrs] : front[k].folding) {
           if (of != node.name) continue;
           for (const auto& [attr, value] : attrs) node.attr[attr] = value;
         }
       }
-      out->write(file_of(k), final_hw_config(core).dump(2) + "\n");
+      out->write(file_of(k), final_hw_config(folded).dump(2) + "\n");
     }
     out->write("index.html", front_page(name, front, part, clock_mhz));
     out->write(kFront, json.dump(2) + "\n");
@@ -75,17 +80,19 @@ int run(const Program& program, const Options& options) {
     std::cout << json.dump(2) << "\n";
     return kDone;
   }
-  std::cout << fmt::format("{} on {} at {} MHz; resources before queues\n", name, part.name,
-                           clock_mhz)
-            << fmt::format("{:>4}{:>15}{:>12}{:>10}{:>10}{:>10}{:>7}{:>7}\n", "", "frames/s",
-                           "cycles", "LUT", "FF", "BRAM_18K", "URAM", "DSP");
+  std::cout
+      << fmt::format(
+             "{} on {} at {} MHz; resources before queues, streamed weights in bits a cycle\n",
+             name, part.name, clock_mhz)
+      << fmt::format("{:>4}{:>15}{:>12}{:>12}{:>10}{:>10}{:>10}{:>7}{:>7}{:>9}\n", "", "frames/s",
+                     "cycles", "latency", "LUT", "FF", "BRAM_18K", "URAM", "DSP", "streamed");
   for (size_t k = 0; k < front.size(); ++k) {
     const FrontPoint& point = front[k];
-    std::cout << fmt::format("{:>4}{:>15.1f}{:>12}{:>10}{:>10}{:>10}{:>7}{:>7}\n", k + 1,
+    std::cout << fmt::format("{:>4}{:>15.1f}{:>12}{:>12}{:>10}{:>10}{:>10}{:>7}{:>7}{:>9}\n", k + 1,
                              clock_mhz * 1e6 / static_cast<double>(point.cycles), point.cycles,
-                             ceiling(point.cost.lut), ceiling(point.cost.ff),
+                             point.latency, ceiling(point.cost.lut), ceiling(point.cost.ff),
                              ceiling(point.cost.bram18), ceiling(point.cost.uram),
-                             ceiling(point.cost.dsp));
+                             ceiling(point.cost.dsp), ceiling(point.cost.stream));
   }
   if (out) std::cout << fmt::format("foldings and index.html in '{}'\n", options.output);
   return kDone;
@@ -107,6 +114,7 @@ void add_explore(Program& program) {
       ->check(CLI::Range(2, 10000))
       ->capture_default_str();
   add_device_options(command, options->design);
+  add_weight_options(command, options->design);
   add_input_options(command, options->design);
 }
 

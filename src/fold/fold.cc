@@ -517,14 +517,19 @@ FoldResult fold_quickest(Graph& core, int64_t cycles, const Part& part, const Co
 }
 
 std::vector<FrontPoint> fold_front(Graph& core, const Part& part, const Cost& budget,
-                                   size_t most_points) {
-  FoldSpace space(core, part.family);
-  const std::vector<int64_t> intervals = space.intervals();
-  const Worth worth = worth_on(part, {});
-  const Amounts most = budget_of(budget, {});
-  const Fastest fast = fastest(space, intervals, worth, most, kAnyLatency);
-  if (fast.found >= intervals.size()) {
-    too_large(space, core.name, part, intervals.back(), worth, most);
+                                   const WeightLevels& levels, size_t most_points) {
+  FoldSpace space(core, part.family, INT64_MAX, levels.front());
+  std::vector<int64_t> intervals = space.intervals();
+  Worth worth = worth_on(part, levels.front());
+  Amounts most = budget_of(budget, levels.front());
+  Fastest fast = fastest(space, intervals, worth, most, kAnyLatency);
+  for (size_t level = 1; fast.found >= intervals.size(); ++level) {
+    if (level == levels.size()) too_large(space, core.name, part, intervals.back(), worth, most);
+    space.allow(levels[level]);
+    intervals = space.intervals();
+    worth = worth_on(part, levels[level]);
+    most = budget_of(budget, levels[level]);
+    fast = fastest(space, intervals, worth, most, kAnyLatency);
   }
   // Evenly spread over the logarithm: the first interval in each of so many steps.
   std::vector<int64_t> chosen;
@@ -582,10 +587,15 @@ std::vector<FrontPoint> fold_front(Graph& core, const Part& part, const Cost& bu
       beaten = beats(found[other], found[k]) || (same && other < k);
     }
     if (beaten) continue;
-    FrontPoint point{found[k].cycles, cost_of(found[k].solution.used), {}};
-    for (size_t i = 0; i < found[k].solution.choice.size(); ++i)
-      point.folding.emplace_back(space.node(i).name,
-                                 space.choices()[i][found[k].solution.choice[i]].attrs);
+    FrontPoint point{
+        found[k].cycles, space.latency(found[k].solution), cost_of(found[k].solution.used), {}};
+    for (size_t i = 0; i < found[k].solution.choice.size(); ++i) {
+      const FoldSpace::Choice& choice = space.choices()[i][found[k].solution.choice[i]];
+      auto& [name, attrs] = point.folding.emplace_back();
+      name = space.node(i).name;
+      attrs.assign(choice.attrs.begin(), choice.attrs.end());
+      attrs.insert(attrs.end(), choice.place.begin(), choice.place.end());
+    }
     front.push_back(std::move(point));
   }
   std::stable_sort(front.begin(), front.end(), [](const FrontPoint& a, const FrontPoint& b) {

@@ -80,14 +80,16 @@ FoldResult fold_quickest(Graph& core, int64_t cycles, const Part& part, const Co
 // A folding that no other beats: none of as few cycles takes as little of every resource.
 struct FrontPoint {
   int64_t cycles = 0;
+  int64_t latency = 0;  // cycles of the first frame, with queues that are long enough
   Cost cost;
-  std::vector<std::pair<std::string, std::vector<std::pair<std::string, int64_t>>>>
-      folding;  // attributes, by node
+  std::vector<std::pair<std::string, std::vector<std::pair<std::string, Attr>>>>
+      folding;  // attributes, by node: of the folding, and of where weights are
 };
 // For every interval that fits the budget, or about `most` of them evenly spread over their
 // logarithm, the cheapest folding, and those with the fewest LUT, BRAM and DSP; of these the ones
-// that no other beats, the fastest first.
-std::vector<FrontPoint> fold_front(Graph& core, const Part& part, const Cost& budget, size_t most);
+// that no other beats, the fastest first. Throws Error, naming the resource, when nothing fits.
+std::vector<FrontPoint> fold_front(Graph& core, const Part& part, const Cost& budget,
+                                   const WeightLevels& levels, size_t most);
 
 // The slowest node as folded now: {node, cycles}.
 std::pair<const Node*, int64_t> slowest_node(const Graph& core, Family family);

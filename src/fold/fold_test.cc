@@ -512,6 +512,27 @@ TEST(Fold, PlacesOfWeightsEqualBruteForce) {
       EXPECT_EQ(again.proof(), "proved optimal");
       streams += again.cost.stream > 0 ? 1 : 0;
     }
+    // The front under the last of these budgets.
+    budget.bram18 += 6;
+    const int64_t fastest = fold_max(graph, part, budget, levels).cycles;
+    a.attr.erase("memory"), b.attr.erase("memory");
+    const std::vector<FrontPoint> front = fold_front(graph, part, budget, levels, 100);
+    ASSERT_FALSE(front.empty());
+    EXPECT_EQ(front.front().cycles, fastest);
+    for (const FrontPoint& point : front) {
+      a.attr.erase("memory"), b.attr.erase("memory");
+      for (Node* node : {&a, &b}) {
+        for (const auto& [name, attrs] : point.folding) {
+          if (name != node->name) continue;
+          for (const auto& [attr, value] : attrs) node->attr[attr] = value;
+        }
+      }
+      const Folded found = judge(graph, part);
+      EXPECT_EQ(found.interval, point.cycles);
+      EXPECT_EQ(amounts(found.cost), amounts(point.cost));
+      EXPECT_TRUE(fits(found.cost, budget));
+    }
+    a.attr.erase("memory"), b.attr.erase("memory");
   }
   EXPECT_GT(streams, 0);
   for (const int count : chosen) EXPECT_GT(count, 0);
@@ -548,7 +569,7 @@ TEST(Fold, TheFrontIsThatOfAllFoldings) {
   Node& b = layer(graph, {{&a, 0}}, "b", 4, 9);
   graph.outputs.push_back({"y", {&b, 0}});
   const std::vector<Folded> all = all_foldings(graph, part);
-  const std::vector<FrontPoint> front = fold_front(graph, part, whole_of(part), 1000);
+  const std::vector<FrontPoint> front = fold_front(graph, part, whole_of(part), {{}}, 1000);
   ASSERT_GT(front.size(), 3u);
   for (const FrontPoint& point : front) {
     double least_lut = kInfinity, least_price = kInfinity;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "src/report/log_scale.h"
 #include "src/report/numbers.h"
 
 namespace foldstream {
@@ -23,28 +24,20 @@ struct Series {
 std::vector<Series> series_of(const Part& part) {
   std::vector<Series> all = {{"LUT", "#2a7f9e", &Cost::lut, part.lut},
                              {"BRAM", "#c2410c", &Cost::bram18, part.bram18},
+                             {"URAM", "#4d7c0f", &Cost::uram, part.uram},
                              {"DSP", "#6d28d9", &Cost::dsp, part.dsp}};
   std::erase_if(all, [](const Series& series) { return series.whole <= 0; });
   return all;
 }
 
-// An axis by powers of ten.
-struct Scale {
-  double low, high;  // exponents
-  double from, to;   // places
-  double at(double value) const {
-    return from + (std::log10(value) - low) / (high - low) * (to - from);
-  }
-};
-
 double rate(const FrontPoint& point, double clock_mhz) {
   return clock_mhz * 1e6 / static_cast<double>(point.cycles);
 }
 
-std::string power(double exponent) {
+std::string power(int exponent) {
   const double value = std::pow(10, exponent);
   return exponent >= 0 ? grouped(static_cast<int64_t>(std::llround(value)))
-                       : fmt::format("{:.{}f}", value, static_cast<int>(-exponent));
+                       : fmt::format("{:.{}f}", value, -exponent);
 }
 
 std::string front_svg(const std::vector<FrontPoint>& front, const Part& part, double clock_mhz) {
@@ -57,24 +50,22 @@ std::string front_svg(const std::vector<FrontPoint>& front, const Part& part, do
       if (percent > 0) least = std::min(least, percent), most = std::max(most, percent);
     }
   }
-  const Scale x{std::floor(std::log10(slow)),
-                std::max(std::ceil(std::log10(fast)), std::floor(std::log10(slow)) + 1), kLeft,
-                kWidth - kRight};
-  const Scale y{std::min(1.0, std::floor(std::log10(least))), std::ceil(std::log10(most)),
-                kHeight - kBottom, kTop};
+  const LogScale x{decade_below(slow), std::max(decade_above(fast), decade_below(slow) + 1), kLeft,
+                   kWidth - kRight};
+  const LogScale y{std::min(1, decade_below(least)), decade_above(most), kHeight - kBottom, kTop};
   std::string svg = fmt::format(
       "<svg viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
       "height=\"{1}\" font-family=\"system-ui, sans-serif\" font-size=\"12\">\n"
       "<rect width=\"{0}\" height=\"{1}\" fill=\"#ffffff\"/>\n",
       kWidth, kHeight);
-  for (double e = x.low; e <= x.high; ++e) {
+  for (int e = x.first; e <= x.last; ++e) {
     const double at = x.at(std::pow(10, e));
     svg += fmt::format(
         "<path d=\"M{0:.1f} {1}V{2}\" stroke=\"#dfe3e6\"/>"
         "<text x=\"{0:.1f}\" y=\"{3}\" text-anchor=\"middle\" fill=\"#68737d\">{4}</text>\n",
         at, kTop, kHeight - kBottom, kHeight - kBottom + 18, power(e));
   }
-  for (double e = y.low; e <= y.high; ++e) {
+  for (int e = y.first; e <= y.last; ++e) {
     const double at = y.at(std::pow(10, e));
     svg += fmt::format(
         "<path d=\"M{0} {1:.1f}H{2}\" stroke=\"{3}\"/>"
@@ -117,20 +108,22 @@ std::string front_page(const std::string& name, const std::vector<FrontPoint>& f
       "padding: 5px 10px; text-align: right; border-bottom: 1px solid #dfe3e6; }}</style>\n"
       "<h1>{0}</h1>\n<p>What each rate costs on {1}: no folding listed is beaten by another in "
       "rate "
-      "and every resource. Before queues.</p>\n",
+      "and every resource. Before queues; latency in cycles, with queues that are long "
+      "enough.</p>\n",
       name, part.name);
   page += front_svg(front, part, clock_mhz);
   page +=
-      "<table>\n<tr><th>folding</th><th>frames a second</th><th>cycles</th><th>LUT</th><th>FF</th>"
-      "<th>BRAM_18K</th><th>URAM</th><th>DSP</th></tr>\n";
+      "<table>\n<tr><th>folding</th><th>frames a second</th><th>cycles</th><th>latency</th>"
+      "<th>LUT</th><th>FF</th><th>BRAM_18K</th><th>URAM</th><th>DSP</th>"
+      "<th>bits a cycle streamed</th></tr>\n";
   for (size_t k = 0; k < front.size(); ++k) {
     const Cost& cost = front[k].cost;
     page += fmt::format(
         "<tr><td>{}</td><td>{:.1f}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>"
-        "<td>{}</td></tr>\n",
-        k + 1, rate(front[k], clock_mhz), grouped(front[k].cycles), grouped(ceiling(cost.lut)),
-        grouped(ceiling(cost.ff)), grouped(ceiling(cost.bram18)), grouped(ceiling(cost.uram)),
-        grouped(ceiling(cost.dsp)));
+        "<td>{}</td><td>{}</td><td>{}</td></tr>\n",
+        k + 1, rate(front[k], clock_mhz), grouped(front[k].cycles), grouped(front[k].latency),
+        grouped(ceiling(cost.lut)), grouped(ceiling(cost.ff)), grouped(ceiling(cost.bram18)),
+        grouped(ceiling(cost.uram)), grouped(ceiling(cost.dsp)), grouped(ceiling(cost.stream)));
   }
   return page + "</table>\n</html>\n";
 }

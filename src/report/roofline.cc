@@ -7,19 +7,12 @@
 #include <array>
 #include <cmath>
 
+#include "src/report/log_scale.h"
+
 namespace foldstream {
 namespace {
 
 constexpr double kWidth = 720, kHeight = 320, kLeft = 84, kRight = 40, kTop = 16, kBottom = 44;
-
-// Positions of powers of ten.
-struct Scale {
-  int first, last;    // exponents at the ends
-  double from, size;  // where they are, in pixels
-  double at(double value) const {
-    return from + size * (std::log10(value) - first) / (last - first);
-  }
-};
 
 std::string with_prefix(int exponent) {
   constexpr std::array<const char*, 6> kPrefixes = {"", "k", "M", "G", "T", "P"};
@@ -42,10 +35,9 @@ std::string roofline_svg(const Roofline& roofline) {
     if (!roof.is_memory) continue;
     left = std::min(left, most / roof.rate), right = std::max(right, most / roof.rate);
   }
-  const auto below = [](double value) { return static_cast<int>(std::floor(std::log10(value))); };
-  const Scale across{below(left) - 1, below(right) + 2, kLeft, kWidth - kLeft - kRight};
-  const Scale up{below(roofline.achieved) - 1, below(most) + 1, kHeight - kBottom,
-                 -(kHeight - kTop - kBottom)};
+  const LogScale across{decade_below(left) - 1, decade_below(right) + 2, kLeft, kWidth - kRight};
+  const LogScale up{decade_below(roofline.achieved) - 1, decade_below(most) + 1, kHeight - kBottom,
+                    kTop};
   std::string text = fmt::format(
       "<svg width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" role=\"img\" "
       "aria-label=\"multiplications a second over multiplications a bit moved\">\n",

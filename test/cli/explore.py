@@ -11,7 +11,7 @@ import xml.etree.ElementTree
 
 PROGRAM, ROOT = str(pathlib.Path(sys.argv[1]).resolve()), pathlib.Path(sys.argv[2]).resolve()
 MODEL = str(ROOT / "examples/tfc/tfc-w2a2.onnx")
-RESOURCES = ("LUT", "FF", "BRAM_18K", "URAM", "DSP")
+RESOURCES = ("LUT", "FF", "BRAM_18K", "URAM", "DSP", "streamed_bits_a_cycle")
 
 
 def call(*arguments, status=0):
@@ -32,6 +32,8 @@ def front_reads_back(folder):
     for point in points[:: len(points) // 4]:
         found = call("estimate", MODEL, "--folding", str(out / point["folding"]), "--json")
         assert found["interval_cycles"] == point["interval_cycles"], (found, point)
+        # The queues of the finished design are as short as its rate allows.
+        assert found["latency_cycles"] >= point["latency_cycles"] > 0, (found, point)
     page = (out / "index.html").read_text()
     plot = xml.etree.ElementTree.fromstring(page[page.index("<svg") : page.index("</svg>") + len("</svg>")])
     assert len(plot.findall("circle")) > len(points)
