@@ -400,58 +400,62 @@ Amounts FoldSpace::around(size_t i, const std::vector<size_t>& value) const {
   return sum;
 }
 
-std::optional<FoldSpace::Solution> FoldSpace::repaired(Solution solution, const Allowed& allowed,
-                                                       const Worth& worth, const Amounts& most) {
+// The exchange of one node's folding that leaves least over, the cheapest of those; none that
+// leaves less than `over`: no node.
+FoldSpace::Exchange FoldSpace::best_exchange(const Solution& solution, const Allowed& allowed,
+                                             const Worth& worth, const Amounts& most, double over) {
   Amounts share{};  // of a budget that one of a resource takes
   for (size_t r = 0; r < most.size(); ++r) share[r] = most[r] > 0 ? 1 / most[r] : 1;
-  std::vector<size_t> value;
-  std::vector<Amounts> beside;  // what all other nodes take, by entry
-  std::vector<char> has_beside;
-  for (double over = overflow(solution.used, most); over > 0;) {
-    double least = over, cheapest = kInfinite;
-    size_t at = SIZE_MAX, with = 0;
-    Amounts after{};
-    for (size_t i = 0; i < nodes_.size(); ++i) {
-      const std::vector<Choice>& choices = choices_[i];
-      const size_t old = solution.choice[i];
-      Amounts others = solution.used;
-      const Amounts around_old = around(i, solution.value);
-      for (size_t r = 0; r < others.size(); ++r) others[r] -= choices[old].used[r] + around_old[r];
-      value = solution.value;
-      beside.resize(std::max(beside.size(), sides_[i].entries));
-      has_beside.assign(sides_[i].entries, 0);
-      work_ += static_cast<int64_t>(2 * allowed[i].size());
-      for (const size_t c : allowed[i]) {
-        if (c == old) continue;
-        const size_t entry = sides_[i].entry[c];
-        Amounts& rest = beside[entry];
-        if (has_beside[entry] == 0) {
-          has_beside[entry] = 1;
-          set_values(i, entry, value);
-          const Amounts around_new = around(i, value);
-          for (size_t r = 0; r < others.size(); ++r) rest[r] = others[r] + around_new[r];
-        }
-        double left = 0;
-        for (size_t r = 0; r < rest.size() && left <= least; ++r)
-          left += std::max(0.0, rest[r] + choices[c].used[r] - most[r]) * share[r];
-        if (left > least || (left == least && at == SIZE_MAX)) continue;
-        Amounts used = rest;
-        for (size_t r = 0; r < used.size(); ++r) used[r] += choices[c].used[r];
-        const double worth_of = worth.of(used, 0);
-        if (left < least || worth_of < cheapest)
-          least = left, cheapest = worth_of, at = i, with = c, after = used;
+  Exchange best;
+  best.over = over;
+  double cheapest = kInfinite;
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    const std::vector<Choice>& choices = choices_[i];
+    const size_t old = solution.choice[i];
+    Amounts others = solution.used;
+    const Amounts around_old = around(i, solution.value);
+    for (size_t r = 0; r < others.size(); ++r) others[r] -= choices[old].used[r] + around_old[r];
+    std::vector<size_t> value = solution.value;
+    std::vector<std::optional<Amounts>> beside(sides_[i].entries);  // the others and what is around
+    work_ += static_cast<int64_t>(2 * allowed[i].size());
+    for (const size_t c : allowed[i]) {
+      if (c == old) continue;
+      std::optional<Amounts>& rest = beside[sides_[i].entry[c]];
+      if (!rest) {
+        set_values(i, sides_[i].entry[c], value);
+        rest = around(i, value);
+        for (size_t r = 0; r < others.size(); ++r) (*rest)[r] += others[r];
       }
+      double left = 0;
+      for (size_t r = 0; r < share.size() && left <= best.over; ++r)
+        left += std::max(0.0, (*rest)[r] + choices[c].used[r] - most[r]) * share[r];
+      if (left > best.over || (left == best.over && best.node == SIZE_MAX)) continue;
+      Amounts used = *rest;
+      for (size_t r = 0; r < used.size(); ++r) used[r] += choices[c].used[r];
+      const double worth_of = worth.of(used, 0);
+      if (left < best.over || worth_of < cheapest)
+        cheapest = worth_of, best = {.node = i, .choice = c, .over = left, .used = used};
     }
-    if (at == SIZE_MAX) return std::nullopt;
-    if (!choices_[at][with].priced) {
-      price(at, with);
+  }
+  return best;
+}
+
+std::optional<FoldSpace::Solution> FoldSpace::repaired(Solution solution, const Allowed& allowed,
+                                                       const Worth& worth, const Amounts& most) {
+  for (double over = overflow(solution.used, most); over > 0;) {
+    const Exchange best = best_exchange(solution, allowed, worth, most, over);
+    if (best.node == SIZE_MAX) return std::nullopt;
+    const Choice& before = choices_[best.node][solution.choice[best.node]];
+    const Choice& after = choices_[best.node][best.choice];
+    if (!after.priced) {
+      price(best.node, best.choice);
       continue;
     }
-    over = least;
-    solution.used = after;
-    solution.parallel += choices_[at][with].parallel - choices_[at][solution.choice[at]].parallel;
-    solution.choice[at] = with;
-    set_values(at, sides_[at].entry[with], solution.value);
+    over = best.over;
+    solution.used = best.used;
+    solution.parallel += after.parallel - before.parallel;
+    solution.choice[best.node] = best.choice;
+    set_values(best.node, sides_[best.node].entry[best.choice], solution.value);
   }
   // Added up anew: not by differences, whose last bits depend on the way.
   solution.used = {};

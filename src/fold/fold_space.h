@@ -178,6 +178,14 @@ class FoldSpace {
   size_t entry_of(const std::vector<size_t>& scope, const std::vector<size_t>& value) const;
   void set_values(size_t i, size_t entry, std::vector<size_t>& value) const;
   Amounts around(size_t i, const std::vector<size_t>& value) const;
+  // Another folding of one node, and what all takes with it.
+  struct Exchange {
+    size_t node = SIZE_MAX, choice = 0;
+    double over = 0;  // of budgets, each as a share of it
+    Amounts used{};
+  };
+  Exchange best_exchange(const Solution& solution, const Allowed& allowed, const Worth& worth,
+                         const Amounts& most, double over);
   const Rhythm& rhythm(size_t i, size_t choice);
   const Rhythm& converter(const Joint& joint, int64_t from, int64_t to);
   template <class Visit>
