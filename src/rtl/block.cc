@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <set>
+#include <tuple>
 #include <vector>
 
 #include "src/ir/folding.h"
@@ -184,6 +185,11 @@ std::string widened(SvModule& module, const std::string& name, const std::string
   return name;
 }
 
+std::string with_sign(const Type& type, const std::string& value) {
+  return type.is_signed ? fmt::format("$signed({})", value)
+                        : fmt::format("$signed({{1'b0, {}}})", value);
+}
+
 namespace {
 
 struct Blocks {
@@ -248,19 +254,6 @@ Cost fold_counter_cost(int64_t count) {
   return cost;
 }
 
-Cost chosen_constants_cost(int64_t folds, int64_t bits) {
-  Cost cost;
-  constexpr int64_t kFewWords = 4;  // whose number the tables behind take instead
-  if (folds <= kFewWords) return cost;
-  // Synthesis has the word in a register, chosen by the counter's next value: of five bits and the
-  // advance in one table, of few words in fewer, since some bits are equal.
-  cost.ff = static_cast<double>(bits);
-  cost.lut = static_cast<double>(bits) * (folds <= 8    ? 0.8
-                                          : folds <= 32 ? 1.0
-                                                        : static_cast<double>((folds + 31) / 32));
-  return cost;
-}
-
 Cost block_memory_cost(BlockUse use, int64_t width, int64_t depth) {
   const Blocks blocks = blocks_of(use, width, depth);
   Cost cost;
@@ -297,12 +290,44 @@ Cost memory_cost(int64_t width, int64_t depth) {
   return cost;
 }
 
+double adder_luts(const Type& a, const Type& b, int64_t bits) {
+  constexpr int64_t kWithoutChain = 2;
+  const auto& [narrow, wide] = a.bits < b.bits ? std::tie(a, b) : std::tie(b, a);
+  const int64_t pairs = narrow.is_signed ? wide.bits : narrow.bits;
+  return static_cast<double>(bits <= kWithoutChain ? bits : std::min(bits, pairs));
+}
+
+Cost one_port_memory_cost(int64_t width, int64_t depth) {
+  // Four LUTs hold eight bits of 32 words; one holds a bit of 64, and four at most one together.
+  constexpr int64_t kMostWords = 256;
+  const auto words = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(depth)));
+  Cost cost;
+  if (depth <= 32) {
+    cost.lut = static_cast<double>(4 * ((width + 7) / 8));
+  } else if (depth <= kMostWords) {
+    cost.lut = static_cast<double>(width * words / 64);
+  } else {
+    const int64_t banks = (depth + kMostWords - 1) / kMostWords;
+    cost.lut = static_cast<double>(4 * width * banks + (width + 1) * banks / 2);
+  }
+  return cost;
+}
+
+bool in_multiplier(int64_t a_bits, int64_t b_bits, int64_t product_bits, Family family) {
+  constexpr int64_t kMostInTables = 8;
+  return family != Family::generic && product_bits > kMostInTables && std::min(a_bits, b_bits) > 1;
+}
+
+double multipliers(int64_t a_bits, int64_t b_bits) {
+  const auto blocks = [](int64_t bits, int64_t most) { return (bits + most - 1) / most; };
+  const auto [narrow, wide] = std::minmax(a_bits, b_bits);
+  return static_cast<double>(blocks(wide, 24) * blocks(narrow, 17));
+}
+
 Cost product_cost(int64_t a_bits, int64_t b_bits, Family family) {
   Cost cost;
-  if (family != Family::generic && a_bits + b_bits > 8) {
-    const auto blocks = [](int64_t bits, int64_t most) { return (bits + most - 1) / most; };
-    const auto [narrow, wide] = std::minmax(a_bits, b_bits);
-    cost.dsp = static_cast<double>(blocks(wide, 24) * blocks(narrow, 17));
+  if (in_multiplier(a_bits, b_bits, a_bits + b_bits, family)) {
+    cost.dsp = multipliers(a_bits, b_bits);
   } else {
     // Up to six bits are a table for each bit of the product, more are rows and additions.
     cost.lut =

@@ -65,25 +65,36 @@ void add_output_queue(SvModule& module, const Rhythm& rhythm, int64_t width,
 std::string widened(SvModule& module, const std::string& name, const std::string& signal,
                     int64_t lanes, const Type& type, int64_t bits);
 
+// A number of the type with a sign and no bit more than that needs, so that a multiplier is small.
+std::string with_sign(const Type& type, const std::string& value);
+
 // Registers that a beat's bits pass between issue and queue.
 int64_t stages_of(const Rhythm& rhythm);
 
 // What things cost in the primitives of Xilinx 7-series, which are near those of other families: a
 // counter of a controller, whose last place others wait for; one that add_fold_counter makes alone;
-// constants of which it chooses one of `folds` of so many bits; queue and credits; a memory.
+// queue and credits; a memory.
 Cost counter_cost(int64_t count);
 Cost fold_counter_cost(int64_t count);
-Cost chosen_constants_cost(int64_t folds, int64_t bits);
 Cost queue_cost(const Rhythm& rhythm, int64_t width);
 Cost memory_cost(int64_t width, int64_t depth);
+// One in look-up tables that is read where it is written, whose register for that has a start
+// value.
+Cost one_port_memory_cost(int64_t width, int64_t depth);
 
 // Of a memory of blocks, whatever its size: of constants; written on one side and read on the
 // other; read and written on both.
 enum class BlockUse { constants, written, both_sides };
 Cost block_memory_cost(BlockUse use, int64_t width, int64_t depth);
 
-// A product of two numbers of so many bits. Synthesis puts those of more than 8 bits into DSP
-// blocks where there are any.
+// Whether synthesis puts a product of two numbers of so many bits, written as one, into DSP blocks;
+// and how many those are.
+bool in_multiplier(int64_t a_bits, int64_t b_bits, int64_t product_bits, Family family);
+double multipliers(int64_t a_bits, int64_t b_bits);
+// A sum or difference of so many bits, written as one: a table for each pair of bits that both
+// vary, since the carry chain alone is enough above the shorter number where that has no sign.
+double adder_luts(const Type& a, const Type& b, int64_t bits);
+// A product written as one, all of its bits.
 Cost product_cost(int64_t a_bits, int64_t b_bits, Family family);
 
 // Makes `module` the top of the hardware, and lists the library modules that all its files use.

@@ -25,6 +25,16 @@ int64_t lanes(const Node& node) {
   return folding(node, "pe", node.in_type(0).shape.back(), "channels");
 }
 
+// One of the lanes of such elements, with so many bits.
+std::string lane_of(const Type& type, int64_t lanes, const std::string& vector, int64_t lane,
+                    int bits) {
+  const std::string element =
+      SvModule::slice(vector, static_cast<int>(lanes * type.bits),
+                      static_cast<int>(lane * type.bits), static_cast<int>(type.bits));
+  return type.is_signed && type.bits < bits ? fmt::format("{}'($signed({}))", bits, element)
+                                            : fmt::format("{}'({})", bits, element);
+}
+
 }  // namespace
 
 void check_operand(const Node& node) {
@@ -103,7 +113,8 @@ Cost frame_cost(const Node& node, const Rhythm& rhythm) {
 }
 
 Hardware emit(const Node& node, const Rhythm& rhythm, const std::string& instance,
-              const std::string& summary, int64_t latency, const Compute& compute) {
+              const std::string& summary, int64_t latency, const std::vector<RomWord>& words,
+              const Compute& compute) {
   const Ports streams = ports(node);
   const Stream &in = streams.in[0], &out = streams.out[0];
   SvModule module(instance,
@@ -115,9 +126,16 @@ Hardware emit(const Node& node, const Rhythm& rhythm, const std::string& instanc
   Computation computation;
   computation.value = delayed_data(module, "s_data_i", in.width(), 1);
   const std::string given = delayed_control(module, "issue", 1);
-  computation.fold_width = add_fold_counter(module, "fold_q", channel_folds(node), given);
-  if (computation.fold_width > 0) computation.fold = "fold_q";
   Hardware hardware;
+  if (words.empty()) {
+    computation.fold_width = add_fold_counter(module, "fold_q", channel_folds(node), given);
+    if (computation.fold_width > 0) computation.fold = "fold_q";
+  } else {
+    add_fold_counter(module, "fold_q", channel_folds(node), "issue");
+    computation.word = "word";
+    module.wire("word", static_cast<int>(words[0].size()));
+    add_rom(module, instance + "_constants", words, "fold_q", "word", &hardware.memories);
+  }
   const std::string result = compute(module, computation, hardware.modules);
   const std::string push = delayed_control(module, given, latency);
   add_output_queue(module, rhythm, out.width(), "issue", push, result);
@@ -125,32 +143,35 @@ Hardware emit(const Node& node, const Rhythm& rhythm, const std::string& instanc
   return hardware;
 }
 
-std::string lane_constant(SvModule& module, const Node& node, const Computation& computation,
-                          const std::vector<int64_t>& values, const std::string& name, int64_t lane,
-                          int bits) {
-  const int64_t pe = lanes(node), folds = computation.fold.empty() ? 1 : channels(node) / pe;
-  std::vector<bool> table;
-  for (int64_t fold = 0; fold < folds; ++fold) {
-    const int64_t value = values[values.size() == 1 ? 0 : fold * pe + lane];
-    for (int b = 0; b < bits; ++b) table.push_back((value >> b & 1) != 0);
+std::vector<int64_t> lane_constants(const Node& node, const std::vector<int64_t>& values,
+                                    int64_t lane) {
+  const int64_t pe = lanes(node);
+  std::vector<int64_t> constants;
+  for (int64_t fold = 0; fold < channel_folds(node); ++fold) {
+    constants.push_back(values[values.size() == 1 ? 0 : fold * pe + lane]);
   }
-  if (folds == 1 || values.size() == 1) {
-    table.resize(bits);
-    return SvModule::constant(table);
+  return constants;
+}
+
+std::vector<RomWord> constant_words(const Node& node, const std::vector<int64_t>& values,
+                                    int bits) {
+  std::vector<RomWord> words(channel_folds(node));
+  for (int64_t lane = 0; lane < lanes(node); ++lane) {
+    const std::vector<int64_t> constants = lane_constants(node, values, lane);
+    for (size_t fold = 0; fold < words.size(); ++fold) {
+      for (int b = 0; b < bits; ++b) words[fold].push_back((constants[fold] >> b & 1) != 0);
+    }
   }
-  const std::string own = fmt::format("{}{}", name, lane);
-  module.localparam(fmt::format("bit [{}:0]", table.size() - 1), own, SvModule::constant(table));
-  return fmt::format("{}[{}*{}+:{}]", own, bits, computation.fold, bits);
+  return words;
 }
 
 std::string lane_value(const Node& node, const Computation& computation, int64_t lane, int bits) {
-  const Stream in = ports(node).in[0];
-  const std::string element =
-      SvModule::slice(computation.value, static_cast<int>(in.width()),
-                      static_cast<int>(lane * in.bits), static_cast<int>(in.bits));
-  return node.in_type(0).is_signed && in.bits < bits
-             ? fmt::format("{}'($signed({}))", bits, element)
-             : fmt::format("{}'({})", bits, element);
+  return lane_of(node.in_type(0), lanes(node), computation.value, lane, bits);
+}
+
+std::string lane_value(const Type& constants, int64_t lanes, const Computation& computation,
+                       int64_t lane, int bits) {
+  return lane_of(constants, lanes, computation.word, lane, bits);
 }
 
 }  // namespace foldstream::pointwise

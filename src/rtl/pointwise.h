@@ -13,6 +13,7 @@
 #include "src/ir/graph.h"
 #include "src/ir/hardware.h"
 #include "src/rtl/block.h"
+#include "src/rtl/rom.h"
 
 namespace foldstream::pointwise {
 
@@ -59,17 +60,23 @@ struct Computation {
   std::string value;   // the beat
   std::string fold;    // index of its channels, valid with it; empty when there is one
   int fold_width = 0;  // bits of the index
+  std::string word;    // of `words`, valid with the beat; empty when there are none
 };
 using Compute = std::function<std::string(SvModule& module, const Computation& computation,
                                           std::vector<TextFile>& modules)>;
+// With `words`, one for each fold, a memory of them is read instead of the fold.
 Hardware emit(const Node& node, const Rhythm& rhythm, const std::string& instance,
-              const std::string& summary, int64_t latency, const Compute& compute);
+              const std::string& summary, int64_t latency, const std::vector<RomWord>& words,
+              const Compute& compute);
 
-// The word of a lane's channel out of constants of so many bits, one or channel by channel.
-std::string lane_constant(SvModule& module, const Node& node, const Computation& computation,
-                          const std::vector<int64_t>& values, const std::string& name, int64_t lane,
-                          int bits);
-// A lane of the beat with that many bits, by its sign.
+// The constant of a lane's channel in each fold, out of one for all or one for each channel.
+std::vector<int64_t> lane_constants(const Node& node, const std::vector<int64_t>& values,
+                                    int64_t lane);
+// A word for each fold: so many bits of each lane's constant, lane 0 in the low bits.
+std::vector<RomWord> constant_words(const Node& node, const std::vector<int64_t>& values, int bits);
+// A lane of the beat, and of a word of constants of that type, with that many bits, by its sign.
 std::string lane_value(const Node& node, const Computation& computation, int64_t lane, int bits);
+std::string lane_value(const Type& constants, int64_t lanes, const Computation& computation,
+                       int64_t lane, int bits);
 
 }  // namespace foldstream::pointwise

@@ -3,20 +3,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 
 #include "src/arith/linear.h"
+#include "src/arith/ordering.h"
+#include "src/arith/product.h"
 #include "src/arith/thresholding.h"
+#include "src/arith/weights.h"
 #include "src/ir/folding.h"
 #include "src/ir/op.h"
 #include "src/ops/eltwise/eltwise.h"
 #include "src/rtl/block.h"
+#include "src/rtl/rom.h"
 
 namespace foldstream::eltwise {
 namespace {
-
-arith::Type operand_type(const Type& type) {
-  return {type.is_signed ? arith::Coding::kSigned : arith::Coding::kUnsigned, type.bits};
-}
 
 // Beats after which the channels, and so the factors, come again.
 int64_t channel_folds(const Node& node) {
@@ -32,7 +34,8 @@ bool multiplies(const Node& node) {
 arith::LinearSpec sum_spec(const Node& node, Family family) {
   const Ports streams = node.op->ports(node);
   arith::LinearSpec spec;
-  spec.operands = {operand_type(node.in_type(0)), operand_type(node.in_type(1))};
+  spec.operands = {arith::activation_type(node.in_type(0)),
+                   arith::activation_type(node.in_type(1))};
   const std::vector<int64_t> a = factors(node, 0), b = factors(node, 1);
   for (int64_t lane = 0; lane < streams.in[0].lanes; ++lane) {
     const int64_t channel = a.size() == 1 ? 0 : lane;
@@ -41,6 +44,52 @@ arith::LinearSpec sum_spec(const Node& node, Family family) {
   spec.sum_bits = static_cast<int>(streams.out[0].bits);
   spec.family = arith::family_of(family);
   return spec;
+}
+
+// Of a port's factors, the narrowest.
+Type factor_type(const Node& node, size_t port) {
+  const std::vector<int64_t> values = factors(node, port);
+  return make_ints(Shape{static_cast<int64_t>(values.size())}, values).type;
+}
+
+// What both numbers of a product are: two operands, or an operand and its factor.
+std::pair<Type, Type> factor_types(const Node& node, size_t port) {
+  return {node.in_type(port),
+          function(node) == Function::mul ? node.in_type(1) : factor_type(node, port)};
+}
+
+// Whether such a product is made by DSP blocks.
+bool in_multiplier(const Node& node, size_t port, Family family) {
+  const auto [a, b] = factor_types(node, port);
+  return foldstream::in_multiplier(a.bits, b.bits, std::min(node.out[0].bits, a.bits + b.bits),
+                                   family);
+}
+
+arith::ProductSpec product_spec(const Node& node, size_t port, Family family) {
+  const auto [a, b] = factor_types(node, port);
+  arith::ProductSpec spec;
+  spec.a = arith::activation_type(a), spec.b = arith::activation_type(b);
+  spec.product_bits = std::min(node.out[0].bits, a.bits + b.bits);
+  spec.family = arith::family_of(family);
+  return spec;
+}
+
+// A comparison, and which of both operands are compared the other way round or say the opposite.
+struct Ordering {
+  arith::OrderingSpec spec;
+  bool swapped = false, inverted = false;
+};
+
+Ordering ordering(const Node& node) {
+  Ordering ordering;
+  const Function what = function(node);
+  ordering.swapped =
+      what == Function::min || what == Function::less_equal || what == Function::greater;
+  ordering.inverted = what == Function::less || what == Function::greater;
+  ordering.spec.equal = what == Function::equal;
+  ordering.spec.a = arith::activation_type(node.in_type(ordering.swapped ? 1 : 0));
+  ordering.spec.b = arith::activation_type(node.in_type(ordering.swapped ? 0 : 1));
+  return ordering;
 }
 
 class Emitter {
@@ -71,8 +120,14 @@ class Emitter {
     int64_t stages = 1;
     if (node_.tensor("factors") == nullptr) {
       module_.wire("result", width_);
-      for (int lane = 0; lane < lanes_; ++lane) {
-        module_.assign(result_lane("result", lane), expression(what, lane));
+      if (what == Function::mul) {
+        products("result", 0, held_[1].data);
+      } else if (what == Function::add || what == Function::sub) {
+        for (int lane = 0; lane < lanes_; ++lane) {
+          module_.assign(result_lane("result", lane), sum(what == Function::add ? "+" : "-", lane));
+        }
+      } else {
+        orderings(what);
       }
     } else if (channel_folds(node_) == 1) {
       constant_factors();
@@ -104,45 +159,66 @@ class Emitter {
                                          : fmt::format("{}'({})", bits, element);
   }
 
-  std::string expression(Function what, int lane) const {
-    // Sums and products modulo 2**bits don't look at the operands' signs; comparisons do, with as
-    // many bits as hold both.
-    const auto modulo = [&](const char* sign) {
-      return fmt::format("{} {} {}", operand(0, lane, bits_), sign, operand(1, lane, bits_));
-    };
+  // Modulo 2**bits the operands' signs don't matter.
+  std::string sum(const char* sign, int lane) const {
+    return fmt::format("{} {} {}", operand(0, lane, bits_), sign, operand(1, lane, bits_));
+  }
+
+  void orderings(Function what) {
+    Ordering way = ordering(node_);
+    const std::string verdict = compares(what) ? "result" : "first_is_taken";
+    if (!compares(what)) module_.wire(verdict, lanes_);
+    if (family_ != Family::generic) {
+      way.spec.name = module_.name() + "_compare";
+      const arith::Generated compare = arith::ordering(way.spec);
+      add_modules(compare);
+      const std::string out = way.inverted ? module_.fresh("opposite") : verdict;
+      if (way.inverted) {
+        module_.wire(out, lanes_);
+        module_.assign(verdict, "~" + out);
+      }
+      for (int lane = 0; lane < lanes_; ++lane) {
+        module_.instance(compare.name, fmt::format("u_compare_{}", lane), {},
+                         {{"a_i", element(way.swapped ? 1 : 0, lane)},
+                          {"b_i", element(way.swapped ? 0 : 1, lane)},
+                          {"result_o", SvModule::bit(out, lanes_, lane)}});
+      }
+    } else {
+      const char* const sign = way.spec.equal                                             ? "=="
+                               : what == Function::greater                                ? ">"
+                               : what == Function::less                                   ? "<"
+                               : what == Function::max || what == Function::greater_equal ? ">="
+                                                                                          : "<=";
+      for (int lane = 0; lane < lanes_; ++lane) {
+        module_.assign(SvModule::bit(verdict, lanes_, lane),
+                       fmt::format("{} {} {}", whole(0, lane), sign, whole(1, lane)));
+      }
+    }
+    if (compares(what)) return;
+    for (int lane = 0; lane < lanes_; ++lane) {
+      module_.assign(result_lane("result", lane),
+                     fmt::format("{} ? {} : {}", SvModule::bit(verdict, lanes_, lane),
+                                 resized(0, lane), resized(1, lane)));
+    }
+  }
+
+  // With as many bits as hold both operands, a sign among them where one has it.
+  std::string whole(size_t port, int lane) const {
     const Type &a = node_.in_type(0), &b = node_.in_type(1);
     const Type both = type_for_range(std::min(a.min(), b.min()), std::max(a.max(), b.max()), {});
-    const auto whole = [&](size_t port) {
-      const std::string value = operand(port, lane, both.bits);
-      return both.is_signed ? fmt::format("$signed({})", value) : value;
-    };
-    const auto compared = [&](const char* sign) {
-      return fmt::format("{} {} {}", whole(0), sign, whole(1));
-    };
-    const auto chosen = [&](const char* sign) {
-      return fmt::format("{} ? {} : {}", compared(sign), resized(0, lane), resized(1, lane));
-    };
-    switch (what) {
-      case Function::add:
-        return modulo("+");
-      case Function::sub:
-        return modulo("-");
-      case Function::mul:
-        return product(lane);
-      case Function::max:
-        return chosen(">=");
-      case Function::min:
-        return chosen("<=");
-      case Function::equal:
-        return compared("==");
-      case Function::greater:
-        return compared(">");
-      case Function::greater_equal:
-        return compared(">=");
-      case Function::less:
-        return compared("<");
-      default:
-        return compared("<=");
+    const std::string value = operand(port, lane, both.bits);
+    return both.is_signed ? fmt::format("$signed({})", value) : value;
+  }
+
+  std::string element(size_t port, int lane) const {
+    const Stream& stream = ports_.in[port];
+    return SvModule::slice(held_[port].data, static_cast<int>(stream.width()),
+                           static_cast<int>(lane * stream.bits), static_cast<int>(stream.bits));
+  }
+
+  void add_modules(const arith::Generated& generated) {
+    for (const arith::SvSource& source : generated.sources) {
+      hardware_.modules.push_back({source.name + ".sv", source.text});
     }
   }
 
@@ -154,15 +230,39 @@ class Emitter {
     return SvModule::slice(held_[port].data, static_cast<int>(stream.width()), lane * own, bits_);
   }
 
-  // Each operand with its own sign and no bit more than that needs, so that the multiplier is
-  // small.
-  std::string product(int lane) const {
-    const auto factor = [&](size_t port) {
-      const int bits = static_cast<int>(ports_.in[port].bits);
-      const bool is_signed = node_.in_type(port).is_signed;
-      return fmt::format("$signed({})", operand(port, lane, is_signed ? bits : bits + 1));
+  // The lanes of an operand times those of `others`, in the wire `name`.
+  void products(const std::string& name, size_t port, const std::string& others) {
+    const auto [a, b] = factor_types(node_, port);
+    const auto other = [&, bits = b.bits](int lane) {
+      return SvModule::slice(others, lanes_ * bits, lane * bits, bits);
     };
-    return fmt::format("{}'({} * {})", bits_, factor(0), factor(1));
+    if (in_multiplier(node_, port, family_)) {
+      for (int lane = 0; lane < lanes_; ++lane) {
+        module_.assign(result_lane(name, lane),
+                       fmt::format("{}'({} * {})", bits_, with_sign(a, element(port, lane)),
+                                   with_sign(b, other(lane))));
+      }
+      return;
+    }
+    arith::ProductSpec spec = product_spec(node_, port, family_);
+    spec.name = fmt::format("{}_{}", module_.name(), name);
+    const arith::Generated product = arith::product(spec);
+    add_modules(product);
+    const std::string short_name = spec.product_bits < bits_ ? name + "_short" : name;
+    const int short_bits = spec.product_bits;
+    if (short_bits < bits_) {
+      const bool is_signed = a.is_signed || b.is_signed;
+      module_.wire(short_name, lanes_ * short_bits);
+      module_.assign(name, widened(module_, name + "_wide", short_name, lanes_,
+                                   integer_type(short_bits, is_signed, {}), bits_));
+    }
+    for (int lane = 0; lane < lanes_; ++lane) {
+      module_.instance(product.name, fmt::format("u_{}_{}", name, lane), {},
+                       {{"a_i", element(port, lane)},
+                        {"b_i", other(lane)},
+                        {"product_o", SvModule::slice(short_name, lanes_ * short_bits,
+                                                      lane * short_bits, short_bits)}});
+    }
   }
 
   void constant_factors() {
@@ -178,40 +278,46 @@ class Emitter {
     }
   }
 
-  // Products with factors from a table, which rest a cycle before they are added.
+  // Products with factors from a memory, which rest a cycle before they are added. The memory looks
+  // at the fold of the step after this cycle, and has its word when that is issued.
   std::string factors_by_fold() {
     const int64_t folds = channel_folds(node_);
-    const int fold_width = add_fold_counter(module_, "fold_q", folds, "issue");
+    const int width = std::bit_width(static_cast<uint64_t>(folds - 1));
+    const auto number = [&](int64_t value) { return SvModule::number(width, value); };
+    module_.wire("fold_q", width);
+    module_.wire("fold_d", width);
+    module_.assign("fold_d", fmt::format("!issue ? fold_q : fold_q == {} ? {} : fold_q + {}",
+                                         number(folds - 1), number(0), number(1)));
+    module_.register_control("fold_q", "fold_d", number(0));
+    std::vector<std::string> names;
     for (size_t port = 0; port < 2; ++port) {
       const std::vector<int64_t> values = factors(node_, port);
-      const Type type = make_ints(Shape{static_cast<int64_t>(values.size())}, values).type;
-      const int bits = type.bits + (type.is_signed ? 0 : 1);
-      const std::string products = fmt::format("product{}", port);
-      module_.wire(products, width_);
-      for (int lane = 0; lane < lanes_; ++lane) {
-        std::vector<bool> table;
-        for (int64_t fold = 0; fold < folds; ++fold) {
-          const int64_t value = values[fold * lanes_ + lane];
-          for (int b = 0; b < bits; ++b) table.push_back((value >> b & 1) != 0);
+      const int bits = factor_type(node_, port).bits;
+      std::vector<RomWord> words(folds);
+      for (int64_t channel = 0; channel < folds * lanes_; ++channel) {
+        for (int b = 0; b < bits; ++b) {
+          words[channel / lanes_].push_back((values[channel] >> b & 1) != 0);
         }
-        table.resize((size_t{1} << fold_width) * bits);
-        const std::string name = fmt::format("Factors{}Lane{}", port, lane);
-        module_.localparam(fmt::format("bit [{}:0]", table.size() - 1), name,
-                           SvModule::constant(table));
-        const auto own = static_cast<int>(ports_.in[port].bits);
-        const std::string value =
-            operand(port, lane, node_.in_type(port).is_signed ? own : own + 1);
-        module_.assign(result_lane(products, lane),
-                       fmt::format("{}'($signed({}) * $signed({}[{}*fold_q+:{}]))", bits_, value,
-                                   name, bits, bits));
       }
+      const std::string word = fmt::format("factors{}", port);
+      module_.wire(word, lanes_ * bits);
+      add_rom(module_, fmt::format("{}_{}", module_.name(), word), words, "fold_d", word,
+              &hardware_.memories);
+      names.push_back(fmt::format("product{}", port));
+      module_.wire(names.back(), width_);
+      products(names.back(), port, word);
     }
-    const std::string a = delayed_data(module_, "product0", width_, 1);
-    const std::string b = delayed_data(module_, "product1", width_, 1);
+    // A register of its own for each lane: of one for all, synthesis puts some lanes into DSP
+    // blocks.
     module_.wire("result", width_);
     for (int lane = 0; lane < lanes_; ++lane) {
-      module_.assign(result_lane("result", lane),
-                     fmt::format("{} + {}", result_lane(a, lane), result_lane(b, lane)));
+      std::vector<std::string> rested;
+      for (const std::string& name : names) {
+        rested.push_back(fmt::format("{}_{}_q", name, lane));
+        module_.wire(rested.back(), bits_);
+        module_.register_data(rested.back(), result_lane(name, lane));
+      }
+      module_.assign(result_lane("result", lane), fmt::format("{} + {}", rested[0], rested[1]));
     }
     return "result";
   }
@@ -236,46 +342,85 @@ Rhythm rhythm(const Node& node, Family) {
   return rhythm;
 }
 
+namespace {
+
+// An operand times constants that are zero in some lanes isn't held there, and bits that are zero
+// in all of a lane's sums aren't kept.
+Cost unused_by_factors(const Node& node, const Ports& streams) {
+  const std::vector<int64_t> a = factors(node, 0), b = factors(node, 1);
+  Cost cost;
+  for (int64_t lane = 0; lane < streams.out[0].lanes; ++lane) {
+    const int64_t channel = a.size() == 1 ? 0 : lane;
+    for (const size_t port : {0, 1}) {
+      if ((port == 0 ? a : b)[channel] != 0) continue;
+      cost.lut -= static_cast<double>(streams.in[port].bits);
+      cost.ff -= static_cast<double>(2 * streams.in[port].bits);
+    }
+    const auto zeros = std::countr_zero(static_cast<uint64_t>(a[channel] | b[channel]));
+    cost.ff -= static_cast<double>(std::min<int64_t>(zeros, streams.out[0].bits));
+  }
+  return cost;
+}
+
+}  // namespace
+
 Cost cost(const Node& node, Family family) {
   const Ports streams = node.op->ports(node);
-  const Stream &a = streams.in[0], &b = streams.in[1], &out = streams.out[0];
+  const Stream& out = streams.out[0];
   const auto lanes = static_cast<double>(out.lanes), width = static_cast<double>(out.width());
   const Rhythm steps = rhythm(node, family);
   Cost cost = queue_cost(steps, out.width());
   for (const Stream& stream : streams.in) cost += hold_cost(stream.width());
   cost.lut += 2;
   cost.ff += width + static_cast<double>(stages_of(steps));
-  const auto add = [&](double times, const Cost& part) {
-    for (double i = 0; i < times; ++i) cost += part;
+  const auto add = [&](const Cost& part) {
+    for (int64_t i = 0; i < out.lanes; ++i) cost += part;
+  };
+  // The products of a port and their registers; a DSP block has its own for the product and for
+  // what comes in.
+  const auto products = [&](size_t port, double held) {
+    if (in_multiplier(node, port, family)) {
+      const auto [a, b] = factor_types(node, port);
+      cost.dsp += lanes * multipliers(a.bits, b.bits);
+      cost.ff -= held;
+      return true;
+    }
+    const arith::ProductSpec spec = product_spec(node, port, family);
+    add(arith::resources(arith::product(spec).cost));
+    cost.ff += lanes * spec.product_bits;
+    return false;
   };
   const Function what = function(node);
-  const auto widest = static_cast<double>(std::max(a.bits, b.bits));
+  const Type &a = node.in_type(0), &b = node.in_type(1);
   if (what == Function::mul) {
-    const Cost product = product_cost(a.bits, b.bits, family);
-    add(lanes, product);
-    if (product.dsp > 0) {
-      // A DSP block has registers of its own for the product and for what comes in.
-      cost.ff -= width + static_cast<double>(a.width() + b.width());
-    } else {
-      cost.ff += width;
+    if (products(0, static_cast<double>(streams.in[0].width() + streams.in[1].width()))) {
+      cost.ff -= width;
     }
   } else if (node.tensor("factors") == nullptr) {
-    if (what == Function::add || what == Function::sub) {
-      // Above an operand without a sign only the carry goes on.
-      const bool ends = !node.in_type(a.bits < b.bits ? 0 : 1).is_signed && a.bits != b.bits;
-      cost.lut += ends ? lanes * static_cast<double>(std::min(a.bits, b.bits) + 1) : width;
-    } else {
-      const double compare = a.bits + b.bits <= 6 ? 1 : widest / 2;
-      cost.lut += lanes * compare + (compares(what) ? 0 : width);
-    }
+    const bool sums = what == Function::add || what == Function::sub;
+    if (!sums) add({.lut = arith::ordering(ordering(node).spec).cost.luts});
+    // Of two numbers one is chosen as two are added; above the shorter, where that has no sign, a
+    // register that is cleared chooses.
+    if (!compares(what)) cost.lut += lanes * adder_luts(a, b, out.bits);
   } else if (channel_folds(node) == 1) {
     cost += arith::resources(arith::linear(sum_spec(node, family)).cost);
+    cost += unused_by_factors(node, streams);
   } else {
-    const int factor_bits = node.tensor("factors")->type.bits;
-    add(lanes, product_cost(a.bits, factor_bits, family));
-    add(lanes, product_cost(b.bits, factor_bits, family));
-    cost.lut += width + 2 * lanes * factor_bits * static_cast<double>(channel_folds(node)) / 64;
-    cost.ff += width;
+    const int64_t folds = channel_folds(node);
+    cost += counter_cost(folds);
+    bool added = false;
+    for (const size_t port : {0, 1}) {
+      const RomPlan memory = plan_rom(out.lanes * factor_type(node, port).bits, folds);
+      cost += memory.cost;
+      const double held = static_cast<double>(streams.in[port].width() + memory.table_bits);
+      if (products(port, held)) added = true;
+    }
+    // A DSP block adds the other product to its own, and has a register for the sum.
+    if (added) {
+      cost.ff -= width;
+    } else {
+      cost.lut += width;
+    }
   }
   return cost;
 }

@@ -86,46 +86,50 @@ Plan plan(const Node& node) {
 
 bool block_memory(int64_t depth) { return depth > kLutQueueDepth; }
 
-// LUTs of the greater of two numbers, and of keeping or beginning anew: up to two bits in a table
-// for each, up to four without a carry chain, as synthesis does it (bench/ops_area.py).
-double choice_luts(const Type& type) {
-  constexpr double kFew[] = {1, 1.6, 5, 8};
-  if (type.bits > 4) return 1.5 * type.bits;
-  return kFew[type.bits - 1] * (type.is_signed && type.bits > 2 ? 1.25 : 1);
-}
-
-// The same of one that goes on or moves up: of few bits the tables of its bits compare, too.
-double overlapping_choice_luts(const Type& type) {
-  const double compare = type.bits <= 2 ? 0.2 : 0.75 * type.bits + 0.25;
-  return type.bits + compare;
+// A chain of table pairs; up to two bits the tables that choose compare, too, and share what they
+// find.
+double compare_luts(const Type& type) {
+  return type.bits == 1 ? 0 : type.bits == 2 ? -0.4 : (type.bits + 1) / 2;
 }
 
 // The results in flight, and where they are kept from place to place.
 Cost line_cost(Function function, const Line& line, int64_t depth, int64_t lanes,
-               const Type& type) {
-  const int64_t held = line.in_flight * lanes;
-  const auto results = static_cast<double>(held), width = static_cast<double>(type.bits);
-  Cost cost = counter_cost(depth);
-  constexpr double kFewBits = 16;  // are registers, not a memory
-  if (depth == 1 || 2 * results * width <= kFewBits / static_cast<double>(depth - 1)) {
-    cost.ff += static_cast<double>(depth) * results * width;
-    if (depth > 1) cost.lut += results * width + 2;
-  } else {
-    cost += memory_cost(held * type.bits, depth);
-    cost.ff += cost.ff;  // the address once more, where the memory keeps it
-  }
+               const Type& element, const Type& type) {
+  const auto many = static_cast<double>(lanes), bits = static_cast<double>(type.bits);
   const bool apart = line.kernel <= line.stride;
-  if (function == Function::sum) {
-    // Windows that overlap choose once more, between going on and moving up; where one begins with
-    // every place, only at the first. Sums of few bits are tables, which choose besides.
-    const double luts = apart ? 1 : line.stride == 1 ? std::min(1.5, 0.3 * width) : 2;
-    cost.lut += results * width * luts;
-  } else if (apart) {
-    // A register need not choose to stay as it is.
-    cost.lut += results * choice_luts(type) * (depth > 1 && type.bits > 2 ? 1.25 : 1);
+  Cost cost = fold_counter_cost(depth);
+  int64_t held = 0;
+  for (int64_t window = 0; window < line.in_flight; ++window) {
+    // Where all begin at each place, the highest bits of those of few places are zero.
+    Type own = type;
+    if (function == Function::sum && line.stride == 1 && !type.is_signed) {
+      own.bits = static_cast<int>(std::min<int64_t>(type.bits, element.bits + window));
+    }
+    const auto own_bits = static_cast<double>(own.bits);
+    held += lanes * own.bits;
+    // The result with this place.
+    if (function == Function::sum) {
+      cost.lut += many * (apart ? bits : adder_luts(element, own, type.bits));
+    } else {
+      cost.lut += many * (bits + compare_luts(type));
+    }
+    // The youngest begins anew with every place, or goes on or begins; an older one may move up
+    // besides. Where all begin at each place, a result that moves up is chosen in its own tables.
+    if (apart || (line.stride == 1 && (window == 0 || function != Function::sum))) continue;
+    // A register is cleared above the element.
+    cost.lut +=
+        many * (depth == 1 && window == 0 ? std::min<double>(element.bits, own_bits) : own_bits);
+  }
+  const auto width = static_cast<double>(held);
+  if (depth == 1) {
+    cost.ff += width;
   } else {
-    // A result's bits besides, where not every place begins a window: it goes on as another value.
-    cost.lut += results * (overlapping_choice_luts(type) + (line.stride == 1 ? 0 : width));
+    cost += block_memory(depth) ? memory_cost(held, depth) : one_port_memory_cost(held, depth);
+    if (block_memory(depth)) {
+      // The place that is written, and the word read where block memory hasn't a register for it.
+      cost.ff += fold_counter_cost(depth).ff;
+      if (cost.bram18 == 0) cost.ff += width;
+    }
   }
   return cost;
 }
@@ -176,8 +180,9 @@ Cost cost(const Node& node, Family family) {
     const Line& line = is_row ? p.rows : p.columns;
     cost += place_cost(line);
     if (!p.has(line)) continue;
-    cost += is_row ? line_cost(function, line, p.row_depth(), p.in.lanes, node.out[0])
-                   : line_cost(function, line, p.folds, p.in.lanes, p.row_type);
+    cost += is_row ? line_cost(function, line, p.row_depth(), p.in.lanes,
+                               p.has(p.columns) ? p.row_type : node.in_type(0), node.out[0])
+                   : line_cost(function, line, p.folds, p.in.lanes, node.in_type(0), p.row_type);
     // Whether a window begins, at the frame's first place or at another, inside of the frame or
     // not, goes with the beat through the stages.
     const int flags = 1 + (line.stride > 1 ? 1 : 0) + (line.places > line.size ? 1 : 0);

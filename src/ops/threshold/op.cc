@@ -80,7 +80,7 @@ Hardware emit(const Node& node, Family family, const std::string& instance) {
                     family);
   return pointwise::emit(
       node, rhythm(node, family), instance,
-      fmt::format("Thresholding, {} thresholds each", thresholds.levels()), compare.latency,
+      fmt::format("Thresholding, {} thresholds each", thresholds.levels()), compare.latency, {},
       [&](SvModule& module, const pointwise::Computation& beat, std::vector<TextFile>& modules) {
         for (const arith::SvSource& source : compare.sources) {
           modules.push_back({source.name + ".sv", source.text});

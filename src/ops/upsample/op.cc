@@ -148,22 +148,34 @@ Rhythm rhythm(const Node& node, Family) {
 Cost cost(const Node& node, Family family) {
   const Plan p = plan(node);
   Cost cost = queue_cost(rhythm(node, family), p.out.width());
+  cost.lut += 1;
+  if (p.levels.empty()) return cost;
   const auto width = static_cast<double>(p.in.width());
+  const auto bits = [](int64_t count) {
+    return static_cast<double>(std::bit_width(static_cast<uint64_t>(count - 1)));
+  };
+  // A counter beside its carry chain: whether it is at its last or its first, and moves on.
+  constexpr double kLoop = 4.5;
   const auto count = [&](int64_t size) {
-    const auto bits = static_cast<double>(std::bit_width(static_cast<uint64_t>(size - 1)));
-    cost.lut += 1.5 * bits, cost.ff += bits;
+    if (size > 1) cost.lut += kLoop, cost.ff += bits(size);
   };
   count(p.run);
-  for (const Level& level : p.levels) count(level.count), count(level.scale);
-  if (p.levels.empty()) return cost;
-  cost.lut += width + 4;
+  for (size_t level = 0; level < p.levels.size(); ++level) {
+    if (level > 0) count(p.levels[level].count);
+    count(p.levels[level].scale);
+  }
+  // The beat that came, or one from before.
+  cost.lut += width;
   if (p.held() == 1) {
     cost.ff += width;
-  } else {
-    cost += memory_cost(p.in.width(), p.held());
-    if (p.block_memory()) cost.ff += width + 2;
-    if (p.levels.size() > 1) count(p.held());
+    return cost;
   }
+  cost += p.block_memory() ? memory_cost(p.in.width(), p.held())
+                           : one_port_memory_cost(p.in.width(), p.held());
+  // An address that goes back is a sum, one that only counts a carry chain.
+  if (p.levels.size() > 1) cost.lut += bits(p.held());
+  cost.ff += bits(p.held());
+  if (p.block_memory()) cost.ff += width + 2;
   return cost;
 }
 
@@ -207,6 +219,8 @@ Hardware emit(const Node& node, Family family, const std::string& instance) {
     module.comment("The beats that come again");
     const int address = std::bit_width(static_cast<uint64_t>(p.held() - 1));
     module.wire("address_q", address);
+    // With a start value Yosys leaves the address out of the memory cell; it would copy it.
+    module.raw("initial address_q = '0;");
     const auto number = [&](int64_t value) { return SvModule::number(address, value); };
     // At the end of a repetition back to its begin, at that of the outermost to the first.
     std::string next = fmt::format("address_q + {}", number(1));
