@@ -36,12 +36,21 @@ TEST(BlockMemory, CountsAreThoseOfSynthesis) {
   }
 }
 
-// Yosys keeps constants that are chosen among three or four in no register (43, 35 and 108 FF of
-// additions and multiplications of constants), among six in one.
-TEST(ChosenConstants, FewTakeNoRegisters) {
-  EXPECT_EQ(chosen_constants_cost(3, 64).ff, 0);
-  EXPECT_EQ(chosen_constants_cost(4, 48).ff, 0);
-  EXPECT_EQ(chosen_constants_cost(6, 32).ff, 32);
+// Above the shorter number only a sign makes another table; without one the carry chain goes on.
+TEST(Adder, TakesATableForEachPairOfBits) {
+  const auto u = [](int bits) { return integer_type(bits, false, {}); };
+  const auto s = [](int bits) { return integer_type(bits, true, {}); };
+  EXPECT_EQ(adder_luts(u(1), u(4), 5), 1);
+  EXPECT_EQ(adder_luts(s(4), u(8), 10), 8);
+  EXPECT_EQ(adder_luts(u(4), s(4), 6), 4);
+  EXPECT_EQ(adder_luts(u(1), u(1), 2), 2);
+}
+
+TEST(Multiplier, IsForMoreThanEightBitsAndNoSingleOne) {
+  EXPECT_TRUE(in_multiplier(5, 4, 9, Family::xilinx));
+  EXPECT_FALSE(in_multiplier(4, 4, 8, Family::xilinx));
+  EXPECT_FALSE(in_multiplier(1, 16, 17, Family::xilinx));
+  EXPECT_FALSE(in_multiplier(8, 8, 16, Family::generic));
 }
 
 }  // namespace
