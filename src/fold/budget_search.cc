@@ -15,6 +15,8 @@ constexpr double kTolerance = 1e-11;  // of reduced costs and of budgets, both n
 // Two foldings whose worth differs by less, of the worth, count as equally good.
 constexpr double kEqual = 1e-10;
 
+// A bound that is further from the best folding after a quarter of the work won't reach it.
+constexpr double kNear = 0.01;
 // Parts of the search in which foldings near the mixture are looked for.
 constexpr size_t kLookedAround = 200;
 // Of a whole budget, beside the share of the part that a folding takes.
@@ -437,6 +439,7 @@ BudgetAnswer BudgetSearch::branch(const FoldSpace::Allowed& whole, const Worth& 
       }
     }
   };
+  const int64_t quarter = space_.work() + (work_limit_ - space_.work()) / 4;
   std::priority_queue<Part> open;
   open.push({-kInfinite, 0, whole});
   size_t parts = 1;
@@ -449,7 +452,8 @@ BudgetAnswer BudgetSearch::branch(const FoldSpace::Allowed& whole, const Worth& 
     open.pop();
     const double cutoff = any ? 1e-9 : best - kEqual * std::max(best, 1e-3);
     if (part.bound >= cutoff) break;  // so are all others
-    if (space_.work() > work_limit_) {
+    const bool is_hopeless = !any && space_.work() > quarter && part.bound < (1 - kNear) * best;
+    if (space_.work() > work_limit_ || is_hopeless) {
       complete = false;
       answer.bound = part.bound;
       break;

@@ -19,7 +19,7 @@ namespace {
 constexpr double kTieBreak = 1e-15;
 // Table entries that the proof of one folding may look at: seconds. For one interval of the search
 // for the fastest, fewer, and fewer still for one that is to be excluded alone.
-constexpr int64_t kProofWork = 80'000'000;
+constexpr int64_t kProofWork = 300'000'000;
 constexpr int64_t kIntervalWork = 40'000'000;
 constexpr int64_t kExclusionWork = 5'000'000;
 
