@@ -75,14 +75,17 @@ Cost cost(const Node& node, Family family) {
   const int64_t choices = in <= out ? in / group : phases;
   Cost cost = queue_cost(rhythm(node, family), streams.out[0].width());
   // A LUT chooses among four. Of more, synthesis makes a tree that is only full where they are a
-  // power of two; widening, their code is a difference besides.
+  // power of two, and for many not even then: among 16 it has been seen to take from 5 to 9 LUTs a
+  // bit. Widening, their code is a difference besides.
   const auto many = static_cast<double>(choices);
   const bool full = (choices & (choices - 1)) == 0;
-  const double tables = choices == 1   ? 0
-                        : choices <= 4 ? 1
-                        : full         ? many / 3
-                        : in <= out    ? 0.8 * many
-                                       : many / 2;
+  const double tables = choices == 1                          ? 0
+                        : choices <= 4                        ? 1
+                        : full && (choices == 8 || in <= out) ? many / 3
+                        : in <= out                           ? 0.8 * many
+                        : choices < 8                         ? many / 2
+                        : choices <= 16                       ? 0.4 * many
+                                                              : 0.45 * many;
   cost.lut += static_cast<double>(streams.out[0].width()) * tables + (choices == 1   ? 2
                                                                       : choices <= 4 ? 7
                                                                                      : 10);
