@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <numeric>
 
 #include "src/ir/folding.h"
@@ -107,7 +108,9 @@ Cost cost(const Node& node, Family family) {
   Cost cost = queue_cost(rhythm(node, family), streams.out[0].width());
   const auto count = static_cast<double>(streams.in.size());
   cost += counter_cost(streams.out[0].beats / outer(node));
-  cost.lut += static_cast<double>(streams.out[0].width()) * (count - 1) + 1.5 * count;
+  // A bit is chosen by all conditions but one; a LUT brings five signals more together.
+  const double tables = std::ceil((2 * count - 2) / 5);
+  cost.lut += static_cast<double>(streams.out[0].width()) * tables + 1.5 * count;
   return cost;
 }
 

@@ -146,8 +146,9 @@ Cost cost(const Node& node, Family family) {
     const auto elements = static_cast<double>(layer.runs * layer.channels);
     const Type in = layer.type_of(std::min(joined, layer.pixels));
     joined *= 2;
-    // A table for each bit of a sum or of a choice among few values; else comparing takes its own.
-    const double luts = layer.function == Function::sum || in.bits <= 2 ? in.bits : 1.75 * in.bits;
+    // A table for each bit of a sum or of a choice between numbers of three bits, six together;
+    // else comparing takes its own.
+    const double luts = layer.function == Function::sum || in.bits <= 3 ? in.bits : 1.75 * in.bits;
     cost.lut += elements * static_cast<double>(rounds[round] / 2) * luts;
     cost.ff += elements * static_cast<double>(rounds[round]) * in.bits;
   }

@@ -83,9 +83,8 @@ Cost cost(const Node& node, Family family) {
                         : choices <= 4                        ? 1
                         : full && (choices == 8 || in <= out) ? many / 3
                         : in <= out                           ? 0.8 * many
-                        : choices < 8                         ? many / 2
-                        : choices <= 16                       ? 0.4 * many
-                                                              : 0.45 * many;
+                        : choices > 8 && choices <= 16        ? 0.4 * many
+                                                              : many / 2;
   cost.lut += static_cast<double>(streams.out[0].width()) * tables + (choices == 1   ? 2
                                                                       : choices <= 4 ? 7
                                                                                      : 10);
