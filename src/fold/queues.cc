@@ -10,6 +10,7 @@
 #include <set>
 #include <vector>
 
+#include "src/fold/compatible.h"
 #include "src/fold/schedule.h"
 #include "src/ir/folding.h"
 #include "src/ir/op.h"
@@ -32,6 +33,8 @@ constexpr int64_t kPaceFrames = 16;
 constexpr int64_t kFewFrames = 4;
 // Frames of the whole network for which it may be asked whether it bears what parts of it do.
 constexpr int64_t kConfirmFrames = 16;
+// A schedule is improved again where that left less than this of its price.
+constexpr double kGain = 0.999;
 // Queues that are looked at together, and the share of the work left that each of them may take,
 // where not all can be tried to the end.
 constexpr size_t kTogether = 2;
@@ -40,9 +43,11 @@ constexpr int64_t kShareOfRest = 4;
 constexpr double kStepsForLut = 1e6, kWorthTrying = 10;
 // Steps of the cycle model that may be spent on making queues shorter and on reasons, on the search
 // for the cheapest of all, and on one frame of a network for which that is tried.
-constexpr int64_t kShrinkWork = 40'000'000;
+constexpr int64_t kShrinkWork = 80'000'000;
 constexpr int64_t kSearchWork = 10'000'000;
 constexpr int64_t kSmallFrame = 1'500;
+// Those that may be spent behind that on reasons for queues of a large network.
+constexpr int64_t kReasonWork = 20'000'000;
 // Those where each queue is to be the least.
 constexpr int64_t kLeastWork = 100'000'000'000;
 // Those that may be spent on reasons alone.
@@ -207,11 +212,11 @@ void schedule_queues(Network& network, const std::map<std::string, int64_t>& lea
     }
   };
   settle();
-  // All that again as long as it gains.
+  // All that again as long as it gains something worth the time.
   for (double before = schedule.total(worth);; before = schedule.total(worth)) {
     schedule.choose_sides(worth);
     schedule.improve_blocks(worth);
-    if (schedule.total(worth) >= before) break;
+    if (schedule.total(worth) >= kGain * before) break;
   }
   settle();
   const std::vector<int64_t> needed = schedule.queues();
@@ -354,10 +359,7 @@ class Judge {
   std::vector<QueueDepth> shorten() {
     const std::vector<Node*>& nodes = network_.nodes();
     std::vector<QueueDepth> depths = near_reasons(work_ / 6);
-    std::vector<size_t> order;
-    for (size_t i = 0; i < nodes.size(); ++i) {
-      if (depths[i].reason == QueueDepth::Reason::untried) order.push_back(i);
-    }
+    std::vector<size_t> order = untried(depths);
     const auto price = [&](size_t i) { return network_.price(*nodes[i], depths[i].beats); };
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return price(a) > price(b); });
@@ -385,7 +387,12 @@ class Judge {
     }
     if (!ask_whole) {
       work_ = std::max<int64_t>(work_, 0) + kConfirmFrames * steps_;
-      confirm(changes, depths);
+      if (!confirm(changes, depths)) {
+        // What was shown while others were shorter has to be shown again.
+        for (const size_t i : order)
+          depths[i] = {depths[i].node, depths[i].beats, QueueDepth::Reason::untried, {}, 0};
+      }
+      add_near_reasons(depths, kReasonWork);
     }
     return depths;
   }
@@ -406,28 +413,42 @@ class Judge {
     int64_t before;
   };
 
-  // Those that need no trial, and those of which some blocks around them tell; each is asked for by
-  // itself, for its share of the work.
   std::vector<QueueDepth> near_reasons(int64_t work) {
+    std::vector<QueueDepth> depths;
+    for (const Node* node : network_.nodes())
+      depths.push_back({node->name, node->integer("queue"), QueueDepth::Reason::untried, {}, 0});
+    add_near_reasons(depths, work);
+    return depths;
+  }
+
+  // Where there is none yet: those that need no trial, and those of which some blocks around them
+  // tell; each is asked for by itself, for its share of the work.
+  void add_near_reasons(std::vector<QueueDepth>& depths, int64_t work) {
     const std::vector<Node*>& nodes = network_.nodes();
-    std::vector<QueueDepth> depths(nodes.size());
-    std::vector<int64_t> spent(nodes.size(), 0);
-    const int64_t share = work / static_cast<int64_t>(nodes.size());
-    parallel_for(nodes.size(), [&](size_t i) {
-      QueueDepth& depth = depths[i];
-      depth.node = nodes[i]->name;
-      depth.beats = nodes[i]->integer("queue");
-      if (depth.beats <= least_of(least_, *nodes[i])) return give_reason(depth);
-      const Parts parts = parts_around(*nodes[i]);
-      for (const Kept& kept : parts) {
-        const Trial trial =
-            attempt(kept, *nodes[i], depth.beats - 1, share / static_cast<int64_t>(parts.size()));
-        spent[i] += trial.work;
+    const std::vector<size_t> open = untried(depths);
+    if (open.empty()) return;
+    std::vector<int64_t> spent(open.size(), 0);
+    const int64_t share = work / static_cast<int64_t>(open.size());
+    parallel_for(open.size(), [&](size_t k) {
+      const Node& node = *nodes[open[k]];
+      QueueDepth& depth = depths[open[k]];
+      if (depth.beats <= least_of(least_, node)) return give_reason(depth);
+      for (const Kept& kept : parts_around(node)) {
+        if (spent[k] >= share) return;
+        const Trial trial = attempt(kept, node, depth.beats - 1, share - spent[k]);
+        spent[k] += trial.work;
         if (trial.verdict == Verdict::slower) return give_reason(depth, kept, trial);
       }
     });
     for (const int64_t steps : spent) work_ -= steps;
-    return depths;
+  }
+
+  static std::vector<size_t> untried(const std::vector<QueueDepth>& depths) {
+    std::vector<size_t> found;
+    for (size_t i = 0; i < depths.size(); ++i) {
+      if (depths[i].reason == QueueDepth::Reason::untried) found.push_back(i);
+    }
+    return found;
   }
 
   // Of a queue that has no more than it must have.
@@ -514,65 +535,34 @@ class Judge {
     }
   }
 
-  // Undoes those changes that the whole network doesn't bear.
-  void confirm(std::vector<Change>& changes, std::vector<QueueDepth>& depths) {
+  // Undoes those changes that the whole network doesn't bear; true if that is none.
+  bool confirm(const std::vector<Change>& changes, std::vector<QueueDepth>& depths) {
     const std::vector<Node*>& nodes = network_.nodes();
-    // So many of the changes, the first ones.
-    const auto set = [&](size_t count) {
+    const auto set = [&](const Made& made) {
       for (size_t c = 0; c < changes.size(); ++c) {
         const auto& [node, before] = changes[c];
-        network_.set(*nodes[node], c < count ? depths[node].beats : before);
+        network_.set(*nodes[node], made[c] ? depths[node].beats : before);
       }
     };
-    const auto holds = [&](size_t count) {
-      set(count);
-      if (count == 0) return true;
+    const Made made = compatible(changes.size(), [&](const Made& some) -> std::optional<bool> {
+      if (std::count(some.begin(), some.end(), true) == 0) return true;
+      set(some);
       const Trial trial = attempt(network_.streams(), nullptr, true, work_);
       work_ -= trial.work;
+      if (trial.verdict == Verdict::unknown && work_ <= 0) return std::nullopt;
       return trial.verdict == Verdict::enough;
-    };
-    bool any = false;
-    for (size_t good = 0; !holds(changes.size()); any = true) {
-      // The first that is one too many; all that aren't known to be fine where work runs out.
-      size_t bad = changes.size();
-      while (good + 1 < bad) {
-        const size_t middle = good + (bad - good) / 2;
-        (holds(middle) ? good : bad) = middle;
-      }
-      const size_t end = work_ > 0 ? good + 1 : changes.size();
-      for (size_t c = good; c < end; ++c) {
-        const auto [node, before] = changes[c];
-        network_.set(*nodes[node], before);
-        depths[node] = {nodes[node]->name, before, QueueDepth::Reason::untried, {}, 0};
-      }
-      changes.erase(changes.begin() + static_cast<std::ptrdiff_t>(good),
-                    changes.begin() + static_cast<std::ptrdiff_t>(end));
-      if (work_ > 0) continue;
-      set(changes.size());
-      any = true;
-      break;
+    });
+    set(made);
+    for (size_t c = 0; c < changes.size(); ++c) {
+      if (!made[c]) depths[changes[c].node].beats = changes[c].before;
     }
-    if (!any) return;
-    // What was shown while others were shorter has to be shown again.
-    for (const auto& [node, before] : changes) {
-      QueueDepth& depth = depths[node];
-      if (depth.reason != QueueDepth::Reason::slower) continue;
-      depth.reason = QueueDepth::Reason::untried;
-      for (const Kept& kept : parts_around(*nodes[node])) {
-        const Trial trial = attempt(kept, *nodes[node], depth.beats - 1, work_);
-        work_ -= trial.work;
-        if (trial.verdict != Verdict::slower) continue;
-        give_reason(depth, kept, trial);
-        break;
-      }
-    }
+    return std::count(made.begin(), made.end(), false) == 0;
   }
 
   // A node's block and those inside of the node.
   void keep(Kept& kept, size_t block) const {
     const StreamGraph& graph = network_.streams();
-    if (graph.blocks[block].kind == StreamBlock::Kind::writer)
-      block = graph.links[graph.blocks[block].out[0]].to;
+    block = graph.node_of(block);
     if (graph.blocks[block].kind != StreamBlock::Kind::node) return;
     kept[block] = true;
     for (size_t link : graph.blocks[block].in) {

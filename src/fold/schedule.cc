@@ -542,9 +542,7 @@ void Schedule::improve_blocks(const QueuePrice& price) {
       if (!from_source(link)) is_due[unit_of[graph_.links[link].from]] = 1;
     }
     for (size_t link : units_[u].out) {
-      const size_t to = graph_.links[link].to;
-      const bool is_writer = graph_.blocks[to].kind == StreamBlock::Kind::writer;
-      is_due[unit_of[is_writer ? graph_.links[graph_.blocks[to].out[0]].to : to]] = 1;
+      is_due[unit_of[graph_.node_of(graph_.links[link].to)]] = 1;
     }
     return true;
   };

@@ -53,6 +53,10 @@ struct StreamGraph {
   bool is_ring(size_t link) const {
     return blocks[links[link].from].kind == StreamBlock::Kind::writer;
   }
+  // The block whose input a writer fills; any other block itself.
+  size_t node_of(size_t block) const {
+    return blocks[block].kind == StreamBlock::Kind::writer ? links[blocks[block].out[0]].to : block;
+  }
   const std::string& producer(size_t link) const { return blocks[links[link].from].name; }
   const std::string& consumer(size_t link) const { return blocks[links[link].to].name; }
 };
