@@ -53,7 +53,7 @@ Network cnv() {
 void show(const Network& network) {
   double alone = 0;
   for (const ConstantMemory& memory : network.memories) {
-    alone += block_memories(memory.width, memory.depth);
+    alone += block_memory_cost(BlockUse::constants, memory.width, memory.depth).bram18;
   }
   for (const int64_t ratio : {1, 2, 3, 4}) {
     const std::clock_t begin = std::clock();
