@@ -43,11 +43,11 @@ constexpr int64_t kShareOfRest = 4;
 constexpr double kStepsForLut = 1e6, kWorthTrying = 10;
 // Steps of the cycle model that may be spent on making queues shorter and on reasons, on the search
 // for the cheapest of all, and on one frame of a network for which that is tried.
-constexpr int64_t kShrinkWork = 80'000'000;
+constexpr int64_t kShrinkWork = 50'000'000;
 constexpr int64_t kSearchWork = 10'000'000;
 constexpr int64_t kSmallFrame = 1'500;
 // Those that may be spent behind that on reasons for queues of a large network.
-constexpr int64_t kReasonWork = 20'000'000;
+constexpr int64_t kReasonWork = 10'000'000;
 // Those where each queue is to be the least.
 constexpr int64_t kLeastWork = 100'000'000'000;
 // Those that may be spent on reasons alone.
