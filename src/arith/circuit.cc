@@ -46,6 +46,14 @@ Cost operator*(double times, Cost cost) {
   return cost;
 }
 
+Generated alone(const SvModule& module) {
+  Generated generated;
+  generated.name = module.name();
+  generated.sources = {{module.name(), module.text()}};
+  generated.ports = module.ports();
+  return generated;
+}
+
 const SvPort& Generated::port(const std::string& port_name) const {
   const auto found = std::find_if(ports.begin(), ports.end(),
                                   [&](const SvPort& p) { return p.name == port_name; });

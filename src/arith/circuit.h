@@ -44,6 +44,8 @@ struct Generated {
 
   const SvPort& port(const std::string& port_name) const;
 };
+// What a module is by itself, without latency and cost.
+Generated alone(const SvModule& module);
 
 // One bit which is valid `stage` clock edges after the inputs. Constants are valid in every stage.
 struct Net {

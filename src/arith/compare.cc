@@ -66,10 +66,7 @@ Generated compare(const CompareSpec& spec) {
   if (fold_bits > 0) module.input("fold_i", fold_bits);
   module.output("result_o", static_cast<int>(result.size()));
   module.set_timing(fmt::format("Latency {}, interval 1.", latency));
-  Generated generated;
-  generated.name = spec.name;
-  generated.sources = {{spec.name, module.text()}};
-  generated.ports = module.ports();
+  Generated generated = alone(module);
   generated.latency = latency;
   generated.cost = circuit.cost();
   return generated;

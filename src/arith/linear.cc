@@ -83,10 +83,7 @@ Generated linear(const LinearSpec& spec) {
     module.assign("unused_inputs", "^" + SvModule::concat(unused));
   }
   module.output("sum_o", lanes * spec.sum_bits);
-  Generated generated;
-  generated.name = spec.name;
-  generated.sources = {{spec.name, module.text()}};
-  generated.ports = module.ports();
+  Generated generated = alone(module);
   generated.cost = circuit.cost();
   return generated;
 }

@@ -93,10 +93,7 @@ Generated ordering(const OrderingSpec& spec) {
                    {"Pass", SvModule::constant(pass)},
                    {"Verdict", SvModule::constant(verdict)}},
                   {{"address_i", SvModule::concat(address)}, {"verdict_o", "result_o"}});
-  Generated generated;
-  generated.name = spec.name;
-  generated.sources = {{spec.name, module.text()}};
-  generated.ports = module.ports();
+  Generated generated = alone(module);
   generated.cost.luts = static_cast<double>(stages.size());
   generated.cost.carries = static_cast<double>((stages.size() + 3) / 4);
   return generated;

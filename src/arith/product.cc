@@ -107,10 +107,7 @@ Generated product(const ProductSpec& spec) {
   circuit.finish();
   result.resize(spec.product_bits, Net::zero());
   module.assign("product_o", Circuit::concat(result));
-  Generated generated;
-  generated.name = spec.name;
-  generated.sources = {{spec.name, module.text()}};
-  generated.ports = module.ports();
+  Generated generated = alone(module);
   generated.cost = circuit.cost();
   return generated;
 }

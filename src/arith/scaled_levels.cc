@@ -248,10 +248,7 @@ Generated scaled_levels(const Node& node, const LevelsSpec& spec) {
     module.assign("unused_inputs", "^fold_i");
   }
   module.set_timing(fmt::format("Latency {}, interval 1.", latency));
-  Generated generated;
-  generated.name = spec.name;
-  generated.sources = {{spec.name, module.text()}};
-  generated.ports = module.ports();
+  Generated generated = alone(module);
   generated.latency = latency;
   return generated;
 }

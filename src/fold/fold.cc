@@ -519,17 +519,19 @@ FoldResult fold_quickest(Graph& core, int64_t cycles, const Part& part, const Co
 std::vector<FrontPoint> fold_front(Graph& core, const Part& part, const Cost& budget,
                                    const WeightLevels& levels, size_t most_points) {
   FoldSpace space(core, part.family, INT64_MAX, levels.front());
-  std::vector<int64_t> intervals = space.intervals();
-  Worth worth = worth_on(part, levels.front());
-  Amounts most = budget_of(budget, levels.front());
-  Fastest fast = fastest(space, intervals, worth, most, kAnyLatency);
-  for (size_t level = 1; fast.found >= intervals.size(); ++level) {
-    if (level == levels.size()) too_large(space, core.name, part, intervals.back(), worth, most);
-    space.allow(levels[level]);
+  std::vector<int64_t> intervals;
+  Worth worth;
+  Amounts most{};
+  Fastest fast{};
+  for (size_t level = 0;; ++level) {
+    space.allow(levels.at(level));
     intervals = space.intervals();
     worth = worth_on(part, levels[level]);
     most = budget_of(budget, levels[level]);
     fast = fastest(space, intervals, worth, most, kAnyLatency);
+    if (fast.found < intervals.size()) break;
+    if (level + 1 == levels.size())
+      too_large(space, core.name, part, intervals.back(), worth, most);
   }
   // Evenly spread over the logarithm: the first interval in each of so many steps.
   std::vector<int64_t> chosen;
