@@ -30,26 +30,6 @@ module fst_pool_line #(
   localparam int unsigned Count = (Kernel + Stride - 2) / Stride;
   localparam bit Apart = Kernel <= Stride;
 
-  // A chain of table pairs compares, two bits each; up to two bits the tables that choose do, too.
-  localparam bit Chain = Function != 2 && Width > 2;
-  localparam int unsigned Stages = (Width + 1) / 2;
-
-  // At address {place's bits, result's bits}: whether a stage decides, or that the result is greater.
-  function automatic bit [32*Stages-1:0] stages(input bit greater);
-    bit [32*Stages-1:0] tables;
-    for (int unsigned s = 0; s < Stages; s++) begin
-      for (int unsigned a = 0; a < 32; a++) begin
-        bit [1:0] x, y, sign;
-        // The larger of two signs is that of the less.
-        sign = Signed && s + 1 == Stages ? 2'b01 << (Width - 1) % 2 : 2'b00;
-        x = 2'(a) ^ sign;
-        y = 2'(a >> 2) ^ sign;
-        tables[32*s+a] = greater ? x > y : x == y;
-      end
-    end
-    return tables;
-  endfunction
-
   // Held: the results so far; next: with this place.
   logic [Count*Lanes*Width-1:0] held, next;
 
@@ -82,23 +62,15 @@ module fst_pool_line #(
         assign joined[n] = place + (fresh ? start : so_far);
       end else begin : g_choice
         logic greater, keep;
-        if (Chain) begin : g_chain
-          logic [5*Stages-1:0] digits;
-          for (genvar s = 0; s < Stages; s++) begin : g_digit
-            assign digits[5*s+:5] = {1'b0, 2'(element >> 2 * s), 2'(so_far >> 2 * s)};
-          end
-          // Of equal ones either is the result.
-          fst_compare_chain #(
-              .Stages(Stages),
-              .Pass(stages(1'b0)),
-              .Verdict(stages(1'b1))
-          ) u_compare (
-              .address_i(digits),
-              .verdict_o(greater)
-          );
-        end else begin : g_tables
-          assign greater = Signed ? $signed(so_far) > $signed(element) : so_far > element;
-        end
+        // Of equal ones either is the result.
+        fst_greater #(
+            .Width(Width),
+            .Signed(Signed)
+        ) u_greater (
+            .a_i(so_far),
+            .b_i(element),
+            .greater_o(greater)
+        );
         assign keep      = !fresh && (!inside_i || greater == (Function == 0));
         assign joined[n] = keep ? so_far : element;
       end

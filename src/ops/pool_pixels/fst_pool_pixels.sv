@@ -43,8 +43,17 @@ module fst_pool_pixels #(
             assign result = first + second;
           end else begin : g_choice
             logic greater;
-            assign greater = Signed ? $signed(first) > $signed(second) : first > second;
-            assign result  = greater == (Function == 0) ? first : second;
+            // Of equal ones either is the result. Tables of three bits compare and choose at once.
+            fst_greater #(
+              .Width(Width),
+              .Signed(Signed),
+              .Plain(3)
+            ) u_greater (
+              .a_i(first),
+              .b_i(second),
+              .greater_o(greater)
+            );
+            assign result = greater == (Function == 0) ? first : second;
           end
         end
         assign data_o[To*Width+:Width] = result;
