@@ -5,7 +5,7 @@
 module fst_greater #(
   parameter int unsigned Width = 8,
   parameter bit Signed = 1'b0,
-  parameter int unsigned Plain = 2  // up to so many bits are left to the tables that use the verdict
+  parameter int unsigned Plain = 2  // of so many bits the tables that use the verdict compare
 ) (
   input  logic [Width-1:0] a_i,
   input  logic [Width-1:0] b_i,

@@ -306,56 +306,71 @@ int count_width(int64_t values) {
   return std::max(1, static_cast<int>(std::bit_width(static_cast<uint64_t>(values - 1))));
 }
 
+// From the place that is read to that of the next step, by the outermost loop that ends or goes on.
+struct Moves {
+  explicit Moves(const Walk& walk) {
+    const Axis &rows = walk.shape.rows, &columns = walk.shape.columns;
+    const int64_t line = columns.size * walk.position;
+    const int64_t reach =
+        (rows.reach() - 1) * line + (columns.reach() - 1) * walk.position;  // of the kernel
+    const int64_t row_moves = (columns.windows() - 1) * columns.stride * walk.position;
+    const int64_t frame_moves = (rows.windows() - 1) * rows.stride * line;
+    const bool inside = walk.shape.channels_inside;
+    // Back to a position's first place after a loop over its places.
+    const int64_t back = inside ? walk.units - 1 : 0;
+    // Whole columns need no place to read.
+    places = walk.shape.lines_at_once ? walk.bank_places() : walk.places;
+    const auto place = [&](int64_t move) { return move - floor_div(move, places) * places; };
+    first = place(-walk.first_used);
+    unit = place(inside ? 1 : 1 - reach);
+    tap = place(columns.dilation * walk.position - back);
+    this->line = place(rows.dilation * line - (columns.reach() - 1) * walk.position - back);
+    kernel = place(inside ? 1 - reach : -reach);
+    column = place(columns.stride * walk.position - reach - (walk.position - 1));
+    row = place(rows.stride * line - row_moves - reach - (walk.position - 1));
+    frame = place(rows.size * line - frame_moves - row_moves - reach - (walk.position - 1));
+  }
+
+  int64_t places = 1, first = 0;
+  int64_t unit = 0, tap = 0, line = 0, kernel = 0, column = 0, row = 0, frame = 0;
+};
+
 // The controller and the wires of its ports.
 void add_controller(SvModule& module, const Walk& walk) {
   const Axis &rows = walk.shape.rows, &columns = walk.shape.columns;
-  const int64_t line = columns.size * walk.position;
-  const int64_t reach =
-      (rows.reach() - 1) * line + (columns.reach() - 1) * walk.position;  // of the kernel
-  const int64_t row_moves = (columns.windows() - 1) * columns.stride * walk.position;
-  const int64_t frame_moves = (rows.windows() - 1) * rows.stride * line;
-  const bool inside = walk.shape.channels_inside;
-  // Back to a position's first place after a loop over its places.
-  const int64_t back = inside ? walk.units - 1 : 0;
-  // Whole columns need no place to read.
-  const int64_t places = walk.shape.lines_at_once ? walk.bank_places() : walk.places;
-  const auto place = [&](int64_t move) {
-    return std::to_string(move - floor_div(move, places) * places);
-  };
+  const Moves moves(walk);
   const auto count = [](int64_t value) { return std::to_string(value); };
-  SvBindings parameters{
-      {"Unit", count(walk.unit)},
-      {"Units", count(walk.units)},
-      {"KernelWidth", count(columns.kernel)},
-      {"KernelHeight", count(walk.has_banks() ? 1 : rows.kernel)},
-      {"Groups", count(walk.shape.groups)},
-      {"Columns", count(columns.windows())},
-      {"Rows", count(rows.windows())},
-      {"ChannelsInside", inside ? "1'b1" : "1'b0"},
-      {"Places", count(places)},
-      {"Banks", count(walk.places / places)},
-      {"FirstPlace", place(-walk.first_used)},
-      {"UnitMove", place(inside ? 1 : 1 - reach)},
-      {"TapMove", place(columns.dilation * walk.position - back)},
-      {"LineMove", place(rows.dilation * line - (columns.reach() - 1) * walk.position - back)},
-      {"KernelMove", place(inside ? 1 - reach : -reach)},
-      {"ColumnMove", place(columns.stride * walk.position - reach - (walk.position - 1))},
-      {"RowMove", place(rows.stride * line - row_moves - reach - (walk.position - 1))},
-      {"FrameMove",
-       place(rows.size * line - frame_moves - row_moves - reach - (walk.position - 1))},
-      {"ColumnFree", count(walk.column_free)},
-      {"RowFree", count(walk.row_free)},
-      {"FrameFree", count(walk.frame_free)},
-      {"FreeColumns", count(walk.free_columns)},
-      {"FreeRows", count(walk.free_rows)},
-      {"Room", count(walk.places)},
-      {"FirstUsed", count(walk.first_used)},
-      {"Need", count(walk.need)},
-      {"RowNeed", count(walk.row_need)},
-      {"BottomNeed", count(walk.bottom_need)},
-      {"LastNeed", count(walk.last_need)},
-      {"BottomRow", count(walk.bottom_row)},
-      {"RightColumn", count(walk.right_column)}};
+  SvBindings parameters{{"Unit", count(walk.unit)},
+                        {"Units", count(walk.units)},
+                        {"KernelWidth", count(columns.kernel)},
+                        {"KernelHeight", count(walk.has_banks() ? 1 : rows.kernel)},
+                        {"Groups", count(walk.shape.groups)},
+                        {"Columns", count(columns.windows())},
+                        {"Rows", count(rows.windows())},
+                        {"ChannelsInside", walk.shape.channels_inside ? "1'b1" : "1'b0"},
+                        {"Places", count(moves.places)},
+                        {"Banks", count(walk.places / moves.places)},
+                        {"FirstPlace", count(moves.first)},
+                        {"UnitMove", count(moves.unit)},
+                        {"TapMove", count(moves.tap)},
+                        {"LineMove", count(moves.line)},
+                        {"KernelMove", count(moves.kernel)},
+                        {"ColumnMove", count(moves.column)},
+                        {"RowMove", count(moves.row)},
+                        {"FrameMove", count(moves.frame)},
+                        {"ColumnFree", count(walk.column_free)},
+                        {"RowFree", count(walk.row_free)},
+                        {"FrameFree", count(walk.frame_free)},
+                        {"FreeColumns", count(walk.free_columns)},
+                        {"FreeRows", count(walk.free_rows)},
+                        {"Room", count(walk.places)},
+                        {"FirstUsed", count(walk.first_used)},
+                        {"Need", count(walk.need)},
+                        {"RowNeed", count(walk.row_need)},
+                        {"BottomNeed", count(walk.bottom_need)},
+                        {"LastNeed", count(walk.last_need)},
+                        {"BottomRow", count(walk.bottom_row)},
+                        {"RightColumn", count(walk.right_column)}};
   if (walk.shape.whole_columns) {
     parameters.emplace_back("GiveFrom", count(walk.shape.give_from));
     parameters.emplace_back("GiveStride", count(walk.shape.give_stride));
@@ -374,7 +389,7 @@ void add_controller(SvModule& module, const Walk& walk) {
                                          {"ColumnFrom", column_from},
                                          {"ColumnTo", column_to}});
   }
-  const auto address = static_cast<int>(std::bit_width(static_cast<uint64_t>(places - 1)) +
+  const auto address = static_cast<int>(std::bit_width(static_cast<uint64_t>(moves.places - 1)) +
                                         std::bit_width(static_cast<uint64_t>(walk.unit - 1)));
   module.comment("Walk over the windows");
   for (const char* wire :
@@ -548,12 +563,61 @@ Cost ring_cost(const Walk& walk, int64_t depth) {
 
 int bits_of(int64_t count) { return std::bit_width(static_cast<uint64_t>(count - 1)); }
 
-// A place moved on in a ring: a sum, and unless it wraps by itself one less the places, and the
-// choice between them.
-Cost place_cost(int64_t places) {
-  const double bits = bits_of(places);
-  return {.lut = (places & (places - 1)) == 0 ? bits : 3 * bits, .ff = bits};
+// Tables that find whether so many bits are as they should.
+double tables_of_all(int bits) { return (bits + 5) / 6; }
+
+// fst_window_count. Of two bits each is a table; more are a carry chain on the registers alone. One
+// that doesn't wrap by itself clears all but the lowest. `last`: whether it is at its last is
+// asked.
+Cost loop_cost(int64_t count, bool last) {
+  const int bits = bits_of(count);
+  if (bits == 0) return {};
+  const bool wraps = (count & (count - 1)) == 0;
+  Cost cost;
+  cost.ff = bits;
+  cost.lut = bits <= 2 ? bits - (wraps ? 1 : 0) : wraps ? 0 : bits - 1;
+  if (last || !wraps) cost.lut += tables_of_all(bits);
+  return cost;
 }
+
+// A place moved on in a ring: a sum, and unless it wraps by itself one less the places, and the
+// choice between them. Bits that no move has are the chain's alone.
+Cost place_cost(int64_t places, int64_t moved_bits) {
+  const int bits = bits_of(places);
+  const bool wraps = (places & (places - 1)) == 0;
+  return {.lut = wraps ? static_cast<double>(std::popcount(static_cast<uint64_t>(moved_bits)))
+                       : 3.0 * bits,
+          .ff = static_cast<double>(bits)};
+}
+
+// Bits of the moves that the controller's loops make.
+int64_t moved_bits(const Walk& walk) {
+  const Moves moves(walk);
+  const Axis &rows = walk.shape.rows, &columns = walk.shape.columns;
+  const bool inside = walk.shape.channels_inside;
+  int64_t bits = moves.frame;
+  if (rows.windows() > 1) bits |= moves.row;
+  if (columns.windows() > 1) bits |= moves.column;
+  if (columns.kernel > 1) bits |= moves.tap;
+  if (!walk.has_banks() && rows.kernel > 1) bits |= moves.line;
+  if (!inside || walk.units > 1) bits |= moves.unit;
+  if (!inside || walk.shape.groups > 1) bits |= moves.kernel;
+  return bits;
+}
+
+// Taps of the kernel that lie beside the frame in some windows: those of its begin, and of its end.
+int64_t taps_beside(const Axis& axis) {
+  int64_t taps = 0;
+  for (int64_t tap = 0; tap < axis.kernel; ++tap) {
+    taps += axis.position(0, tap) < 0;
+    taps += axis.position(axis.windows() - 1, tap) >= axis.size;
+  }
+  return taps;
+}
+
+// Whether a tap is one and a window's row or column one where it lies beside the frame: as
+// measured, as neighbouring ones share tables.
+double beside_luts(int64_t taps) { return 1.6 * static_cast<double>(taps); }
 
 // The controller alone, without the places written and read.
 Cost controller_cost(const Walk& walk) {
@@ -571,16 +635,24 @@ Cost controller_cost(const Walk& walk) {
        {walk.unit, walk.units, columns.kernel, walk.has_banks() ? 1 : rows.kernel,
         walk.shape.groups, columns.windows(), rows_alike ? 1 : rows.windows(),
         walk.shape.give_stride}) {
-    cost += counter_cost(count);
+    cost += loop_cost(count, true);
   }
-  // The places in use beyond those needed: a sum, and whether one is free. Where windows need more
-  // at some places than at others, a comparison with that.
+  // The places in use beyond those needed: a sum, and whether one is free and written.
   const int64_t spare = walk.places - walk.need;
-  const double used = (walk.need > spare ? bits_of(walk.need) : bits_of(spare + 1)) + 1;
-  cost.ff += used, cost.lut += 1.25 * used;
-  if (!same_need) cost.lut += 0.5 * used + 3;
-  // Whether a window begins, and whether all of the frame is there.
-  cost.ff += ends_early ? 2 : 1, cost.lut += 2;
+  const int used = (walk.need > spare ? bits_of(walk.need) : bits_of(spare + 1)) + 1;
+  cost.ff += used, cost.lut += used + tables_of_all(used) + (used > 6 ? 2 : 1);
+  // Where windows need more at some places than at others: that number, and a comparison with it in
+  // two tables for three bits of both.
+  if (!same_need) cost.lut += 5 * used / 3.0 - 3;
+  // Whether all of the frame is there: after a row and a column.
+  if (ends_early) {
+    cost.ff += 1;
+    cost.lut += 1 + tables_of_all(bits_of(rows.windows()) + bits_of(columns.windows()));
+  }
+  // Whether a window begins, which one of a step always does; the steps that end loops, and whether
+  // one is made.
+  if (walk.window_steps > 1) cost.ff += 1;
+  cost.lut += 4;
   return cost;
 }
 
@@ -588,8 +660,10 @@ Cost controller_cost(const Walk& walk) {
 
 Cost walk_cost(const Walk& walk) {
   Cost cost = controller_cost(walk);
-  cost += counter_cost(walk.unit), cost += counter_cost(walk.places);  // where a beat is written
-  cost += place_cost(walk.places);
+  cost += loop_cost(walk.unit, true),
+      cost += loop_cost(walk.places, false);  // where one is written
+  cost += place_cost(walk.places, moved_bits(walk));
+  cost.lut += beside_luts(taps_beside(walk.shape.rows) + taps_beside(walk.shape.columns));
   cost += ring_cost(walk, walk.places * walk.unit);
   return cost;
 }
@@ -601,9 +675,9 @@ constexpr int64_t kChosenBanks = 5;  // as fst_window_banks has it
 // Banks, and the lines of the kernel out of them.
 Cost bank_cost(const Walk& walk) {
   const int64_t banks = walk.banks(), kernel = walk.shape.rows.kernel;
-  Cost cost = counter_cost(walk.bank_beats());  // where a beat is written
-  cost += counter_cost(banks);
-  if (banks > 1) cost += place_cost(banks);
+  Cost cost = loop_cost(walk.bank_beats(), true);  // where a beat is written
+  cost += loop_cost(banks, false);
+  if (banks > 1) cost += place_cost(banks, banks - 1);
   for (int64_t bank = 0; bank < banks; ++bank) cost += ring_cost(walk, walk.bank_beats());
   const auto width = static_cast<double>(walk.shape.width);
   if (banks > kChosenBanks) {  // turned, by two bits of the bank a look-up table
@@ -621,7 +695,7 @@ Cost bank_cost(const Walk& walk) {
 Cost line_walk_cost(const Walk& walk, const Geometry& g) {
   Cost cost = controller_cost(walk);
   cost += bank_cost(walk);
-  cost += place_cost(walk.bank_places());
+  cost += place_cost(walk.bank_places(), moved_bits(walk));
   if (g.columns.padded())
     cost.lut += static_cast<double>(walk.shape.rows.kernel * walk.shape.width);
   return cost;
@@ -634,9 +708,18 @@ Cost column_walk_cost(const Walk& walk, const Geometry& g) {
   const auto column = static_cast<double>(walk.shape.rows.kernel * walk.shape.width);
   cost.ff += column * static_cast<double>(taps);
   if (g.columns.padded()) {
-    cost.lut += column * static_cast<double>(taps), cost.ff += static_cast<double>(taps);
+    // What is in the frame of the taps before the last; beside it is what has no column yet or
+    // none.
+    cost.lut += column * static_cast<double>(taps) + 2, cost.ff += static_cast<double>(taps - 1);
   }
-  if (walk.block_memory()) cost.ff += 3;
+  cost.lut += beside_luts(taps_beside(g.rows));
+  if (walk.block_memory()) {
+    cost.ff += 3;
+  } else {
+    // Tables take the address, which is the column, from registers of their own.
+    const double address = bits_of(walk.bank_beats());
+    cost.lut += address, cost.ff += address;
+  }
   return cost;
 }
 

@@ -197,20 +197,51 @@ Rhythm rhythm(const Node& node, Family) {
 
 int bits_of(int64_t largest) { return std::bit_width(static_cast<uint64_t>(largest)); }
 
+// Moves to the next step's beat, by the innermost loop that goes on; last the one after all.
+std::vector<int64_t> moves(const Plan& plan) {
+  std::vector<int64_t> moves;
+  for (size_t loop = plan.loops.size(); loop-- > 0;) moves.push_back(plan.move(loop));
+  moves.push_back(1);
+  return moves;
+}
+
+// Of so many bits, those that any of the numbers has.
+double bits_used(const std::vector<int64_t>& numbers, int bits) {
+  uint64_t any = 0;
+  for (const int64_t number : numbers) any |= static_cast<uint64_t>(number);
+  return std::popcount(any & ((uint64_t{1} << bits) - 1));
+}
+
+// Tables that find whether all of so many signals are as they should.
+double tables_of_all(int signals) { return (signals + 3) / 5; }
+
 Cost cost(const Node& node, Family family) {
   const Plan p = plan(node);
   Cost cost = queue_cost(rhythm(node, family), p.out.width());
   cost += memory_cost(p.in.width(), p.room);
-  for (const Loop& loop : p.loops) cost += counter_cost(loop.count);
-  cost += counter_cost(p.room);  // where a beat is written
-  // Where one is read, how many are ahead of it and how many places are in use: a sum each.
-  const double address = bits_of(p.room - 1), ahead = bits_of(std::max(p.beats, p.room)) + 1,
-               used = bits_of(p.room);
-  const bool wraps = (p.room & (p.room - 1)) == 0;
+  const auto power = [](int64_t count) { return (count & (count - 1)) == 0; };
+  for (const Loop& loop : p.loops) {
+    cost += fold_counter_cost(loop.count);
+    // Others compare with their last to begin anew.
+    if (power(loop.count)) cost.lut += tables_of_all(bits_of(loop.count - 1));
+  }
+  cost += fold_counter_cost(p.room);  // where a beat is written
+  // Where one is read, how many are ahead of it and how many places are in use.
+  const int address = bits_of(p.room - 1), ahead = bits_of(std::max(p.beats, p.room)) + 1,
+            used = bits_of(p.room);
   cost.ff += address + ahead + used;
-  // A block memory's word comes a cycle later; tables take the address from a register of its own.
+  // A block memory's word comes a cycle later; tables take the address from a register of its own,
+  // which goes on or stays by a table for each bit.
   cost.ff += p.block_memory() ? 1 : address;
-  cost.lut += (wraps ? 1 : 3) * address + ahead + used + 6;
+  if (!p.block_memory()) cost.lut += address;
+  // The place moves on in a carry chain with a table for each bit that ever is added. Beats ahead
+  // and places in use are sums of three: saved carries are a table for each such bit, adding them
+  // one for every bit. Unless places wrap by themselves one of two sums is chosen.
+  cost.lut += bits_used(moves(p), address) + bits_used(moves(p), ahead) + ahead +
+              bits_used({p.freed_by_round(), p.freed_at_end()}, used) + used;
+  if (!power(p.room)) cost.lut += 2 * address;
+  // Whether there is room and a beat is written; that a step is the last of its loops, and comes.
+  cost.lut += tables_of_all(used) + 1 + 2 * static_cast<double>(p.loops.size());
   return cost;
 }
 
