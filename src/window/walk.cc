@@ -692,12 +692,16 @@ Cost bank_cost(const Walk& walk) {
 
 }  // namespace
 
-Cost line_walk_cost(const Walk& walk, const Geometry& g) {
+Cost line_walk_cost(const Walk& walk, const Geometry& g, bool registered) {
   Cost cost = controller_cost(walk);
   cost += bank_cost(walk);
   cost += place_cost(walk.bank_places(), moved_bits(walk));
-  if (g.columns.padded())
+  cost.lut += beside_luts(taps_beside(g.rows) + taps_beside(g.columns));
+  // Padding is the reset of a register, or an input more of the tables that choose a bank, which
+  // those of one and of four haven't left.
+  if (g.padded() && !registered && (walk.banks() == 1 || walk.banks() % 4 == 0)) {
     cost.lut += static_cast<double>(walk.shape.rows.kernel * walk.shape.width);
+  }
   return cost;
 }
 

@@ -87,7 +87,8 @@ int64_t memory_latency(const Walk& walk);
 std::string add_padding(SvModule& module, const Geometry& g, int64_t lanes, const std::string& beat,
                         const std::string& inside);
 Cost walk_cost(const Walk& walk);
-Cost line_walk_cost(const Walk& walk, const Geometry& g);
+// `registered`: a register follows.
+Cost line_walk_cost(const Walk& walk, const Geometry& g, bool registered);
 Cost column_walk_cost(const Walk& walk, const Geometry& g);
 
 }  // namespace foldstream::window

@@ -335,14 +335,17 @@ Cost cost(const Node& node, const Rhythm& rhythm, Family family) {
   const Folding folding(node);
   const auto pe = static_cast<double>(folding.pe);
   Cost cost = queue_cost(rhythm, folding.pe * layer.out.bits);
-  cost += folding.lines > 1 ? window::line_walk_cost(*folding.walk, layer.g)
+  const int64_t beat_registers = folding.word_latency - window::memory_latency(*folding.walk);
+  cost += folding.lines > 1 ? window::line_walk_cost(*folding.walk, layer.g, beat_registers > 0)
                             : window::walk_cost(*folding.walk);
   // The beat, where no block memory has it in its register; issue and the first of a sum as far as
   // that, the last to the end.
-  const int64_t beat_registers = folding.word_latency - window::memory_latency(*folding.walk);
   cost.ff += pe * static_cast<double>(beat_registers * folding.lines * layer.g.element.bits) +
              static_cast<double>(2 * folding.word_latency + stages_of(rhythm));
-  if (layer.g.padded() && folding.lines == 1) cost.lut += pe * layer.g.element.bits;
+  // Padding is the reset of the beat's register, or a table for each bit of a block memory's.
+  if (layer.g.padded() && folding.lines == 1 && beat_registers == 0) {
+    cost.lut += pe * layer.g.element.bits;
+  }
   const arith::DotSpec spec = dot_spec(layer, folding, family);
   cost += arith::resources(pe * products_within(
                                     layer, folding, spec,
