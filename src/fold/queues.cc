@@ -10,7 +10,7 @@
 #include <set>
 #include <vector>
 
-#include "src/fold/compatible.h"
+#include "src/fold/fitter.h"
 #include "src/fold/schedule.h"
 #include "src/ir/folding.h"
 #include "src/ir/op.h"
@@ -31,27 +31,32 @@ constexpr int64_t kFrames = 64;
 constexpr int64_t kPaceFrames = 16;
 // Frames after which times repeat, mostly.
 constexpr int64_t kFewFrames = 4;
-// Frames of the whole network for which it may be asked whether it bears what parts of it do.
-constexpr int64_t kConfirmFrames = 16;
 // A schedule is improved again where that left less than this of its price.
 constexpr double kGain = 0.999;
-// Queues that are looked at together, and the share of the work left that each of them may take,
-// where not all can be tried to the end.
-constexpr size_t kTogether = 2;
-constexpr int64_t kShareOfRest = 4;
+// Queues of which the whole network is asked together, and how many times its even share of the
+// work that is left each may take.
+constexpr size_t kTogether = 4;
+constexpr int64_t kShares = 4;
 // Steps of a frame for each LUT that is worth a trial there, and as many LUTs as are always.
 constexpr double kStepsForLut = 1e6, kWorthTrying = 10;
-// Steps of the cycle model that may be spent on making queues shorter and on reasons, on the search
-// for the cheapest of all, and on one frame of a network for which that is tried.
-constexpr int64_t kShrinkWork = 50'000'000;
+// Steps of the cycle model that may be spent on making queues shorter and on reasons; on what is
+// near one queue; and on a part of that for each length that is thought of.
+constexpr int64_t kShrinkWork = 60'000'000, kNearWork = 600'000, kSoonWork = 150'000;
+// Steps of blocks that may be moved in search of a schedule for shorter queues, and frames of the
+// whole network for one of them: few at first, because most that is found is near. More than one
+// found nothing better for ResNet-18.
+constexpr int64_t kMoveWork = 150'000'000;
+constexpr double kFewFramesMoved = 1.0 / 16, kFramesMoved = 1;
+// Those of the model on the search for the cheapest queues of all, and on one frame of a network
+// for which that is tried.
 constexpr int64_t kSearchWork = 10'000'000;
 constexpr int64_t kSmallFrame = 1'500;
-// Those that may be spent behind that on reasons for queues of a large network.
-constexpr int64_t kReasonWork = 10'000'000;
-// Those where each queue is to be the least.
+// Those of either where each queue is to be the least.
 constexpr int64_t kLeastWork = 100'000'000'000;
 // Those that may be spent on reasons alone.
 constexpr int64_t kJudgeWork = 2'000'000'000;
+// Beats of a queue that is never full.
+constexpr int64_t kEndless = int64_t{1} << 40;
 // What a block memory is worth in LUTs, and a flip-flop; and a bit of memory, so that of queues of
 // one price the shorter wins.
 constexpr double kLutsOfBlock = 190, kLutsOfRegister = 0.25, kLutsOfBit = 1e-3;
@@ -181,7 +186,7 @@ std::vector<FifoPlace> fifo_places(const Network& network, const std::vector<int
 // Sets what a schedule needs. A longer queue may be another memory, with a cycle more, which moves
 // everything behind it: the schedule follows, and such a queue stays long, but for one try with
 // those short that came out so.
-void schedule_queues(Network& network, const std::map<std::string, int64_t>& least) {
+Schedule schedule_queues(Network& network, const std::map<std::string, int64_t>& least) {
   std::map<const Node*, int64_t> floor;
   for (const Node* node : network.nodes()) floor[node] = least_of(least, *node);
   const auto needed_by = [&](const Node* node, const std::vector<int64_t>& needed) {
@@ -227,10 +232,11 @@ void schedule_queues(Network& network, const std::map<std::string, int64_t>& lea
     network.set(*node, std::max(floor[node], needed_by(node, needed)));
     relaxed = true;
   }
-  if (!relaxed) return;
+  if (!relaxed) return schedule;
   schedule.follow_depths();
   schedule.improve_blocks(worth);
   settle();
+  return schedule;
 }
 
 // Cycles of the first frame; none when it never ends.
@@ -346,53 +352,26 @@ class Judge {
   // Why each queue isn't a beat shorter, in the order of the nodes.
   std::vector<QueueDepth> reasons() {
     std::vector<QueueDepth> depths = near_reasons(work_ / 2);
-    for (size_t i = 0; i < depths.size() && work_ > 0; ++i) {
-      if (depths[i].reason != QueueDepth::Reason::untried) continue;
-      const Trial trial = attempt(all_, *network_.nodes()[i], depths[i].beats - 1, work_);
-      work_ -= trial.work;
-      give_reason(depths[i], all_, trial);
-    }
+    for (const size_t i : spare(depths)) depths[i].reason = QueueDepth::Reason::spare;
     return depths;
   }
 
-  // The same after each was made as short as the others let it be, the dearest first.
-  std::vector<QueueDepth> shorten() {
-    const std::vector<Node*>& nodes = network_.nodes();
-    std::vector<QueueDepth> depths = near_reasons(work_ / 6);
-    std::vector<size_t> order = untried(depths);
-    const auto price = [&](size_t i) { return network_.price(*nodes[i], depths[i].beats); };
-    std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return price(a) > price(b); });
-    // The whole network is asked for each, or once for all.
-    const bool ask_whole = latency_ != kAnyLatency ||
-                           kFewFrames * steps_ * static_cast<int64_t>(order.size()) <= work_;
-    std::vector<Change> changes;
-    for (size_t done = 0; done < order.size();) {
-      const std::vector<Parts> together = apart(order, done, ask_whole);
-      const int64_t most = std::max<int64_t>(work_, 0) / (ask_whole ? 1 : kShareOfRest);
-      std::vector<QueueDepth> least(together.size());
-      std::vector<int64_t> left(together.size(), most);
-      parallel_for(together.size(), [&](size_t k) {
-        const size_t i = order[done + k];
-        least[k] = shortest(*nodes[i], depths[i], together[k], ask_whole, left[k]);
-      });
-      for (size_t k = 0; k < together.size(); ++k) {
-        const size_t i = order[done + k];
-        work_ -= most - left[k];
-        if (least[k].beats < depths[i].beats) changes.push_back({i, depths[i].beats});
-        depths[i] = std::move(least[k]);
-        network_.set(*nodes[i], depths[i].beats);
-      }
-      done += together.size();
+  // The same after each was made as short as the others let it be, the dearest first: as far as
+  // `schedule`, which fits them as they are, can be moved, by `move_work` steps of blocks, and then
+  // as parts of the network and the whole tell.
+  std::vector<QueueDepth> shorten(const Schedule& schedule, int64_t move_work) {
+    std::vector<QueueDepth> depths = near_reasons(near_work(network_.nodes().size()));
+    // Where the whole network can be asked of each, it tells more. The first frame's latency does
+    // not follow from a schedule.
+    const auto open = static_cast<int64_t>(untried(depths).size());
+    if (latency_ == kAnyLatency && kFewFrames * steps_ * open > kShrinkWork) {
+      move_schedule(schedule, depths, move_work);
+      add_near_reasons(depths, near_work(untried(depths).size()));
     }
-    if (!ask_whole) {
-      work_ = std::max<int64_t>(work_, 0) + kConfirmFrames * steps_;
-      if (!confirm(changes, depths)) {
-        // What was shown while others were shorter has to be shown again.
-        for (const size_t i : order)
-          depths[i] = {depths[i].node, depths[i].beats, QueueDepth::Reason::untried, {}, 0};
-      }
-      add_near_reasons(depths, kReasonWork);
+    for (const size_t i : spare(depths)) {
+      Node& node = *network_.nodes()[i];
+      if (work_ > 0) depths[i] = shortest(node, depths[i]);
+      network_.set(node, depths[i].beats);
     }
     return depths;
   }
@@ -407,11 +386,10 @@ class Judge {
     double cycles = 0;
     int64_t work = 0;
   };
-  // The queue of a node that became shorter, as far as parts of the network tell.
-  struct Change {
-    size_t node;
-    int64_t before;
-  };
+
+  int64_t near_work(size_t queues) const {
+    return std::min(work_ / 2, kNearWork * static_cast<int64_t>(queues));
+  }
 
   std::vector<QueueDepth> near_reasons(int64_t work) {
     std::vector<QueueDepth> depths;
@@ -451,6 +429,21 @@ class Judge {
     return found;
   }
 
+  std::vector<size_t> dearest_untried(const std::vector<QueueDepth>& depths) const {
+    std::vector<size_t> order = untried(depths);
+    const auto price = [&](size_t i) {
+      return network_.price(*network_.nodes()[i], depths[i].beats);
+    };
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return price(a) > price(b); });
+    return order;
+  }
+
+  // Of the work that is left, what one of so many queues may take.
+  static int64_t share_of(int64_t work, size_t queues) {
+    return work / std::max<int64_t>(1, static_cast<int64_t>(queues) / kShares);
+  }
+
   // Of a queue that has no more than it must have.
   static void give_reason(QueueDepth& depth) {
     depth.reason = depth.beats == 1 ? QueueDepth::Reason::one : QueueDepth::Reason::asked;
@@ -469,94 +462,186 @@ class Judge {
     }
   }
 
-  // Parts of the network to ask for the next nodes in line, as far as one doesn't touch the other.
-  std::vector<Parts> apart(const std::vector<size_t>& order, size_t first, bool ask_whole) const {
-    std::vector<Parts> together;
-    Kept touched(all_.size(), false);
-    for (size_t at = first; at < order.size() && together.size() < kTogether; ++at) {
-      Parts parts = parts_around(*network_.nodes()[order[at]]);
-      if (ask_whole) {
-        parts.push_back(all_);
-      } else if (parts.size() > 2) {
-        parts = {parts[1], parts[2]};
-      }
-      for (size_t b = 0; b < touched.size(); ++b) {
-        if (touched[b] && parts.back()[b]) return together;
-      }
-      for (size_t b = 0; b < touched.size(); ++b) touched[b] = touched[b] || parts.back()[b];
-      together.push_back(std::move(parts));
+  // Makes those shorter that pay, and then each to the beat.
+  void move_schedule(const Schedule& schedule, std::vector<QueueDepth>& depths, int64_t work) {
+    std::vector<int64_t> queues(network_.streams().links.size(), kEndless);
+    for (const Node* node : network_.nodes()) {
+      for (const size_t link : network_.block(node).out) queues[link] = node->integer("queue");
     }
-    return together;
+    Fitter fitter(schedule, std::move(queues));
+    struct Round {
+      double frames;  // of the whole network, that may be moved for one trial
+      bool to_the_beat;
+    };
+    for (const auto& [frames, to_the_beat] :
+         {Round{kFewFramesMoved, false}, {kFramesMoved, false}, {kFramesMoved, true}}) {
+      const auto most = static_cast<int64_t>(frames * static_cast<double>(steps_));
+      const std::vector<size_t> order = dearest_untried(depths);
+      for (size_t k = 0; k < order.size() && work > 0; ++k) {
+        QueueDepth& depth = depths[order[k]];
+        Node& node = *network_.nodes()[order[k]];
+        const int64_t share = share_of(work, order.size() - k);
+        int64_t left = share;
+        depth = fitted(fitter, node, depth.beats, to_the_beat, most, left);
+        work -= share - left;
+        network_.set(node, depth.beats);
+      }
+    }
   }
 
-  // As short as larger and larger parts of the network are known to let it be; not `to the beat`:
-  // as cheap. `work` is what may be spent, and then what is left of that.
-  QueueDepth shortest(const Node& node, const QueueDepth& found, const Parts& parts,
-                      bool to_the_beat, int64_t& work) const {
+  // A part of the network around a queue, and a number of beats of which it is known that it bears
+  // them, or that it doesn't soon show that it doesn't.
+  struct Near {
+    Kept kept;
+    int64_t bears;
+  };
+
+  // As short as the schedule can be moved to, by at most so many steps at once; between that and
+  // what is too short, if that isn't next to it or doesn't pay, there may be more.
+  QueueDepth fitted(Fitter& fitter, const Node& node, int64_t enough, bool to_the_beat,
+                    int64_t most, int64_t& work) {
+    QueueDepth least{node.name, least_of(least_, node), {}, {}, 0};
+    give_reason(least);
+    std::vector<Near> near;
+    for (Kept& kept : parts_around(node)) near.push_back({std::move(kept), enough - 1});
+    // What shows soon shows at little cost. The least of which nothing does is often enough; if it
+    // isn't, one less than is known to be may not be, and then the middle is tried.
+    for (int trial = 0; least.beats < enough; ++trial) {
+      if (work > 0) leave_out_short(near, node, enough, least);
+      if (least.beats == enough) break;
+      if (work <= 0 || (!to_the_beat && !pays(node, least.beats, enough))) {
+        least.beats = enough;
+        least.reason = QueueDepth::Reason::untried;
+        break;
+      }
+      const int64_t queue = trial == 0   ? least.beats
+                            : trial == 1 ? enough - 1
+                                         : least.beats + (enough - least.beats) / 2;
+      int64_t left = std::min(most, work);
+      work -= left;
+      const bool fits = fitter.fit(network_.block(&node).out, queue, left);
+      work += left;
+      if (fits) {
+        enough = queue;
+      } else {
+        least.beats = queue + 1;
+        least.reason = QueueDepth::Reason::untried;
+      }
+    }
+    return least;
+  }
+
+  // Raises `least`, up to `enough`, to the least of which no part soon shows that it is too short.
+  void leave_out_short(std::vector<Near>& near, const Node& node, int64_t enough,
+                       QueueDepth& least) {
+    int64_t queue = least.beats;
+    for (int64_t step = 1; least.beats < enough;) {
+      if (is_too_short(near, node, queue, least)) {
+        queue = std::min(least.beats + step, enough) - 1;
+        step *= 2;
+      } else {
+        enough = queue;
+        queue = least.beats + (enough - least.beats) / 2;
+      }
+    }
+  }
+
+  // Whether one of the parts soon shows that it doesn't bear so many beats; then that is why
+  // `least` isn't shorter.
+  bool is_too_short(std::vector<Near>& near, const Node& node, int64_t queue, QueueDepth& least) {
+    for (auto& [kept, bears] : near) {
+      if (queue >= bears) continue;
+      const Trial trial = attempt(kept, node, queue, std::min(work_, kSoonWork));
+      work_ -= trial.work;
+      if (trial.verdict == Verdict::slower) {
+        least.beats = queue + 1;
+        give_reason(least, kept, trial);
+        return true;
+      }
+      bears = queue;
+    }
+    return false;
+  }
+
+  bool pays(const Node& node, int64_t low, int64_t high) const {
+    return network_.luts(node, high) - network_.luts(node, low) >=
+           std::min(static_cast<double>(steps_) / kStepsForLut, kWorthTrying);
+  }
+
+  // Those which the network bears one beat shorter, each by itself, the dearest first. Where it
+  // doesn't, that is the reason.
+  std::vector<size_t> spare(std::vector<QueueDepth>& depths) {
+    const std::vector<size_t> order = dearest_untried(depths);
+    std::vector<size_t> found;
+    for (size_t done = 0; done < order.size() && work_ > 0;) {
+      const size_t count = std::min(kTogether, order.size() - done);
+      const int64_t share = share_of(work_, order.size() - done) / static_cast<int64_t>(count);
+      std::vector<Trial> trials(count);
+      parallel_for(count, [&](size_t k) {
+        const size_t i = order[done + k];
+        trials[k] = one_less(*network_.nodes()[i], depths[i], share);
+      });
+      for (size_t k = 0; k < count; ++k) {
+        work_ -= trials[k].work;
+        if (trials[k].verdict == Verdict::enough) found.push_back(order[done + k]);
+      }
+      done += count;
+    }
+    return found;
+  }
+
+  // What larger and larger parts of the network, and the whole, do with one beat less, and the
+  // reason that this is.
+  Trial one_less(const Node& node, QueueDepth& depth, int64_t most_work) const {
+    const Parts parts = parts_up_to_all(node);
+    Trial trial;
+    int64_t work = 0;
+    for (size_t p = 0; p < parts.size() && work < most_work; ++p) {
+      trial = attempt(parts[p], node, depth.beats - 1, most_work - work);
+      work += trial.work;
+      if (trial.verdict == Verdict::slower || trial.verdict == Verdict::later) {
+        give_reason(depth, parts[p], trial);
+        break;
+      }
+      if (p + 1 < parts.size()) trial.verdict = Verdict::unknown;
+    }
+    trial.work = work;
+    return trial;
+  }
+
+  // As short as larger and larger parts of the network, and the whole, are known to let it be.
+  QueueDepth shortest(const Node& node, const QueueDepth& found) {
     QueueDepth least = found;
     least.beats = least_of(least_, node);
     give_reason(least);
-    for (const Kept& kept : parts) lengthen(kept, node, found.beats, to_the_beat, least, work);
+    for (const Kept& kept : parts_up_to_all(node)) lengthen(kept, node, found.beats, least);
     return least;
   }
 
   // The least with which a part is known to keep the rate, from `least` on and less than `most`, or
   // `most`.
-  void lengthen(const Kept& kept, const Node& node, int64_t most, bool to_the_beat,
-                QueueDepth& least, int64_t& work) const {
-    const auto saves = [&](int64_t low, int64_t high) {
-      return to_the_beat || network_.luts(node, high) - network_.luts(node, low) >=
-                                std::min(static_cast<double>(steps_) / kStepsForLut, kWorthTrying);
-    };
+  void lengthen(const Kept& kept, const Node& node, int64_t most, QueueDepth& least) {
     // Too short shows soon, enough after whole frames alone: so first whether any less will do, or
     // what is known to be too short for a smaller part; then from below, by larger and larger
     // steps.
-    bool is_first = to_the_beat && least.beats == least_of(least_, node);
+    bool is_first = least.beats == least_of(least_, node);
     for (int64_t enough = most, step = 1; least.beats < enough;) {
-      int64_t queue = is_first ? enough - 1 : std::min(least.beats + step, enough) - 1;
-      if (work <= 0 || !saves(least.beats, enough)) {
+      if (work_ <= 0) {
         least.beats = enough;
         least.reason = QueueDepth::Reason::untried;
         return;
       }
-      for (int64_t high = enough; high - queue > 1 && !to_the_beat;) {  // for the same price
-        const int64_t middle = queue + (high - queue) / 2;
-        (saves(queue, middle) ? high : queue) = middle;
-      }
-      const Trial trial = attempt(kept, node, queue, work);
-      work -= trial.work;
+      const int64_t queue = is_first ? enough - 1 : std::min(least.beats + step, enough) - 1;
+      const Trial trial = attempt(kept, node, queue, work_);
+      work_ -= trial.work;
       if (trial.verdict == Verdict::enough) {
         enough = queue, step = 1;
-      } else if (trial.verdict != Verdict::unknown || work > 0) {
+      } else if (trial.verdict != Verdict::unknown || work_ > 0) {
         least.beats = queue + 1, step *= 2;
         give_reason(least, kept, trial);
       }
       is_first = false;
     }
-  }
-
-  // Undoes those changes that the whole network doesn't bear; true if that is none.
-  bool confirm(const std::vector<Change>& changes, std::vector<QueueDepth>& depths) {
-    const std::vector<Node*>& nodes = network_.nodes();
-    const auto set = [&](const Made& made) {
-      for (size_t c = 0; c < changes.size(); ++c) {
-        const auto& [node, before] = changes[c];
-        network_.set(*nodes[node], made[c] ? depths[node].beats : before);
-      }
-    };
-    const Made made = compatible(changes.size(), [&](const Made& some) -> std::optional<bool> {
-      if (std::count(some.begin(), some.end(), true) == 0) return true;
-      set(some);
-      const Trial trial = attempt(network_.streams(), nullptr, true, work_);
-      work_ -= trial.work;
-      if (trial.verdict == Verdict::unknown && work_ <= 0) return std::nullopt;
-      return trial.verdict == Verdict::enough;
-    });
-    set(made);
-    for (size_t c = 0; c < changes.size(); ++c) {
-      if (!made[c]) depths[changes[c].node].beats = changes[c].before;
-    }
-    return std::count(made.begin(), made.end(), false) == 0;
   }
 
   // A node's block and those inside of the node.
@@ -602,6 +687,12 @@ class Judge {
       for (int ring = 0; ring < rings; ++ring) kept = wider(kept);
       if (kept != parts.back()) parts.push_back(kept);
     }
+    return parts;
+  }
+
+  Parts parts_up_to_all(const Node& node) const {
+    Parts parts = parts_around(node);
+    parts.push_back(all_);
     return parts;
   }
 
@@ -793,14 +884,15 @@ QueueResult set_queues(Graph& core, Family family, int64_t latency, QueueEffort 
     if (!places.empty()) insert_fifos(core, places);
   }
   Network network(core, family);
-  schedule_queues(network, least);
+  const Schedule schedule = schedule_queues(network, least);
   if (latency != kAnyLatency && first_latency(network.streams()) > latency)
     lengthen_queues(network);
   QueueResult result;
   int64_t steps = 0;
   for (const StreamBlock& block : network.streams().blocks) steps += block.rhythm.steps();
   const bool all = effort == QueueEffort::each_the_least;
-  result.depths = Judge(network, least, latency, all ? kLeastWork : kShrinkWork).shorten();
+  result.depths = Judge(network, least, latency, all ? kLeastWork : kShrinkWork)
+                      .shorten(schedule, all ? kLeastWork : kMoveWork);
   const auto total = [&] {
     double sum = 0;
     for (const Node* node : network.nodes()) sum += network.price(*node, node->integer("queue"));

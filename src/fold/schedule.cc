@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "src/fold/min_sum.h"
 #include "src/util/error.h"
@@ -28,6 +29,10 @@ constexpr int64_t kNear = int64_t{1} << 29;
 constexpr int64_t kTogether = 32;
 // Sweeps over all blocks that are tried as long as each still gains.
 constexpr int kSweeps = 4;
+// How often a search may move a block that never pauses, and with it all that it paces. Where it
+// has to be moved again, it is in a circle that takes too long: of 2,014 that were given up in a
+// test, none could have ended well (with one move, 6 of 2,015).
+constexpr int kMostShifts = 3;
 
 // Phases in order, or the other way round.
 template <class Frame, class Visit>
@@ -47,6 +52,62 @@ void for_each_phase_backwards(const Frame& frame, Visit&& visit) {
         visit(*phase);
     }
   }
+}
+
+// Cycles of steps, as distances from one.
+struct Distances {
+  const int32_t* after;
+  int64_t base;
+};
+
+// Steps that are placed at once.
+constexpr int64_t kChunk = 256;
+using Chunk = std::array<int32_t, kChunk>;
+
+// Each of up to kChunk steps behind the one before, the first behind `t`, and none before its
+// cycles in `bounds`: cycles from `t` on. False where they are too far for that.
+template <size_t kBounds>
+bool place_behind(int64_t t, int64_t steps, const std::array<Distances, kBounds>& bounds,
+                  Chunk& cycles) {
+  std::fill_n(cycles.begin(), steps, 0);
+  for (const Distances& bound : bounds) {
+    if (bound.after == nullptr) continue;
+    const int64_t off = std::max(bound.base - t, -kNear);
+    if (off > kNear || bound.after[steps - 1] > kNear || bound.after[0] < -kNear) return false;
+    const auto near = static_cast<int32_t>(off);
+    for (int64_t step = 0; step < steps; ++step)
+      cycles[static_cast<size_t>(step)] =
+          std::max(cycles[static_cast<size_t>(step)], bound.after[step] + near);
+  }
+  int32_t last = 0;
+  for (int64_t step = 0; step < steps; ++step) {
+    last = std::max(last + 1, cycles[static_cast<size_t>(step)]);
+    cycles[static_cast<size_t>(step)] = last;
+  }
+  return true;
+}
+
+// The same the other way round: each before the one behind, the last before `t`, none behind its
+// cycles in `bounds`.
+template <size_t kBounds>
+bool place_before(int64_t t, int64_t steps, const std::array<Distances, kBounds>& bounds,
+                  Chunk& cycles) {
+  std::fill_n(cycles.begin(), steps, 0);
+  for (const Distances& bound : bounds) {
+    if (bound.after == nullptr) continue;
+    const int64_t off = std::min(bound.base - t, kNear);
+    if (off < -kNear || bound.after[steps - 1] > kNear || bound.after[0] < -kNear) return false;
+    const auto near = static_cast<int32_t>(off);
+    for (int64_t step = 0; step < steps; ++step)
+      cycles[static_cast<size_t>(step)] =
+          std::min(cycles[static_cast<size_t>(step)], bound.after[step] + near);
+  }
+  int32_t first = 0;
+  for (int64_t step = steps; step-- > 0;) {
+    first = std::min(first - 1, cycles[static_cast<size_t>(step)]);
+    cycles[static_cast<size_t>(step)] = first;
+  }
+  return true;
 }
 
 }  // namespace
@@ -69,13 +130,23 @@ Schedule::Schedule(const StreamGraph& graph, int64_t interval)
       unit.room[port] = graph.links[block.in[port]].queue;
       unit.in[port] = graph.blocks[graph.links[block.in[port]].from].in[0];
     }
-    unit.is_fixed = block.kind == StreamBlock::Kind::sink || block.rhythm.steps() == interval;
+    unit.never_pauses = block.rhythm.steps() == interval;
+    unit.is_fixed = unit.never_pauses || block.kind == StreamBlock::Kind::sink;
     FOLDSTREAM_CHECK(block.rhythm.steps() <= interval);
     list_moves(unit);
     Placed first;
-    FOLDSTREAM_CHECK(earliest(unit, {}, first));
+    FOLDSTREAM_CHECK(earliest(unit, {}, nullptr, first));
     place(unit, std::move(first));
     units_.push_back(std::move(unit));
+  }
+  std::vector<size_t> unit_of(graph.blocks.size());
+  for (size_t u = 0; u < units_.size(); ++u) unit_of[units_[u].block] = u;
+  for (Unit& unit : units_) {
+    for (size_t link : unit.in) {
+      if (!from_source(link)) unit.beside.push_back(unit_of[graph.links[link].from]);
+    }
+    for (size_t link : unit.out)
+      unit.beside.push_back(unit_of[graph.node_of(graph.links[link].to)]);
   }
 }
 
@@ -109,9 +180,11 @@ void Schedule::list_moves(Unit& unit) const {
   for_each_phase_backwards(unit.frame, count_idle(unit.idle_last));
 }
 
-bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Placed& placed) const {
+bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, const Placed* floor,
+                        Placed& placed) const {
   struct Input {
     const Times* given = nullptr;  // null: its beats are always there
+    const Times* floor = nullptr;  // null: however early
     Times* taken = nullptr;
     int64_t depth = 0, beats = 0, room = 0;
     int64_t needed = 0, written = 0, free = 0;
@@ -121,6 +194,7 @@ bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Plac
   };
   struct Output {
     Times* given = nullptr;
+    const Times* floor = nullptr;
     const Times* taken = nullptr;  // null: a queue without end
     int64_t beats = 0, gave = 0;
     int64_t place = 0, frame = 0;  // the beat that must have been taken
@@ -147,6 +221,7 @@ bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Plac
     input.taken = &placed.taken[p];
     input.taken->after.resize(static_cast<size_t>(input.beats));
     if (input.room > 0) input.freed.resize(static_cast<size_t>(input.beats));
+    if (floor != nullptr) input.floor = &floor->taken[p];
     if (from_source(link)) continue;
     input.given = &given_[link];
     input.depth = graph_.blocks[graph_.links[link].from].rhythm.depth;
@@ -156,6 +231,7 @@ bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Plac
     output.beats = graph_.links[unit.out[o]].stream.beats;
     output.given = &placed.given[o];
     output.given->after.resize(static_cast<size_t>(output.beats));
+    if (floor != nullptr) output.floor = &floor->given[o];
     if (!caps.empty()) output.taken = &taken_[unit.out[o]];
   }
   const auto visible = [](const Input& input, int64_t beat) {
@@ -171,41 +247,47 @@ bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Plac
       times.set(beat, cycle);
   };
   const auto plain_steps = [&](Input* in, Output* out, int64_t steps, int64_t t) {
+    Chunk cycles;
     while (steps > 0) {
-      int64_t now = steps;
-      const int32_t *seen = nullptr, *room = nullptr;
-      int32_t *taken = nullptr, *given = nullptr;
-      int64_t seen_base = 0, room_base = 0, first = t + 1;
-      if (in != nullptr && in->given != nullptr) {
-        seen = in->given->after.data() + in->needed;
-        seen_base = in->given->base + in->depth;
-        first = std::max(first, seen_base + seen[0]);
-      }
+      int64_t now = std::min(steps, kChunk);
+      // When the beats are visible, their places are free, and the steps were.
+      std::array<Distances, 3> bounds{};
+      if (in != nullptr && in->given != nullptr)
+        bounds[0] = {in->given->after.data() + in->needed, in->given->base + in->depth};
       if (out != nullptr && out->taken != nullptr) {
         now = std::min(now, out->beats - out->place);
-        room = out->taken->after.data() + out->place;
-        room_base = out->taken->base + out->frame * interval_ + 1;
-        first = std::max(first, room_base + room[0]);
+        bounds[1] = {out->taken->after.data() + out->place,
+                     out->taken->base + out->frame * interval_ + 1};
       }
+      if (in != nullptr && in->floor != nullptr) {
+        bounds[2] = {in->floor->after.data() + in->needed, in->floor->base};
+      } else if (out != nullptr && out->floor != nullptr) {
+        bounds[2] = {out->floor->after.data() + out->gave, out->floor->base};
+      }
+      if (!place_behind(t, now, bounds, cycles)) {
+        now = 1;
+        int64_t cycle = t + 1;
+        for (const Distances& bound : bounds) {
+          if (bound.after != nullptr) cycle = std::max(cycle, bound.base + bound.after[0]);
+        }
+        t = cycle - 1, cycles[0] = 1;
+      }
+      const auto store = [&](Times& times, int64_t beat) {
+        if (beat == 0) times.base = t + cycles[0];
+        const auto off = static_cast<int32_t>(t - times.base);
+        int32_t* after = times.after.data() + beat;
+        for (int64_t step = 0; step < now; ++step)
+          after[step] = cycles[static_cast<size_t>(step)] + off;
+      };
       if (in != nullptr) {
-        if (in->needed == 0) in->taken->base = first;
-        taken = in->taken->after.data() + in->needed;
+        store(*in->taken, in->needed);
         in->needed += now;
       }
       if (out != nullptr) {
-        if (out->gave == 0) out->given->base = first;
-        given = out->given->after.data() + out->gave;
+        store(*out->given, out->gave);
         out->step(now);
       }
-      const int64_t taken_base = in != nullptr ? in->taken->base : 0;
-      const int64_t given_base = out != nullptr ? out->given->base : 0;
-      for (int64_t step = 0; step < now; ++step) {
-        ++t;
-        if (seen != nullptr) t = std::max(t, seen_base + seen[step]);
-        if (room != nullptr) t = std::max(t, room_base + room[step]);
-        if (taken != nullptr) taken[step] = static_cast<int32_t>(t - taken_base);
-        if (given != nullptr) given[step] = static_cast<int32_t>(t - given_base);
-      }
+      t += cycles[static_cast<size_t>(now - 1)];
       steps -= now;
     }
     return t;
@@ -241,11 +323,13 @@ bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Plac
           if (move.needs == 0) continue;
           if (input.room == 0) {
             t = std::max(t, visible(input, input.needed));
+            if (input.floor != nullptr) t = std::max(t, (*input.floor)[input.needed]);
             continue;
           }
           for (; input.written < input.needed + move.needs; ++input.written) {
             const int64_t beat = input.written, place = beat - input.room;
             int64_t cycle = std::max(input.last_write + 1, visible(input, beat));
+            if (input.floor != nullptr) cycle = std::max(cycle, (*input.floor)[beat]);
             if (place >= 0) {
               FOLDSTREAM_CHECK(place < input.free);
               cycle = std::max(cycle, input.freed[static_cast<size_t>(place)] + 1);
@@ -262,6 +346,7 @@ bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Plac
         }
         for (const size_t o : moves.out) {
           if (outputs[o].taken != nullptr) t = std::max(t, roomy(outputs[o]));
+          if (outputs[o].floor != nullptr) t = std::max(t, (*outputs[o].floor)[outputs[o].gave]);
         }
         first = std::min(first, t);
         for (const Moves::In& move : moves.in) {
@@ -302,18 +387,28 @@ bool Schedule::earliest(const Unit& unit, const std::vector<int64_t>& caps, Plac
   return false;
 }
 
-bool Schedule::latest(const Unit& unit, Placed& placed) const {
+bool Schedule::latest(const Unit& unit, const std::vector<int64_t>& caps, const Placed* ceiling,
+                      Placed& placed) const {
   struct Input {
     Times* taken = nullptr;
-    int64_t beats = 0, room = 0;
+    const Times* ceiling = nullptr;  // null: however late
+    const Times* given = nullptr;    // null: a queue without end
+    int64_t beats = 0, room = 0, cap = 0;
     int64_t needed = 0, free = 0;
     int64_t next_write = kAfter, written_after = kAfter;
     std::optional<Times> taken_after;  // of the frame behind
     // Beats of frames behind that are written into places freed in this one, and when.
     std::vector<std::pair<int64_t, int64_t>> reused;
+
+    // The beat that is given into the place of this one, and how many frames behind.
+    std::pair<int64_t, int64_t> next_in_place(int64_t beat) const {
+      const int64_t frame = (beat + cap) / beats;
+      return {beat + cap - frame * beats, frame};
+    }
   };
   struct Output {
     Times* given = nullptr;
+    const Times* ceiling = nullptr;
     const Times* taken = nullptr;
     int64_t left = 0;
   };
@@ -326,37 +421,71 @@ bool Schedule::latest(const Unit& unit, Placed& placed) const {
     input.room = unit.room[p];
     input.taken = &placed.taken[p];
     input.taken->after.resize(static_cast<size_t>(input.beats));
+    if (ceiling != nullptr) input.ceiling = &ceiling->taken[p];
+    if (caps.empty() || from_source(unit.in[p])) continue;
+    input.given = &given_[unit.in[p]];
+    input.cap = caps[p];
   }
   for (size_t o = 0; o < outputs.size(); ++o) {
-    outputs[o] = {&placed.given[o], &taken_[unit.out[o]], 0};
+    outputs[o] = {&placed.given[o], ceiling != nullptr ? &ceiling->given[o] : nullptr,
+                  &taken_[unit.out[o]], 0};
     outputs[o].given->after.resize(outputs[o].taken->after.size());
   }
   const int64_t depth = graph_.blocks[unit.block].rhythm.depth;
+  const auto has_place = [&](const Input& input, int64_t beat) {
+    const auto [place, frame] = input.next_in_place(beat);
+    return (*input.given)[place] + frame * interval_ - 1;
+  };
   const auto plain_steps = [&](Input* in, Output* out, int64_t steps, int64_t t) {
-    const int32_t* user = nullptr;  // when the beats are taken
-    int32_t *taken = nullptr, *given = nullptr;
-    int64_t user_base = 0, last = t - 1;
-    if (out != nullptr) {
-      out->left -= steps;
-      user = out->taken->after.data() + out->left;
-      user_base = out->taken->base - depth;
-      last = std::min(last, user_base + user[steps - 1]);
-      if (out->left + steps == static_cast<int64_t>(out->given->after.size()))
-        out->given->base = last;
-      given = out->given->after.data() + out->left;
-    }
-    if (in != nullptr) {
-      if (in->needed == in->beats) in->taken->base = last;
-      in->needed -= steps;
-      taken = in->taken->after.data() + in->needed;
-    }
-    const int64_t taken_base = in != nullptr ? in->taken->base : 0;
-    const int64_t given_base = out != nullptr ? out->given->base : 0;
-    for (int64_t step = steps; step-- > 0;) {
-      --t;
-      if (user != nullptr) t = std::min(t, user_base + user[step]);
-      if (taken != nullptr) taken[step] = static_cast<int32_t>(t - taken_base);
-      if (given != nullptr) given[step] = static_cast<int32_t>(t - given_base);
+    Chunk cycles;
+    while (steps > 0) {
+      int64_t now = std::min(steps, kChunk);
+      // When the beats are taken, their places are needed, and the steps were.
+      std::array<Distances, 3> bounds{};
+      if (in != nullptr && in->given != nullptr) {
+        const auto [beat, frame] = in->next_in_place(in->needed - 1);
+        now = std::min(now, beat + 1);
+        bounds[0] = {in->given->after.data() + beat + 1 - now,
+                     in->given->base + frame * interval_ - 1};
+      }
+      const auto place = [&] {
+        if (out != nullptr)
+          bounds[1] = {out->taken->after.data() + out->left - now, out->taken->base - depth};
+        if (in != nullptr && in->ceiling != nullptr) {
+          bounds[2] = {in->ceiling->after.data() + in->needed - now, in->ceiling->base};
+        } else if (out != nullptr && out->ceiling != nullptr) {
+          bounds[2] = {out->ceiling->after.data() + out->left - now, out->ceiling->base};
+        }
+      };
+      place();
+      if (!place_before(t, now, bounds, cycles)) {
+        if (bounds[0].after != nullptr) bounds[0].after += now - 1;
+        now = 1;
+        place();
+        int64_t cycle = t - 1;
+        for (const Distances& bound : bounds) {
+          if (bound.after != nullptr) cycle = std::min(cycle, bound.base + bound.after[0]);
+        }
+        t = cycle + 1, cycles[0] = -1;
+      }
+      const auto store = [&](Times& times, int64_t end) {
+        if (end == static_cast<int64_t>(times.after.size()))
+          times.base = t + cycles[static_cast<size_t>(now - 1)];
+        const auto off = static_cast<int32_t>(t - times.base);
+        int32_t* after = times.after.data() + end - now;
+        for (int64_t step = 0; step < now; ++step)
+          after[step] = cycles[static_cast<size_t>(step)] + off;
+      };
+      if (in != nullptr) {
+        store(*in->taken, in->needed);
+        in->needed -= now;
+      }
+      if (out != nullptr) {
+        store(*out->given, out->left);
+        out->left -= now;
+      }
+      t += cycles[0];
+      steps -= now;
     }
     return t;
   };
@@ -393,11 +522,19 @@ bool Schedule::latest(const Unit& unit, Placed& placed) const {
       }
       for (; left > 0; --left) {
         --t;
-        for (const size_t o : moves.out)
-          t = std::min(t, (*outputs[o].taken)[--outputs[o].left] - depth);
+        for (const size_t o : moves.out) {
+          Output& output = outputs[o];
+          t = std::min(t, (*output.taken)[--output.left] - depth);
+          if (output.ceiling != nullptr) t = std::min(t, (*output.ceiling)[output.left]);
+        }
         for (const Moves::In& move : moves.in) {
           Input& input = inputs[move.port];
-          if (input.room == 0 || move.frees == 0) continue;
+          if (input.room == 0) {
+            if (input.given != nullptr) t = std::min(t, has_place(input, input.needed - 1));
+            if (input.ceiling != nullptr) t = std::min(t, (*input.ceiling)[input.needed - 1]);
+            continue;
+          }
+          if (move.frees == 0) continue;
           input.free -= move.frees;
           // The first beat that is written into a place freed here.
           const int64_t beat = input.free + input.room;
@@ -419,8 +556,13 @@ bool Schedule::latest(const Unit& unit, Placed& placed) const {
             continue;
           }
           for (int64_t beat = 0; beat < move.needs; ++beat) {
+            const int64_t written = --input.needed;
             input.next_write = std::min(input.next_write, t) - 1;
-            set(*input.taken, --input.needed, input.next_write);
+            if (input.given != nullptr)
+              input.next_write = std::min(input.next_write, has_place(input, written));
+            if (input.ceiling != nullptr)
+              input.next_write = std::min(input.next_write, (*input.ceiling)[written]);
+            set(*input.taken, written, input.next_write);
           }
           for (int64_t beat = 0; beat < move.frees; ++beat) {
             const int64_t user = input.free + beat + input.room;
@@ -457,42 +599,78 @@ Schedule::Placed Schedule::placed(const Unit& unit) const {
   return result;
 }
 
+Schedule::Placed Schedule::take_out(const Unit& unit) {
+  Placed result;
+  for (size_t link : unit.in) result.taken.push_back(std::move(taken_[link]));
+  for (size_t link : unit.out) result.given.push_back(std::move(given_[link]));
+  return result;
+}
+
 void Schedule::place(const Unit& unit, Placed placed) {
   for (size_t p = 0; p < unit.in.size(); ++p) taken_[unit.in[p]] = std::move(placed.taken[p]);
   for (size_t o = 0; o < unit.out.size(); ++o) given_[unit.out[o]] = std::move(placed.given[o]);
 }
 
+int64_t Schedule::sooner(const Times& first, int64_t at_first, const Times& second,
+                         int64_t at_second, int64_t off, int64_t beats) {
+  // Distances may be added up as they are.
+  const auto is_near = [](int64_t cycles) { return std::abs(cycles) < kNear; };
+  const auto are_near = [&](const Times& times) {
+    return is_near(times.after.front()) && is_near(times.after.back());
+  };
+  off += first.base - second.base;
+  const int32_t* before = first.after.data() + at_first;
+  const int32_t* behind = second.after.data() + at_second;
+  int64_t fine = 0;
+  if (is_near(off) && are_near(first) && are_near(second)) {
+    const auto near = static_cast<int32_t>(off);
+    for (; fine + kTogether <= beats; fine += kTogether) {
+      int32_t late = 0;
+      for (int64_t i = fine; i < fine + kTogether; ++i)
+        late |= static_cast<int32_t>(before[i] + near >= behind[i]);
+      if (late != 0) break;
+    }
+  }
+  while (fine < beats && before[fine] + off < behind[fine]) ++fine;
+  return fine;
+}
+
+Schedule::Run Schedule::run(int64_t beats, int64_t beat, int64_t queue) {
+  const int64_t frame = floor_div(beat - queue, beats);
+  const int64_t place = beat - queue - frame * beats;
+  return {place, frame, std::min(beats - beat, beats - place)};
+}
+
 int64_t Schedule::queue_of(const Times& given, const Times& taken) const {
   if (given.after.empty()) return 1;  // a source's
   const auto beats = static_cast<int64_t>(given.after.size());
-  // Distances may be added up as they are.
-  const auto is_near = [](int64_t cycles) { return std::abs(cycles) < kNear; };
-  const bool is_short = is_near(given.after.front()) && is_near(given.after.back()) &&
-                        is_near(taken.after.front()) && is_near(taken.after.back());
   // The least with which every beat is given after the one that was in its place was taken.
   int64_t most = 1;
   for (int64_t beat = 0; beat < beats;) {
-    const int64_t frame = floor_div(beat - most, beats);
-    const int64_t place = beat - most - frame * beats;
-    const int64_t off = taken.base + frame * interval_ - given.base;
-    const int32_t* gives = given.after.data() + beat;
-    const int32_t* takes = taken.after.data() + place;
-    const int64_t left = std::min(beats - beat, beats - place);
-    int64_t fine = 0;
-    if (is_short && is_near(off)) {
-      const auto near = static_cast<int32_t>(off);
-      for (; fine + kTogether <= left; fine += kTogether) {
-        int32_t late = 0;
-        for (int64_t i = fine; i < fine + kTogether; ++i)
-          late |= static_cast<int32_t>(takes[i] + near >= gives[i]);
-        if (late != 0) break;
-      }
-    }
-    while (fine < left && takes[fine] + off < gives[fine]) ++fine;
+    const Run next = run(beats, beat, most);
+    const int64_t fine = sooner(taken, next.place, given, beat, next.frame * interval_, next.beats);
     beat += fine;
-    if (fine < left) ++most;
+    if (fine < next.beats) ++most;
   }
   return most;
+}
+
+bool Schedule::has_room(size_t link, int64_t queue) const {
+  const Times &given = given_[link], &taken = taken_[link];
+  const auto beats = static_cast<int64_t>(given.after.size());
+  for (int64_t beat = 0; beat < beats;) {
+    const Run next = run(beats, beat, queue);
+    const int64_t fine = sooner(taken, next.place, given, beat, next.frame * interval_, next.beats);
+    if (fine < next.beats) return false;
+    beat += fine;
+  }
+  return true;
+}
+
+bool Schedule::in_time(size_t link) const {
+  const auto beats = static_cast<int64_t>(given_[link].after.size());
+  const int64_t depth = graph_.blocks[graph_.links[link].from].rhythm.depth;
+  return sooner(given_[link], 0, taken_[link], 0, depth - 1, beats) == beats;
 }
 
 std::vector<int64_t> Schedule::queues() const {
@@ -521,6 +699,78 @@ void Schedule::follow_depths() {
   }
 }
 
+std::optional<std::vector<size_t>> Schedule::move(Direction direction,
+                                                  const std::vector<int64_t>& queues,
+                                                  const std::vector<size_t>& links, int64_t& work,
+                                                  const std::atomic<bool>& is_wanted) {
+  const bool is_later = direction == Direction::later;
+  std::vector<std::optional<Placed>> before(units_.size());  // what was moved, as it was
+  std::vector<char> is_due(units_.size(), 0);
+  for (size_t u = 0; u < units_.size(); ++u) {
+    const std::vector<size_t>& ends = is_later ? units_[u].out : units_[u].in;
+    is_due[u] =
+        std::find_first_of(ends.begin(), ends.end(), links.begin(), links.end()) != ends.end();
+  }
+  std::vector<int> shifts(units_.size(), 0);
+  const auto in_time = [&](size_t link) { return from_source(link) || this->in_time(link); };
+  const auto has_room = [&](size_t link) {
+    return from_source(link) || this->has_room(link, queues[link]);
+  };
+  const auto is_in_place = [&](const Unit& unit) {
+    const std::vector<size_t>&timed = is_later ? unit.in : unit.out,
+          &roomy = is_later ? unit.out : unit.in;
+    return std::all_of(timed.begin(), timed.end(), in_time) &&
+           std::all_of(roomy.begin(), roomy.end(), has_room);
+  };
+  bool fits = true;
+  const auto visit = [&](size_t u) {
+    Unit& unit = units_[u];
+    if (!is_due[u] || !fits) return false;
+    is_due[u] = 0;
+    if (is_in_place(unit)) return false;
+    std::vector<int64_t> caps;
+    for (size_t link : is_later ? unit.out : unit.in) caps.push_back(queues[link]);
+    work -= graph_.blocks[unit.block].rhythm.steps();
+    Placed now = take_out(unit);
+    fits =
+        is_wanted && work > 0 && (!unit.never_pauses || ++shifts[u] <= kMostShifts) &&
+        (is_later ? earliest(unit, caps, &now, unit.spare) : latest(unit, caps, &now, unit.spare));
+    if (!fits) {
+      place(unit, std::move(now));
+      return false;
+    }
+    place(unit, std::exchange(unit.spare, {}));
+    (before[u] ? unit.spare : before[u].emplace()) = std::move(now);
+    for (const size_t beside : unit.beside) is_due[beside] = 1;
+    return true;
+  };
+  for (bool any = true; any && fits;) {
+    any = false;
+    for (size_t u = units_.size(); u-- > 0;) any |= visit(u);
+    for (size_t u = 0; u < units_.size(); ++u) any |= visit(u);
+  }
+  std::vector<size_t> moved;
+  for (size_t u = 0; u < units_.size(); ++u) {
+    if (!before[u]) continue;
+    moved.push_back(u);
+    if (fits) {
+      units_[u].spare = std::move(*before[u]);
+    } else {
+      units_[u].spare = take_out(units_[u]);
+      place(units_[u], std::move(*before[u]));
+    }
+  }
+  if (!fits) return std::nullopt;
+  return moved;
+}
+
+void Schedule::take_over(const Schedule& other, const std::vector<size_t>& moved) {
+  for (const size_t u : moved) {
+    for (const size_t link : units_[u].in) taken_[link] = other.taken_[link];
+    for (const size_t link : units_[u].out) given_[link] = other.given_[link];
+  }
+}
+
 double Schedule::total(const QueuePrice& price) const {
   const std::vector<int64_t> beats = queues();
   double sum = 0;
@@ -531,19 +781,12 @@ double Schedule::total(const QueuePrice& price) const {
 }
 
 void Schedule::improve_blocks(const QueuePrice& price) {
-  std::vector<size_t> unit_of(graph_.blocks.size());
-  for (size_t u = 0; u < units_.size(); ++u) unit_of[units_[u].block] = u;
   std::vector<char> is_due(units_.size(), 1);  // something beside it has moved since it was tried
   const auto visit = [&](size_t u) {
     if (!is_due[u]) return false;
     is_due[u] = 0;
     if (!improve(units_[u], price)) return false;
-    for (size_t link : units_[u].in) {
-      if (!from_source(link)) is_due[unit_of[graph_.links[link].from]] = 1;
-    }
-    for (size_t link : units_[u].out) {
-      is_due[unit_of[graph_.node_of(graph_.links[link].to)]] = 1;
-    }
+    for (const size_t beside : units_[u].beside) is_due[beside] = 1;
     return true;
   };
   for (int sweep = 0; sweep < kSweeps; ++sweep) {
@@ -563,7 +806,7 @@ void Schedule::choose_sides(const QueuePrice& price) {
   for (size_t u = 0; u < count; ++u) {
     const Unit& unit = units_[u];
     Placed now = placed(unit), early;
-    if (!unit.is_fixed && earliest(unit, {}, early)) {
+    if (!unit.is_fixed && earliest(unit, {}, nullptr, early)) {
       place(unit, early);
       choices[u].push_back(std::move(early));
     }
@@ -572,7 +815,7 @@ void Schedule::choose_sides(const QueuePrice& price) {
   for (size_t u = count; u-- > 0;) {
     const Unit& unit = units_[u];
     Placed late;
-    if (unit.is_fixed || !latest(unit, late)) {
+    if (unit.is_fixed || !latest(unit, {}, nullptr, late)) {
       place(unit, choices[u].back());
     } else {
       place(unit, late);
@@ -644,7 +887,8 @@ bool Schedule::improve(const Unit& unit, const QueuePrice& price) {
   Placed late, early;
   std::array<bool, 2> is_placed{};
   const auto try_side = [&](size_t side) {
-    is_placed[side] = side == 0 ? earliest(unit, {}, early) : latest(unit, late);
+    is_placed[side] =
+        side == 0 ? earliest(unit, {}, nullptr, early) : latest(unit, {}, nullptr, late);
   };
   // Threads are worth their start for long frames alone.
   if (graph_.blocks[unit.block].rhythm.steps() >= kManySteps) {
@@ -685,7 +929,7 @@ bool Schedule::improve(const Unit& unit, const QueuePrice& price) {
       for (size_t other = 0; other < caps.size(); ++other)
         caps[other] = std::max(low[other], other == o ? size : queue_of(unit.out[other]));
       Placed between;
-      if (!earliest(unit, caps, between)) break;
+      if (!earliest(unit, caps, nullptr, between)) break;
       bound_before = consider(between);
     }
   }

@@ -6,8 +6,10 @@
 // how long all of them are together depends on which of the many schedules is taken.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "src/sim/stream_graph.h"
@@ -36,6 +38,19 @@ class Schedule {
 
   // Of all queues together.
   double total(const QueuePrice& price) const;
+
+  // Moves blocks that are beside `links`, and what these have in their way, all later or all
+  // earlier, each by as little as it takes, until queues of so many beats by link do, of which
+  // those behind `links` alone may be too short for the schedule as it is. Returns what was moved.
+  // None, and nothing is moved, where `work` steps of blocks don't get there, a block that never
+  // pauses would be moved more than once, or it isn't wanted any more. Steps that were looked at
+  // are taken off `work`.
+  enum class Direction { later, earlier };
+  std::optional<std::vector<size_t>> move(Direction direction, const std::vector<int64_t>& queues,
+                                          const std::vector<size_t>& links, int64_t& work,
+                                          const std::atomic<bool>& is_wanted);
+  // What `move` of another schedule of the same graph, equal before it, moved.
+  void take_over(const Schedule& other, const std::vector<size_t>& moved);
 
   // By link: the fewest beats its queue must hold for this schedule; 1 for links from sources and
   // those inside of nodes.
@@ -72,35 +87,56 @@ class Schedule {
     int64_t repeat = 1;
     std::vector<Moves> phases;
   };
+  // When a unit takes the beats of its inputs and issues those of its outputs, by port.
+  struct Placed {
+    std::vector<Times> taken, given;
+  };
+
   // A node with its writers, or a sink: what is scheduled as one.
   struct Unit {
     size_t block = 0;
     std::vector<size_t> in;     // links from other units, by port
     std::vector<int64_t> room;  // places of the ring behind each input; 0: none
     std::vector<size_t> out;
+    std::vector<size_t> beside;             // units at the other ends of these
     int64_t depth = 1;                      // that it is scheduled with
+    bool never_pauses = false;              // its steps fill the interval
     bool is_fixed = false;                  // never pauses, or is a sink
     std::vector<Repeated> frame;            // its rhythm
     int64_t idle_first = 0, idle_last = 0;  // steps before the first that moves, after the last
+    Placed spare;                           // memory for the next place
   };
-  // When a unit takes the beats of its inputs and issues those of its outputs, by port.
-  struct Placed {
-    std::vector<Times> taken, given;
-  };
-
   void list_moves(Unit& unit) const;
-  // The least and the greatest schedule of a unit with the others as they are. `caps` are sizes of
-  // the queues behind its outputs; empty: without end. False: there is none.
-  bool earliest(const Unit& unit, const std::vector<int64_t>& caps, Placed& placed) const;
-  bool latest(const Unit& unit, Placed& placed) const;
+  // The least schedule of a unit with the others as they are, nowhere before `floor`, and the
+  // greatest, nowhere behind `ceiling`. `caps` are sizes of the queues behind its outputs, or of
+  // those before its inputs; empty: without end. False: there is none.
+  bool earliest(const Unit& unit, const std::vector<int64_t>& caps, const Placed* floor,
+                Placed& placed) const;
+  bool latest(const Unit& unit, const std::vector<int64_t>& caps, const Placed* ceiling,
+              Placed& placed) const;
 
   Placed placed(const Unit& unit) const;
+  Placed take_out(const Unit& unit);  // what isn't there until it is placed again
   void place(const Unit& unit, Placed placed);
+  // So many beats of a stream, from one on, are in the frame in which those in whose places they
+  // come are as well: from `place` on, `frame` frames away.
+  struct Run {
+    int64_t place, frame, beats;
+  };
+  static Run run(int64_t beats, int64_t beat, int64_t queue);
+  // So many of `beats` beats, in order, come in one stream, moved by `off` cycles, sooner than in
+  // another.
+  static int64_t sooner(const Times& first, int64_t at_first, const Times& second,
+                        int64_t at_second, int64_t off, int64_t beats);
   // Beats a queue needs between those issues and those takes.
   int64_t queue_of(const Times& given, const Times& taken) const;
   int64_t queue_of(size_t link) const { return queue_of(given_[link], taken_[link]); }
   // The better of a unit's schedules; true if that changed something.
   bool improve(const Unit& unit, const QueuePrice& price);
+
+  // Whether every beat is visible when it is taken, and has a place when it is given.
+  bool in_time(size_t link) const;
+  bool has_room(size_t link, int64_t queue) const;
 
   bool from_source(size_t link) const {
     return graph_.blocks[graph_.links[link].from].kind == StreamBlock::Kind::source;
