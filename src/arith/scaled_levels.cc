@@ -265,8 +265,10 @@ foldstream::Cost scaled_levels_cost(const Node& node, int64_t lanes, int64_t fol
   if (folds > 1 && !has_one_row(node)) {
     const RomPlan plan = plan_rom(lanes * (m_bits + a_bits), folds);
     cost += plan.cost;
-    // The value meanwhile; behind a block memory it rests in the DSP block.
-    if (plan.block_bits == 0) cost.ff += count * static_cast<double>(value_bits);
+    // The addends wait for the products. The value meanwhile rests in the DSP block, as does a
+    // lane's multiplier when tables have it.
+    cost.ff += count * static_cast<double>(a_bits);
+    if (plan.block_bits == 0 && product.dsp > 0) cost.ff -= static_cast<double>(m_bits);
   }
   const auto level_bits =
       static_cast<double>(std::max<int64_t>(1, value_bits + m_bits + 1 - scaling.shift));

@@ -946,19 +946,32 @@ arith::ConstantMatrix built(const Sample& sample, const Folding& folding, Family
   });
 }
 
+// With the registers of the results where the matrix came out with fewer than the rule allows.
+arith::Cost as_late_as_said(const Node& node, const Folding& folding, const Sample& sample,
+                            Family family, int64_t registers) {
+  const arith::ConstantMatrix matrix = built(sample, folding, family, registers);
+  const arith::ConstantMatrixSpec spec = matrix_spec(sample.node, !folding.scaled, family);
+  const int64_t late = registers + (spec.register_sums ? 1 : 0) - matrix.module.latency;
+  arith::Cost cost = matrix.module.cost;
+  cost.flip_flops += static_cast<double>(late * sample.rows * node.out[0].bits);
+  return cost;
+}
+
 // Of all columns of the sample's rows.
 arith::Cost matrix_cost(const Node& node, const Folding& folding, const Sample& sample,
                         Family family, int64_t registers) {
   std::vector<int64_t> key = key_of(sample, folding, family, registers);
+  key.push_back(node.out[0].bits);
   if (sample.filled == sample.in_rows) {
-    return remembered(key, [&] { return built(sample, folding, family, registers).module.cost; });
+    return remembered(key,
+                      [&] { return as_late_as_said(node, folding, sample, family, registers); });
   }
   // Registers are those of each row, and depend on how long it is.
   const Sample long_rows = sample_of(node, folding, std::min(kLongRows, sample.rows),
                                      std::numeric_limits<int64_t>::max());
   add_key(key, long_rows);
   return remembered(key, [&] {
-    arith::Cost cost = built(long_rows, folding, family, registers).module.cost;
+    arith::Cost cost = as_late_as_said(node, folding, long_rows, family, registers);
     cost = static_cast<double>(sample.rows) / static_cast<double>(long_rows.rows) * cost;
     // Beside what each weight takes each row has its last sum and its thresholds: half as many
     // columns tell the one from the other.

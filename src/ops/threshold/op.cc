@@ -64,6 +64,8 @@ Cost cost(const Node& node, Family family) {
   const Stream in = pointwise::ports(node).in[0];
   Cost cost = pointwise::frame_cost(node, rhythm(node, family));
   cost += arith::levels_cost(node, in.lanes, pointwise::channel_folds(node), in.bits, family);
+  // A DSP block has the beat in a register of its own.
+  if (cost.dsp > 0) cost.ff -= static_cast<double>(in.width());
   return cost;
 }
 
