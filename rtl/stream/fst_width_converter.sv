@@ -80,16 +80,28 @@ module fst_width_converter #(
     // choice by their highest bit none.
     localparam int unsigned Windows = Phases - FirstGive;
     localparam int unsigned CodeWidth = Windows > 1 ? $clog2(Windows) : 1;
-    localparam int unsigned Codes = 2 ** CodeWidth;
-    logic [Codes-1:0][OutWidth-1:0] windows;
-    logic [CodeWidth-1:0] code;
+    logic [Windows*OutWidth-1:0] windows;
+    logic [       CodeWidth-1:0] code;
 
-    for (genvar c = 0; c < Codes; c++) begin : g_window
-      localparam int unsigned Window = c < Windows ? c : c - Codes / 2;
-      assign windows[c] = recent[(HistoryGroups-FirstGive-Window)*GroupWidth+:OutWidth];
+    for (genvar w = 0; w < Windows; w++) begin : g_window
+      assign windows[w*OutWidth+:OutWidth] =
+          recent[(HistoryGroups-FirstGive-w)*GroupWidth+:OutWidth];
     end
     assign code = CodeWidth'(phase_q - PhaseWidth'(FirstGive));
-    assign give_data = windows[code];
+
+    // A table chooses one of four whoever writes it.
+    if (Windows <= 4) begin : g_few
+      assign give_data = windows[code*OutWidth+:OutWidth];
+    end else begin : g_many
+      fst_choice #(
+          .Width(OutWidth),
+          .Count(Windows)
+      ) u_choice (
+          .words_i(windows),
+          .code_i (code),
+          .word_o (give_data)
+      );
+    end
   end
 
   if (Depth == 1) begin : g_one_place

@@ -235,12 +235,13 @@ Cost counter_cost(int64_t count) {
   const int bits = std::bit_width(static_cast<uint64_t>(count - 1));
   Cost cost;
   cost.ff = bits;
-  // Each of few bits is a table of all of them and the advance; more are a carry chain, which the
-  // lowest and, where it wraps by itself, the highest enter without a table, else with a comparison
-  // with the last.
-  cost.lut = (count & (count - 1)) == 0 ? 0.75 * bits
-             : bits <= 5                ? bits
-                                        : bits + 1 + (bits + 5) / 6;
+  // Of two bits each is a table; more are a carry chain on the registers alone. Where it doesn't
+  // wrap by itself all bits but the lowest are cleared besides. Whether it is at its last is asked.
+  const bool wraps = (count & (count - 1)) == 0;
+  if (bits > 0) {
+    cost.lut = bits <= 2 ? bits - (wraps ? 1 : 0) : wraps ? 0 : bits - 1;
+    cost.lut += (bits + 5) / 6;
+  }
   return cost;
 }
 

@@ -44,7 +44,7 @@ Cost box_walk_cost(const Box& box) {
     // Neighbouring bits of a counter and of its comparisons share tables; unless it wraps by itself
     // there is one comparison more.
     const double bits = counter_cost(size).ff;
-    cost.lut += (size & (size - 1)) == 0 ? 0.7 * bits : 1.35 * bits;
+    cost.lut += (size & (size - 1)) == 0 ? 0.7 * bits : 1.2 * bits;
     cost.ff += bits;
   }
   cost.lut += 1.5;

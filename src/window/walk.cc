@@ -566,18 +566,9 @@ int bits_of(int64_t count) { return std::bit_width(static_cast<uint64_t>(count -
 // Tables that find whether so many bits are as they should.
 double tables_of_all(int bits) { return (bits + 5) / 6; }
 
-// fst_window_count. Of two bits each is a table; more are a carry chain on the registers alone. One
-// that doesn't wrap by itself clears all but the lowest. `last`: whether it is at its last is
-// asked.
-Cost loop_cost(int64_t count, bool last) {
-  const int bits = bits_of(count);
-  if (bits == 0) return {};
-  const bool wraps = (count & (count - 1)) == 0;
-  Cost cost;
-  cost.ff = bits;
-  cost.lut = bits <= 2 ? bits - (wraps ? 1 : 0) : wraps ? 0 : bits - 1;
-  if (last || !wraps) cost.lut += tables_of_all(bits);
-  return cost;
+// Where a beat is written: nobody asks for the last of a ring's places.
+Cost written_cost(int64_t places) {
+  return (places & (places - 1)) == 0 ? fold_counter_cost(places) : counter_cost(places);
 }
 
 // A place moved on in a ring: a sum, and unless it wraps by itself one less the places, and the
@@ -635,7 +626,7 @@ Cost controller_cost(const Walk& walk) {
        {walk.unit, walk.units, columns.kernel, walk.has_banks() ? 1 : rows.kernel,
         walk.shape.groups, columns.windows(), rows_alike ? 1 : rows.windows(),
         walk.shape.give_stride}) {
-    cost += loop_cost(count, true);
+    cost += counter_cost(count);
   }
   // The places in use beyond those needed: a sum, and whether one is free and written.
   const int64_t spare = walk.places - walk.need;
@@ -660,8 +651,8 @@ Cost controller_cost(const Walk& walk) {
 
 Cost walk_cost(const Walk& walk) {
   Cost cost = controller_cost(walk);
-  cost += loop_cost(walk.unit, true),
-      cost += loop_cost(walk.places, false);  // where one is written
+  cost += counter_cost(walk.unit);
+  cost += written_cost(walk.places);
   cost += place_cost(walk.places, moved_bits(walk));
   cost.lut += beside_luts(taps_beside(walk.shape.rows) + taps_beside(walk.shape.columns));
   cost += ring_cost(walk, walk.places * walk.unit);
@@ -675,8 +666,8 @@ constexpr int64_t kChosenBanks = 5;  // as fst_window_banks has it
 // Banks, and the lines of the kernel out of them.
 Cost bank_cost(const Walk& walk) {
   const int64_t banks = walk.banks(), kernel = walk.shape.rows.kernel;
-  Cost cost = loop_cost(walk.bank_beats(), true);  // where a beat is written
-  cost += loop_cost(banks, false);
+  Cost cost = counter_cost(walk.bank_beats());
+  cost += written_cost(banks);
   if (banks > 1) cost += place_cost(banks, banks - 1);
   for (int64_t bank = 0; bank < banks; ++bank) cost += ring_cost(walk, walk.bank_beats());
   const auto width = static_cast<double>(walk.shape.width);

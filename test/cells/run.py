@@ -114,7 +114,7 @@ def simulate(folder, library, cycles):
         environment["OBJCACHE"] = "ccache"
     command = [environment["VERILATOR_ROOT"] + "/bin/verilator", "--cc", "--exe", "--build", "--assert", "--quiet",
                "-MAKEFLAGS", f"PYTHON3={sys.executable}",  # its makefile would look for a program called python
-               "-CFLAGS", f"-std=c++20 -O1 -DVL_TIME_CONTEXT -I{folder}", f"-I{RTL}", f"-I{library}", f"-I{HERE}",
+               "-CFLAGS", f"-std=c++20 -O1 -DVL_TIME_CONTEXT -I{folder}", f"-I{RTL}", f"-I{library}", f"-I{RTL / 'tech/generic'}", f"-I{HERE}",
                "--Mdir", str(folder / "obj"), "--top-module", "cells_bench", str(folder / "cells_bench.sv"),
                str(HERE / "cells_bench.cc")]
     subprocess.run(command, check=True, env=environment)

@@ -84,7 +84,7 @@ CONVERTER = "fst_width_converter.sv"
 GIVES_LATE = (CONVERTER, "phase_q >= PhaseWidth'(FirstGive)", "phase_q > PhaseWidth'(FirstGive)")
 GIVES_EARLY = (CONVERTER, "phase_q >= PhaseWidth'(FirstGive)", "phase_q >= PhaseWidth'(FirstGive - 1)")
 TAKES_TOO_MUCH = (CONVERTER, "phase_q < PhaseWidth'(OutGroups)", "phase_q <= PhaseWidth'(OutGroups)")
-WRONG_WINDOW = (CONVERTER, "Window = c < Windows ? c :", "Window = c < Windows ? Windows - 1 - c :")
+WRONG_WINDOW = (CONVERTER, "(HistoryGroups-FirstGive-w)", "(HistoryGroups-FirstGive-(Windows-1-w))")
 FORGETS = (CONVERTER, "if (takes && issue) history_q", "if (gives && issue) history_q")
 FREE_CREDIT = (CONVERTER, ".take_i(issue && gives)", ".take_i(issue && gives && phase_q != 0)")
 WAITS_FOR_NOTHING = (CONVERTER, "issue     = (!takes || s_valid_i)", "issue     = s_valid_i")

@@ -95,7 +95,7 @@ Cost cost(const Node& node, Family family) {
   const Stream out = ports(node).out[0];
   Cost cost = queue_cost(rhythm(node, family), out.width());
   cost += box_walk_cost(coarser(inside(node), lanes(node)));
-  cost.lut += static_cast<double>(out.width()) / 2;
+  cost.lut += static_cast<double>(out.width());  // the operand or the padding
   return cost;
 }
 

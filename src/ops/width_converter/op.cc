@@ -66,6 +66,14 @@ Rhythm rhythm(const Node& node, Family) {
   return rhythm;
 }
 
+// Tables of a bit that is chosen among so many, as fst_choice has them: four in each, and one that
+// is left alone goes past them.
+int64_t tables_of_choice(int64_t words) {
+  int64_t tables = 0;
+  for (; words > 1; words = (words + 3) / 4) tables += words / 4 + (words % 4 > 1 ? 1 : 0);
+  return tables;
+}
+
 // The residue, and for each lane out a choice among the phases in which it can stand.
 Cost cost(const Node& node, Family family) {
   const Ports streams = ports(node);
@@ -74,20 +82,10 @@ Cost cost(const Node& node, Family family) {
   const int64_t phases = in <= out ? out / group : in / group;
   const int64_t choices = in <= out ? in / group : phases;
   Cost cost = queue_cost(rhythm(node, family), streams.out[0].width());
-  // A LUT chooses among four. Of more, synthesis makes a tree that is only full where they are a
-  // power of two, and for many not even then: among 16 it has been seen to take from 5 to 9 LUTs a
-  // bit. Widening, their code is a difference besides.
-  const auto many = static_cast<double>(choices);
-  const bool full = (choices & (choices - 1)) == 0;
-  const double tables = choices == 1                          ? 0
-                        : choices <= 4                        ? 1
-                        : full && (choices == 8 || in <= out) ? many / 3
-                        : in <= out                           ? 0.8 * many
-                        : choices > 8 && choices <= 16        ? 0.4 * many
-                                                              : many / 2;
-  cost.lut += static_cast<double>(streams.out[0].width()) * tables + (choices == 1   ? 2
-                                                                      : choices <= 4 ? 7
-                                                                                     : 10);
+  cost.lut += static_cast<double>(streams.out[0].width() * tables_of_choice(choices)) +
+              (choices == 1   ? 2
+               : choices <= 4 ? 7
+                              : 9);
   const Cost phase = counter_cost(phases);
   cost.ff += static_cast<double>((phases - 1) * group * streams.in[0].bits) + phase.ff;
   return cost;
