@@ -113,6 +113,7 @@ def simulate(folder, library, cycles):
     if shutil.which("ccache"):
         environment["OBJCACHE"] = "ccache"
     command = [environment["VERILATOR_ROOT"] + "/bin/verilator", "--cc", "--exe", "--build", "--assert", "--quiet",
+               "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include",  # the wheel's own is empty
                "-MAKEFLAGS", f"PYTHON3={sys.executable}",  # its makefile would look for a program called python
                "-CFLAGS", f"-std=c++20 -O1 -DVL_TIME_CONTEXT -I{folder}", f"-I{RTL}", f"-I{library}", f"-I{RTL / 'tech/generic'}", f"-I{HERE}",
                "--Mdir", str(folder / "obj"), "--top-module", "cells_bench", str(folder / "cells_bench.sv"),
