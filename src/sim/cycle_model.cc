@@ -27,8 +27,11 @@ struct Ring {
   std::vector<int64_t> time;  // a power of two, at least Q
   int64_t mask = 0, queue = 1;
   int64_t pushed = 0, needed = 0, popped = 0;
-  bool ready = false;        // every beat pushed is visible before its consumer can look for it
-  bool from_source = false;  // the first beat taken begins a frame
+  size_t giver = 0, taker = 0;  // blocks
+  bool giver_waits = false;     // until beats are taken
+  bool taker_waits = false;     // until beats are given
+  bool ready = false;           // every beat pushed is visible before its consumer can look for it
+  bool from_source = false;     // the first beat taken begins a frame
   int64_t first_taken = -1, last_visible = -1;
 
   void resize(int64_t beats) {
@@ -91,6 +94,7 @@ struct Moves {
   enum class Kind { idle, take, give, take_and_give, other };
   Kind kind = Kind::other;
   int64_t steps = 0;
+  Ring *take = nullptr, *give = nullptr;  // of the other kinds
   std::vector<In> in;
   std::vector<size_t> out;
   const Phase* phase = nullptr;
@@ -140,15 +144,10 @@ class Model {
       rings_[i].from_source = graph.blocks[graph.links[i].from].kind == StreamBlock::Kind::source;
       rings_[i].ready = rings_[i].from_source && always;
       rings_[i].queue = graph.links[i].queue;
+      rings_[i].giver = graph.links[i].from, rings_[i].taker = graph.links[i].to;
       if (!rings_[i].ready) rings_[i].resize(graph.links[i].queue);
     }
     todo_ = Todo(graph.blocks.size());
-    waits_for_.resize(graph.blocks.size());
-    for (const StreamBlock& block : graph.blocks) {
-      auto& beside = beside_.emplace_back();
-      for (const size_t link : block.in) beside.emplace_back(link, graph.links[link].from);
-      for (const size_t link : block.out) beside.emplace_back(link, graph.links[link].to);
-    }
     if (options.fill_times > 0) {
       FOLDSTREAM_CHECK(options.interval > 0);
       fills_.assign(graph.links.size(), {options.interval, options.fill_times});
@@ -237,7 +236,7 @@ class Model {
   }
 
  private:
-  std::vector<Moves> moves_of(size_t index) const {
+  std::vector<Moves> moves_of(size_t index) {
     const StreamBlock& block = graph_.blocks[index];
     std::vector<Moves> program;
     for (const Block& outer : block.rhythm.frame) {
@@ -253,6 +252,8 @@ class Model {
           if (phase.give >> port & 1) moves.out.push_back(block.out[port]);
         }
         moves.kind = kind_of(index, moves);
+        if (!moves.in.empty()) moves.take = &rings_[moves.in[0].link];
+        if (!moves.out.empty()) moves.give = &rings_[moves.out[0]];
       }
       program.back().repeat = outer.repeat, program.back().first = first;
     }
@@ -276,20 +277,24 @@ class Model {
   // link that it waits for moved.
   void settle() {
     for (size_t i = 0; i < graph_.blocks.size(); ++i) todo_.push(i);
-    for (size_t& link : waits_for_) link = SIZE_MAX;
-    while (!todo_.empty() && spare_ >= 0 && result_.work < most_work_) {
-      const size_t i = todo_.pop();
-      if (!advance(i)) continue;
-      for (const auto& [link, beside] : beside_[i]) {
-        if (waits_for_[beside] != link) continue;
-        waits_for_[beside] = SIZE_MAX;
-        todo_.push(beside);
-      }
-    }
+    for (Ring& ring : rings_) ring.giver_waits = ring.taker_waits = false;
+    while (!todo_.empty() && spare_ >= 0 && result_.work < most_work_) advance(todo_.pop());
     todo_.clear();
   }
 
-  bool advance(size_t index) {
+  // Beats of the ring were given, or taken: who waits for that goes on.
+  void given(Ring& ring) {
+    if (!ring.taker_waits) return;
+    ring.taker_waits = false;
+    todo_.push(ring.taker);
+  }
+  void taken(Ring& ring) {
+    if (!ring.giver_waits) return;
+    ring.giver_waits = false;
+    todo_.push(ring.giver);
+  }
+
+  void advance(size_t index) {
     const StreamBlock& block = graph_.blocks[index];
     State& state = states_[index];
     const bool is_source = block.kind == StreamBlock::Kind::source;
@@ -297,36 +302,31 @@ class Model {
       const int64_t frames = offered_frames_ - state.frame;
       state.frame += frames;
       rings_[block.out[0]].pushed += frames * graph_.links[block.out[0]].stream.beats;
-      return frames > 0;
+      if (frames > 0) given(rings_[block.out[0]]);
+      return;
     }
-    bool moved = false;
     const std::vector<Moves>& program = moves_[index];
     while (!is_source || state.frame < offered_frames_) {
       const Moves& moves = program[state.at];
       int64_t steps = moves.steps - state.step;
-      size_t in_the_way = SIZE_MAX;
+      bool is_stuck = false;
       if (moves.kind == Moves::Kind::idle) {
         // A block that neither takes nor gives in a whole frame would never stop.
         state.last += steps;
       } else {
-        in_the_way = issue(index, moves, state, steps);
-        if (spare_ < 0) return false;
+        is_stuck = issue(index, moves, state, steps);
+        if (spare_ < 0) return;
         result_.work += steps;
       }
       state.step += steps;
       state.activity.busy += steps;
-      moved = moved || steps > 0;
-      if (in_the_way != SIZE_MAX) {
-        waits_for_[index] = in_the_way;
-        return moved;
-      }
+      if (is_stuck) return;
       next_phase(program, state);
       if (index == pacer_ && at_start(state)) {
         spare_ = interval_ - block.rhythm.steps();
         state.last = state.frame * interval_ - 1;
       }
     }
-    return moved;
   }
 
   static bool at_start(const State& state) {
@@ -348,42 +348,50 @@ class Model {
     ++state.frame;
   }
 
-  // As many of these steps as can issue; the link that is in the way of more, if one is.
-  size_t issue(size_t index, const Moves& moves, State& state, int64_t& steps) {
+  // As many of these steps as can issue; true where a ring is in the way of more, which then knows.
+  bool issue(size_t index, const Moves& moves, State& state, int64_t& steps) {
     // Until other blocks move, so many beats are there to take, and so much room to give.
-    size_t in_the_way = SIZE_MAX;
-    const auto allow = [&](int64_t most, size_t link) {
-      if (most < steps) steps = most, in_the_way = link;
+    bool* waits = nullptr;
+    const auto allow = [&](int64_t most, bool& waits_here) {
+      if (most < steps) steps = most, waits = &waits_here;
     };
     const int64_t first = state.last;
     int64_t fed = 0, freed = 0;  // cycles waited for beats, and for room
     if (moves.kind != Moves::Kind::other) {
-      const size_t from = moves.kind == Moves::Kind::give ? 0 : moves.in[0].link;
-      const size_t to = moves.kind == Moves::Kind::take ? 0 : moves.out[0];
-      Ring &in = rings_[from], &out = rings_[to];
-      if (moves.kind != Moves::Kind::give) allow(in.pushed - in.needed, from);
-      if (moves.kind != Moves::Kind::take) allow(out.queue - (out.pushed - out.popped), to);
-      if (steps == 0) return in_the_way;
-      if (moves.kind == Moves::Kind::take)
-        fed = take_only(in, steps, state.last);
-      else if (moves.kind == Moves::Kind::give)
-        freed = give_only(out, steps, depth_of(index), state.last);
-      else
-        take_and_give(in, out, steps, depth_of(index), state.last, fed, freed);
+      Ring *const in = moves.take, *const out = moves.give;
+      if (moves.kind != Moves::Kind::give) allow(in->pushed - in->needed, in->taker_waits);
+      if (moves.kind != Moves::Kind::take)
+        allow(out->queue - (out->pushed - out->popped), out->giver_waits);
+      if (waits != nullptr) *waits = true;
+      if (steps == 0) return waits != nullptr;
+      if (moves.kind == Moves::Kind::take) {
+        fed = take_only(*in, steps, state.last);
+        taken(*in);
+      } else if (moves.kind == Moves::Kind::give) {
+        freed = give_only(*out, steps, depth_of(index), state.last);
+        given(*out);
+      } else {
+        take_and_give(*in, *out, steps, depth_of(index), state.last, fed, freed);
+        taken(*in);
+        given(*out);
+      }
     } else {
       for (const Moves::In& in : moves.in) {
-        const Ring& ring = rings_[in.link];
+        Ring& ring = rings_[in.link];
         if (in.needs == 1)
-          allow(ring.pushed - ring.needed, in.link);
+          allow(ring.pushed - ring.needed, ring.taker_waits);
         else if (in.needs > 0)
-          allow((ring.pushed - ring.needed) / in.needs, in.link);
+          allow((ring.pushed - ring.needed) / in.needs, ring.taker_waits);
       }
       for (size_t link : moves.out) {
-        const Ring& ring = rings_[link];
-        allow(ring.queue - (ring.pushed - ring.popped), link);
+        Ring& ring = rings_[link];
+        allow(ring.queue - (ring.pushed - ring.popped), ring.giver_waits);
       }
-      if (steps == 0) return in_the_way;
+      if (waits != nullptr) *waits = true;
+      if (steps == 0) return waits != nullptr;
       step_by_step(index, moves, steps, fed, freed);
+      for (const Moves::In& in : moves.in) taken(rings_[in.link]);
+      for (size_t link : moves.out) given(rings_[link]);
     }
     state.activity.starved += fed;
     state.activity.blocked += freed;
@@ -394,7 +402,7 @@ class Model {
       times.resize(static_cast<size_t>(state.frame) + 1);
       times.back() = state.last;
     }
-    return in_the_way;
+    return waits != nullptr;
   }
 
   int64_t depth_of(size_t index) const { return graph_.blocks[index].rhythm.depth; }
@@ -681,9 +689,6 @@ class Model {
   std::vector<State> states_;
   std::vector<Ring> rings_;
   std::vector<std::vector<Moves>> moves_;  // by block, then as in its rhythm
-  std::vector<std::vector<std::pair<size_t, size_t>>>
-      beside_;                     // links of a block, and what is there
-  std::vector<size_t> waits_for_;  // link, by block; none where it is still to be visited
   Todo todo_;
   std::vector<size_t> ordinal_;  // of a source among sources, of a sink among sinks
   std::vector<Fill> fills_;      // by link; none when not wanted
