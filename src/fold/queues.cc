@@ -41,7 +41,7 @@ constexpr int64_t kShares = 4;
 constexpr double kStepsForLut = 1e6, kWorthTrying = 10;
 // Steps of the cycle model that may be spent on making queues shorter and on reasons; on what is
 // near one queue; and on a part of that for each length that is thought of.
-constexpr int64_t kShrinkWork = 60'000'000, kNearWork = 600'000, kSoonWork = 150'000;
+constexpr int64_t kShrinkWork = 60'000'000, kNearWork = 600'000, kSoonWork = 50'000;
 // Steps of blocks that may be moved in search of a schedule for shorter queues, and frames of the
 // whole network for one of them: few at first, because most that is found is near. More than one
 // found nothing better for ResNet-18.
