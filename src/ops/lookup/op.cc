@@ -2,6 +2,7 @@
 #include "src/ir/op.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <bit>
@@ -99,7 +100,12 @@ Cost cost(const Node& node, Family family) {
   const double address = address_bits(node);
   const auto runs =
       static_cast<double>(std::bit_width(static_cast<uint64_t>(width(node) / out.lanes - 1)));
-  if (runs > 0) cost.lut += address + 1;
+  // The next word's address or that of the next row's first word, which is as many sums as its run
+  // has bits but one.
+  if (const int64_t run = width(node) / out.lanes; run > 1) {
+    const auto each = static_cast<uint64_t>(run);
+    cost.lut += address + 1 + (std::popcount(each) - 1) * (address - std::countr_zero(each));
+  }
   // The last row instead of what is behind it: a comparison; the address is then set and cleared by
   // its register, unless it is multiplied or counts on.
   if (node.in_type(0).max() >= entries(node)) {
@@ -141,7 +147,12 @@ Hardware emit(const Node& node, Family family, const std::string& instance) {
   if (entries(node) == 1) {
     first = SvModule::number(address, 0);
   } else if (runs > 1) {
-    first += fmt::format(" * {}", SvModule::number(address, runs));
+    // Written as a sum, which synthesis would put into a DSP block as a product.
+    std::vector<std::string> terms;
+    for (int shift = 0; (runs >> shift) > 0; ++shift) {
+      if ((runs >> shift & 1) != 0) terms.push_back(fmt::format("({} << {})", first, shift));
+    }
+    first = fmt::format("{}", fmt::join(terms, " + "));
   }
   module.register_data("address_q", runs == 1 ? first
                                               : fmt::format("!issue ? address_q : take ? {} : "

@@ -119,7 +119,10 @@ Cost cost(const Node& node, Family family) {
   const Rhythm steps = rhythm(node, family);
   Cost cost = counter_cost(streams.in[0].beats / outer(node));
   for (const Stream& stream : streams.out) cost += queue_cost(steps, stream.width());
-  cost.lut += 2 * static_cast<double>(streams.out.size());
+  // Whether a beat is one's, and its queue has room: of two at one place, of each more between two
+  // and by another choice.
+  const auto count = static_cast<double>(streams.out.size());
+  cost.lut += count > 1 ? 5 * count - 6 : 2;
   return cost;
 }
 
