@@ -272,23 +272,31 @@ Cost block_memory_cost(BlockUse use, int64_t width, int64_t depth) {
   return cost;
 }
 
-Cost memory_cost(int64_t width, int64_t depth) {
-  Cost cost;
-  // Four LUTs hold six bits of 32 words or three of 64.
+namespace {
+
+// Four LUTs hold six bits of 32 words or three of 64.
+int64_t lut_memory_cells(int64_t width, int64_t depth) {
   const int64_t bits = depth <= 32 ? 6 : 3;
+  return (depth + 63) / 64 * ((width + bits - 1) / bits);
+}
+
+Cost lut_memory_cost(int64_t width, int64_t depth) {
   const int64_t banks = (depth + 63) / 64;
-  const int64_t cells = banks * ((width + bits - 1) / bits);
+  if (banks == 2 && width == 1) return {.lut = 4};  // a cell of its own
+  Cost cost;
+  cost.lut = 4.0 * static_cast<double>(lut_memory_cells(width, depth));
+  if (banks > 1) cost.lut += static_cast<double>((width + 1) * banks) / 2;
+  return cost;
+}
+
+}  // namespace
+
+Cost memory_cost(int64_t width, int64_t depth) {
   // Synthesis keeps a deep memory of few bits in LUTs, where words are chosen among banks.
   constexpr int64_t kMostCells = 16, kMostBits = 2600;
-  if (depth > kLutQueueDepth && (cells > kMostCells || width * depth > kMostBits)) {
-    cost = block_memory_cost(BlockUse::written, width, depth);
-  } else if (banks == 2 && width == 1) {
-    cost.lut = 4;  // a cell of its own
-  } else {
-    cost.lut = 4.0 * static_cast<double>(cells);
-    if (banks > 1) cost.lut += static_cast<double>((width + 1) * banks) / 2;
-  }
-  return cost;
+  const bool block = depth > kLutQueueDepth &&
+                     (lut_memory_cells(width, depth) > kMostCells || width * depth > kMostBits);
+  return block ? block_memory_cost(BlockUse::written, width, depth) : lut_memory_cost(width, depth);
 }
 
 double adder_luts(const Type& a, const Type& b, int64_t bits) {
@@ -346,7 +354,8 @@ Cost queue_cost(const Rhythm& rhythm, int64_t width) {
   // Two pointers and the credits, each a counter of about a LUT a bit; those that don't wrap by
   // themselves compare with their last slot besides.
   const int bits = std::bit_width(static_cast<uint64_t>(rhythm.queue - 1));
-  const bool deep = rhythm.queue > kLutQueueDepth;
+  // A queue whose beats come the next cycle is LUT memory at any capacity.
+  const bool deep = rhythm.queue > kLutQueueDepth && rhythm.depth > 1;
   const bool wraps_alone = (rhythm.queue & (rhythm.queue - 1)) == 0;
   // Few bits are registers instead of tables.
   constexpr int64_t kFewBits = 8;
@@ -354,7 +363,7 @@ Cost queue_cost(const Rhythm& rhythm, int64_t width) {
     cost.lut = static_cast<double>(bits > 1 ? width + 4 : width);
     cost.ff = static_cast<double>(kept);
   } else {
-    cost = memory_cost(width, rhythm.queue);
+    cost = deep ? memory_cost(width, rhythm.queue) : lut_memory_cost(width, int64_t{1} << bits);
   }
   cost.lut += deep ? (wraps_alone ? 3 : 5) * bits : bits == 1 ? 6 : std::max(10, 3 * bits);
   cost.ff += 2 + 3 * bits;
