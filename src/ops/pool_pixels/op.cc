@@ -146,10 +146,12 @@ Cost cost(const Node& node, Family family) {
     const auto elements = static_cast<double>(layer.runs * layer.channels);
     const Type in = layer.type_of(std::min(joined, layer.pixels));
     joined *= 2;
-    // A table for each bit of a sum or of a choice between numbers of three bits, six together;
-    // else comparing takes a table pair for two bits besides.
-    const int compares = layer.function == Function::sum || in.bits <= 3 ? 0 : (in.bits + 1) / 2;
-    const double luts = in.bits + compares;
+    const Type out = layer.type_of(std::min(joined, layer.pixels));
+    // A table for each bit of a choice between numbers of three bits, six together; else comparing
+    // takes a table pair for two bits besides.
+    const double luts = layer.function == Function::sum
+                            ? adder_luts(in, in, out.bits)
+                            : in.bits + (in.bits <= 3 ? 0 : (in.bits + 1) / 2);
     cost.lut += elements * static_cast<double>(rounds[round] / 2) * luts;
     cost.ff += elements * static_cast<double>(rounds[round]) * in.bits;
   }
