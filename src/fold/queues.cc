@@ -36,7 +36,7 @@ constexpr double kGain = 0.999;
 // Queues of which the whole network is asked together, and how many times its even share of the
 // work that is left each may take.
 constexpr size_t kTogether = 4;
-constexpr int64_t kShares = 4;
+constexpr int64_t kShares = 8;
 // Steps of a frame for each LUT that is worth a trial there, and as many LUTs as are always.
 constexpr double kStepsForLut = 1e6, kWorthTrying = 10;
 // Steps of the cycle model that may be spent on making queues shorter and on reasons; on what is
@@ -46,7 +46,7 @@ constexpr int64_t kShrinkWork = 60'000'000, kNearWork = 600'000, kSoonWork = 50'
 // whole network for one of them: few at first, because most that is found is near. More than one
 // found nothing better for ResNet-18.
 constexpr int64_t kMoveWork = 150'000'000;
-constexpr double kFewFramesMoved = 1.0 / 16, kFramesMoved = 1;
+constexpr double kFewFramesMoved = 1.0 / 32, kFramesMoved = 1;
 // Those of the model on the search for the cheapest queues of all, and on one frame of a network
 // for which that is tried.
 constexpr int64_t kSearchWork = 10'000'000;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <limits>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "src/fold/min_sum.h"
@@ -29,10 +30,10 @@ constexpr int64_t kNear = int64_t{1} << 29;
 constexpr int64_t kTogether = 32;
 // Sweeps over all blocks that are tried as long as each still gains.
 constexpr int kSweeps = 4;
-// How often a search may move a block that never pauses, and with it all that it paces. Where it
-// has to be moved again, it is in a circle that takes too long: of 2,014 that were given up in a
-// test, none could have ended well (with one move, 6 of 2,015).
-constexpr int kMostShifts = 3;
+// How often a search may move a block, and one that never pauses, with which all that it paces
+// moves. Where it has to be moved again, it is in a circle that takes too long, mostly: of 2,014
+// searches that were given up in a test, none could have ended well.
+constexpr int kMostMoves = 32, kMostPacerMoves = 3;
 
 // Phases in order, or the other way round.
 template <class Frame, class Visit>
@@ -705,13 +706,15 @@ std::optional<std::vector<size_t>> Schedule::move(Direction direction,
                                                   const std::atomic<bool>& is_wanted) {
   const bool is_later = direction == Direction::later;
   std::vector<std::optional<Placed>> before(units_.size());  // what was moved, as it was
-  std::vector<char> is_due(units_.size(), 0);
+  // The first of those that are due, where later, and the last, where earlier: what leads back and
+  // forth between few blocks comes to rest before any of it goes on through the whole network.
+  std::set<size_t> due;
   for (size_t u = 0; u < units_.size(); ++u) {
     const std::vector<size_t>& ends = is_later ? units_[u].out : units_[u].in;
-    is_due[u] =
-        std::find_first_of(ends.begin(), ends.end(), links.begin(), links.end()) != ends.end();
+    if (std::find_first_of(ends.begin(), ends.end(), links.begin(), links.end()) != ends.end())
+      due.insert(u);
   }
-  std::vector<int> shifts(units_.size(), 0);
+  std::vector<int> moves(units_.size(), 0);
   const auto in_time = [&](size_t link) { return from_source(link) || this->in_time(link); };
   const auto has_room = [&](size_t link) {
     return from_source(link) || this->has_room(link, queues[link]);
@@ -723,31 +726,25 @@ std::optional<std::vector<size_t>> Schedule::move(Direction direction,
            std::all_of(roomy.begin(), roomy.end(), has_room);
   };
   bool fits = true;
-  const auto visit = [&](size_t u) {
+  while (!due.empty() && fits) {
+    const size_t u = *(is_later ? due.begin() : std::prev(due.end()));
+    due.erase(u);
     Unit& unit = units_[u];
-    if (!is_due[u] || !fits) return false;
-    is_due[u] = 0;
-    if (is_in_place(unit)) return false;
+    if (is_in_place(unit)) continue;
     std::vector<int64_t> caps;
     for (size_t link : is_later ? unit.out : unit.in) caps.push_back(queues[link]);
     work -= graph_.blocks[unit.block].rhythm.steps();
     Placed now = take_out(unit);
     fits =
-        is_wanted && work > 0 && (!unit.never_pauses || ++shifts[u] <= kMostShifts) &&
+        is_wanted && work > 0 && ++moves[u] <= (unit.never_pauses ? kMostPacerMoves : kMostMoves) &&
         (is_later ? earliest(unit, caps, &now, unit.spare) : latest(unit, caps, &now, unit.spare));
     if (!fits) {
       place(unit, std::move(now));
-      return false;
+      break;
     }
     place(unit, std::exchange(unit.spare, {}));
     (before[u] ? unit.spare : before[u].emplace()) = std::move(now);
-    for (const size_t beside : unit.beside) is_due[beside] = 1;
-    return true;
-  };
-  for (bool any = true; any && fits;) {
-    any = false;
-    for (size_t u = units_.size(); u-- > 0;) any |= visit(u);
-    for (size_t u = 0; u < units_.size(); ++u) any |= visit(u);
+    due.insert(unit.beside.begin(), unit.beside.end());
   }
   std::vector<size_t> moved;
   for (size_t u = 0; u < units_.size(); ++u) {
