@@ -61,9 +61,11 @@ constexpr int64_t kEndless = int64_t{1} << 40;
 // one price the shorter wins.
 constexpr double kLutsOfBlock = 190, kLutsOfRegister = 0.25, kLutsOfBit = 1e-3;
 
-// What the memory of one queue is worth.
-double queue_luts(int64_t width, int64_t beats) {
+// What the memory of one queue is worth, behind a node from whose issue of a beat it takes `depth`
+// cycles until that is visible.
+double queue_luts(int64_t width, int64_t beats, int64_t depth) {
   Rhythm rhythm;
+  rhythm.depth = depth;
   // A deep queue of a power of two is cheaper than one of a beat less. Searches count on more beats
   // never being cheaper, so it is priced like that one.
   const bool deep = beats > kLutQueueDepth;
@@ -120,7 +122,7 @@ class Network {
     for (StreamBlock& block : part.blocks) {
       if (block.kind != StreamBlock::Kind::node || block.node != &node) continue;
       block.rhythm.queue = queue;
-      block.rhythm.depth = depths_.at(&node)[queue > kLutQueueDepth ? 1 : 0];
+      block.rhythm.depth = depth(node, queue);
       for (size_t link : block.out) part.links[link].queue = queue;
     }
     return part;
@@ -128,7 +130,7 @@ class Network {
 
   // Of one link's queue.
   double price(size_t link, int64_t beats) const {
-    return queue_price(streams_.links[link].stream.width(), beats);
+    return queue_price(streams_.links[link].stream.width(), beats, depth(link, beats));
   }
 
   // Of all queues behind a node, if they are so long; and without what bits count.
@@ -140,7 +142,7 @@ class Network {
   double luts(const Node& node, int64_t beats) const {
     double sum = 0;
     for (size_t link : block(&node).out)
-      sum += queue_luts(streams_.links[link].stream.width(), beats);
+      sum += queue_luts(streams_.links[link].stream.width(), beats, depth(link, beats));
     return sum;
   }
 
@@ -152,6 +154,14 @@ class Network {
   }
 
  private:
+  // Cycles from a node's issue of a beat until that is visible behind such a queue.
+  int64_t depth(const Node& node, int64_t queue) const {
+    return depths_.at(&node)[queue > kLutQueueDepth ? 1 : 0];
+  }
+  int64_t depth(size_t link, int64_t queue) const {
+    return depth(*streams_.blocks[streams_.links[link].from].node, queue);
+  }
+
   Family family_;
   std::vector<Node*> nodes_;
   StreamGraph streams_;
@@ -856,8 +866,8 @@ std::string why(const QueueDepth& depth) {
                      depth.cycles);
 }
 
-double queue_price(int64_t width, int64_t beats) {
-  return queue_luts(width, beats) + kLutsOfBit * static_cast<double>(beats * width);
+double queue_price(int64_t width, int64_t beats, int64_t depth) {
+  return queue_luts(width, beats, depth) + kLutsOfBit * static_cast<double>(beats * width);
 }
 
 bool QueueResult::least() const {

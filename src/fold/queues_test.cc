@@ -123,8 +123,9 @@ double price_of(const Graph& graph) {
   double price = 0;
   for (const Node& node : graph.nodes) {
     if (node.op->kind != Op::Kind::hardware) continue;
+    const int64_t depth = node.op->rhythm(node, Family::generic).depth;
     for (const Stream& stream : node.op->ports(node).out)
-      price += queue_price(stream.width(), node.integer("queue"));
+      price += queue_price(stream.width(), node.integer("queue"), depth);
   }
   return price;
 }
