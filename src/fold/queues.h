@@ -30,8 +30,8 @@ struct QueueDepth {
 // "one beat less: 'a', 'b' alone take at least 70 cycles a frame"
 std::string why(const QueueDepth& depth);
 
-// What one queue of so many beats of so many bits is worth, in LUTs, where a beat is visible `depth`
-// cycles after it was issued.
+// What one queue of so many beats of so many bits is worth, in LUTs, where a beat is visible
+// `depth` cycles after it was issued.
 double queue_price(int64_t width, int64_t beats, int64_t depth);
 
 struct QueueResult {
