@@ -30,10 +30,6 @@ struct QueueDepth {
 // "one beat less: 'a', 'b' alone take at least 70 cycles a frame"
 std::string why(const QueueDepth& depth);
 
-// What one queue of so many beats of so many bits is worth, in LUTs, where a beat is visible
-// `depth` cycles after it was issued.
-double queue_price(int64_t width, int64_t beats, int64_t depth);
-
 struct QueueResult {
   int64_t interval_cycles = 0;  // that of the slowest node: nothing waits for a queue
   int64_t latency_cycles = 0;   // of the first frame

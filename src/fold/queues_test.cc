@@ -8,6 +8,7 @@
 #include <limits>
 #include <random>
 
+#include "src/fold/queue_network.h"
 #include "src/ir/text.h"
 #include "src/sim/cycle_model.h"
 #include "src/sim/fake_op.h"
