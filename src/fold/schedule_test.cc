@@ -132,15 +132,22 @@ bool has_full_rate(const StreamGraph& streams, const std::vector<int64_t>& queue
   return !result.deadlock && result.frame_out[299] - result.frame_out[149] <= 150 * interval;
 }
 
-TEST(Schedule, ItsQueuesKeepTheRate) {
-  double before = 0, between = 0, after = 0;
-  for (unsigned seed = 0; seed < 400; ++seed) {
+// Random graphs with the interval of their slowest block.
+template <class Visit>
+void for_each_network(unsigned count, const Visit& visit) {
+  for (unsigned seed = 0; seed < count; ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937 random(seed);
     const Graph graph = random_graph(random);
     if (graph.outputs.empty()) continue;
     StreamGraph streams = stream_graph(graph, Family::generic);
-    const int64_t interval = slowest(streams);
+    visit(streams, slowest(streams), random);
+  }
+}
+
+TEST(Schedule, ItsQueuesKeepTheRate) {
+  double before = 0, between = 0, after = 0;
+  for_each_network(400, [&](StreamGraph& streams, int64_t interval, std::mt19937& random) {
     Schedule schedule(streams, interval);
     const auto holds = [&] { EXPECT_TRUE(has_full_rate(streams, schedule.queues(), interval)); };
     const QueuePrice price = [](size_t, int64_t beats) { return static_cast<double>(beats); };
@@ -165,7 +172,7 @@ TEST(Schedule, ItsQueuesKeepTheRate) {
     }
     schedule.follow_depths();
     holds();
-  }
+  });
   EXPECT_LT(between, before);
   EXPECT_LT(after, between);
 }
@@ -174,13 +181,7 @@ TEST(Schedule, ItsQueuesKeepTheRate) {
 // is early. What is found keeps the rate; what isn't would lose it, but for few.
 TEST(Fitter, ShorterQueuesKeepTheRate) {
   int64_t fewer = 0, refused = 0, missed = 0;
-  for (unsigned seed = 0; seed < 400; ++seed) {
-    SCOPED_TRACE(seed);
-    std::mt19937 random(seed);
-    const Graph graph = random_graph(random);
-    if (graph.outputs.empty()) continue;
-    const StreamGraph streams = stream_graph(graph, Family::generic);
-    const int64_t interval = slowest(streams);
+  for_each_network(400, [&](const StreamGraph& streams, int64_t interval, std::mt19937&) {
     const Schedule schedule(streams, interval);
     std::vector<int64_t> queues = schedule.queues();
     Fitter fitter(schedule, queues);
@@ -199,7 +200,7 @@ TEST(Fitter, ShorterQueuesKeepTheRate) {
       }
     }
     EXPECT_TRUE(has_full_rate(streams, queues, interval));
-  }
+  });
   EXPECT_GT(fewer, 1000);
   EXPECT_GT(refused, 1000);
   EXPECT_LT(100 * missed, refused);
@@ -208,13 +209,7 @@ TEST(Fitter, ShorterQueuesKeepTheRate) {
 // What can't be is refused, and then nothing has moved.
 TEST(Fitter, FindsNothingWhereThereIsNothing) {
   int64_t tried = 0;
-  for (unsigned seed = 0; seed < 200; ++seed) {
-    SCOPED_TRACE(seed);
-    std::mt19937 random(seed);
-    const Graph graph = random_graph(random);
-    if (graph.outputs.empty()) continue;
-    const StreamGraph streams = stream_graph(graph, Family::generic);
-    const int64_t interval = slowest(streams);
+  for_each_network(200, [&](const StreamGraph& streams, int64_t interval, std::mt19937&) {
     const Schedule schedule(streams, interval);
     const std::vector<int64_t> queues = schedule.queues();
     for (size_t link = 0; link < queues.size(); ++link) {
@@ -227,7 +222,7 @@ TEST(Fitter, FindsNothingWhereThereIsNothing) {
       EXPECT_FALSE(fitter.fit({link}, 1, work));
       EXPECT_TRUE(fitter.fit({link}, queues[link], none));
     }
-  }
+  });
   EXPECT_GT(tried, 50);
 }
 
