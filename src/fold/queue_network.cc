@@ -39,6 +39,7 @@ QueueNetwork::QueueNetwork(Graph& core, Family family, std::map<std::string, int
   for (size_t b = 0; b < streams_.blocks.size(); ++b) {
     const StreamBlock& block = streams_.blocks[b];
     interval_ = std::max(interval_, block.rhythm.steps());
+    steps_ += block.rhythm.steps();
     if (block.kind == StreamBlock::Kind::node) block_of_[block.node] = b;
   }
   for (Node* node : nodes_) {

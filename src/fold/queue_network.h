@@ -26,6 +26,7 @@ class QueueNetwork {
   const std::vector<Node*>& nodes() const { return nodes_; }
   const StreamGraph& streams() const { return streams_; }
   int64_t interval() const { return interval_; }  // of the slowest node, in cycles
+  int64_t steps() const { return steps_; }        // of all blocks, in a frame
   int64_t least(const Node& node) const;
   size_t block_index(const Node* node) const { return block_of_.at(node); }
   const StreamBlock& block(const Node* node) const { return streams_.blocks[block_index(node)]; }
@@ -58,7 +59,7 @@ class QueueNetwork {
   StreamGraph streams_;
   std::map<const Node*, size_t> block_of_;
   std::map<const Node*, std::array<int64_t, 2>> depths_;  // with a queue of registers, of memory
-  int64_t interval_ = 0;
+  int64_t interval_ = 0, steps_ = 0;
 };
 
 // What one queue of so many beats of so many bits is worth, in LUTs, where a beat is visible

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "src/fold/queue_network.h"
@@ -307,15 +308,13 @@ QueueResult set_queues(Graph& core, Family family, int64_t latency, QueueEffort 
     if (!places.empty()) insert_fifos(core, places);
   }
   QueueNetwork network(core, family, std::move(least));
-  const Schedule schedule = schedule_queues(network);
+  Schedule schedule = schedule_queues(network);
   if (latency != kAnyLatency && first_latency(network.streams()) > latency)
     lengthen_queues(network);
   QueueResult result;
-  int64_t steps = 0;
-  for (const StreamBlock& block : network.streams().blocks) steps += block.rhythm.steps();
-  result.depths = shorten_queues(network, latency, schedule, effort);
+  result.depths = shorten_queues(network, latency, std::move(schedule), effort);
   result.price = network.price();
-  if (steps <= kSmallFrame) {
+  if (network.steps() <= kSmallFrame) {
     std::vector<int64_t> found;
     for (const Node* node : network.nodes()) found.push_back(node->integer("queue"));
     const auto cheaper = cheapest_queues(network, latency, result.price, result.cheapest);

@@ -636,36 +636,32 @@ int64_t Schedule::sooner(const Times& first, int64_t at_first, const Times& seco
   return fine;
 }
 
-Schedule::Run Schedule::run(int64_t beats, int64_t beat, int64_t queue) {
-  const int64_t frame = floor_div(beat - queue, beats);
-  const int64_t place = beat - queue - frame * beats;
-  return {place, frame, std::min(beats - beat, beats - place)};
+int64_t Schedule::first_without_place(const Times& given, const Times& taken, int64_t beat,
+                                      int64_t queue) const {
+  const auto beats = static_cast<int64_t>(given.after.size());
+  while (beat < beats) {
+    // So many from here on and those before them in their places are in one frame each.
+    const int64_t frame = floor_div(beat - queue, beats);
+    const int64_t place = beat - queue - frame * beats;
+    const int64_t run = std::min(beats - beat, beats - place);
+    const int64_t fine = sooner(taken, place, given, beat, frame * interval_, run);
+    beat += fine;
+    if (fine < run) break;
+  }
+  return beat;
 }
 
 int64_t Schedule::queue_of(const Times& given, const Times& taken) const {
   if (given.after.empty()) return 1;  // a source's
   const auto beats = static_cast<int64_t>(given.after.size());
-  // The least with which every beat is given after the one that was in its place was taken.
   int64_t most = 1;
-  for (int64_t beat = 0; beat < beats;) {
-    const Run next = run(beats, beat, most);
-    const int64_t fine = sooner(taken, next.place, given, beat, next.frame * interval_, next.beats);
-    beat += fine;
-    if (fine < next.beats) ++most;
-  }
+  for (int64_t beat = 0; (beat = first_without_place(given, taken, beat, most)) < beats;) ++most;
   return most;
 }
 
 bool Schedule::has_room(size_t link, int64_t queue) const {
-  const Times &given = given_[link], &taken = taken_[link];
-  const auto beats = static_cast<int64_t>(given.after.size());
-  for (int64_t beat = 0; beat < beats;) {
-    const Run next = run(beats, beat, queue);
-    const int64_t fine = sooner(taken, next.place, given, beat, next.frame * interval_, next.beats);
-    if (fine < next.beats) return false;
-    beat += fine;
-  }
-  return true;
+  const auto beats = static_cast<int64_t>(given_[link].after.size());
+  return first_without_place(given_[link], taken_[link], 0, queue) == beats;
 }
 
 bool Schedule::in_time(size_t link) const {

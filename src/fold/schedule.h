@@ -42,9 +42,8 @@ class Schedule {
   // Moves blocks that are beside `links`, and what these have in their way, all later or all
   // earlier, each by as little as it takes, until queues of so many beats by link do, of which
   // those behind `links` alone may be too short for the schedule as it is. Returns what was moved.
-  // None, and nothing is moved, where `work` steps of blocks don't get there, a block that never
-  // pauses would be moved more than once, or it isn't wanted any more. Steps that were looked at
-  // are taken off `work`.
+  // None, and nothing is moved, where `work` steps of blocks don't get there, a block would be
+  // moved too often, or it isn't wanted any more. Steps that were looked at are taken off `work`.
   enum class Direction { later, earlier };
   std::optional<std::vector<size_t>> move(Direction direction, const std::vector<int64_t>& queues,
                                           const std::vector<size_t>& links, int64_t& work,
@@ -118,16 +117,14 @@ class Schedule {
   Placed placed(const Unit& unit) const;
   Placed take_out(const Unit& unit);  // what isn't there until it is placed again
   void place(const Unit& unit, Placed placed);
-  // So many beats of a stream, from one on, are in the frame in which those in whose places they
-  // come are as well: from `place` on, `frame` frames away.
-  struct Run {
-    int64_t place, frame, beats;
-  };
-  static Run run(int64_t beats, int64_t beat, int64_t queue);
   // So many of `beats` beats, in order, come in one stream, moved by `off` cycles, sooner than in
   // another.
   static int64_t sooner(const Times& first, int64_t at_first, const Times& second,
                         int64_t at_second, int64_t off, int64_t beats);
+  // The first beat, from one on, that isn't given after the one that was in its place in a queue of
+  // so many was taken; the number of beats where all are.
+  int64_t first_without_place(const Times& given, const Times& taken, int64_t beat,
+                              int64_t queue) const;
   // Beats a queue needs between those issues and those takes.
   int64_t queue_of(const Times& given, const Times& taken) const;
   int64_t queue_of(size_t link) const { return queue_of(given_[link], taken_[link]); }

@@ -45,9 +45,8 @@ class Judge {
       : network_(network),
         latency_(latency),
         work_(work),
-        all_(network.streams().blocks.size(), true) {
-    for (const StreamBlock& block : network.streams().blocks) steps_ += block.rhythm.steps();
-  }
+        all_(network.streams().blocks.size(), true),
+        steps_(network.steps()) {}
 
   // Why each queue isn't a beat shorter, in the order of the nodes.
   std::vector<QueueDepth> reasons() {
@@ -59,13 +58,13 @@ class Judge {
   // The same after each was made as short as the others let it be, the dearest first: as far as
   // `schedule`, which fits them as they are, can be moved, by `move_work` steps of blocks, and then
   // as parts of the network and the whole tell.
-  std::vector<QueueDepth> shorten(const Schedule& schedule, int64_t move_work) {
+  std::vector<QueueDepth> shorten(Schedule schedule, int64_t move_work) {
     std::vector<QueueDepth> depths = near_reasons(near_work(network_.nodes().size()));
     // Where the whole network can be asked of each, it tells more. The first frame's latency does
     // not follow from a schedule.
     const auto open = static_cast<int64_t>(untried(depths).size());
     if (latency_ == kAnyLatency && kFewFrames * steps_ * open > kShrinkWork) {
-      move_schedule(schedule, depths, move_work);
+      move_schedule(std::move(schedule), depths, move_work);
       add_near_reasons(depths, near_work(untried(depths).size()));
     }
     for (const size_t i : spare(depths)) {
@@ -111,12 +110,7 @@ class Judge {
       const Node& node = *nodes[open[k]];
       QueueDepth& depth = depths[open[k]];
       if (depth.beats <= network_.least(node)) return give_reason(depth);
-      for (const Kept& kept : parts_around(node)) {
-        if (spent[k] >= share) return;
-        const Trial trial = attempt(kept, node, depth.beats - 1, share - spent[k]);
-        spent[k] += trial.work;
-        if (trial.verdict == Verdict::slower) return give_reason(depth, kept, trial);
-      }
+      spent[k] = one_less(parts_around(node), node, depth, share).work;
     });
     for (const int64_t steps : spent) work_ -= steps;
   }
@@ -163,12 +157,12 @@ class Judge {
   }
 
   // Makes those shorter that pay, and then each to the beat.
-  void move_schedule(const Schedule& schedule, std::vector<QueueDepth>& depths, int64_t work) {
+  void move_schedule(Schedule schedule, std::vector<QueueDepth>& depths, int64_t work) {
     std::vector<int64_t> queues(network_.streams().links.size(), kEndless);
     for (const Node* node : network_.nodes()) {
       for (const size_t link : network_.block(node).out) queues[link] = node->integer("queue");
     }
-    Fitter fitter(schedule, std::move(queues));
+    Fitter fitter(std::move(schedule), std::move(queues));
     struct Round {
       double frames;  // of the whole network, that may be moved for one trial
       bool to_the_beat;
@@ -279,7 +273,8 @@ class Judge {
       std::vector<Trial> trials(count);
       parallel_for(count, [&](size_t k) {
         const size_t i = order[done + k];
-        trials[k] = one_less(*network_.nodes()[i], depths[i], share);
+        const Node& node = *network_.nodes()[i];
+        trials[k] = one_less(parts_up_to_all(node), node, depths[i], share);
       });
       for (size_t k = 0; k < count; ++k) {
         work_ -= trials[k].work;
@@ -290,10 +285,8 @@ class Judge {
     return found;
   }
 
-  // What larger and larger parts of the network, and the whole, do with one beat less, and the
-  // reason that this is.
-  Trial one_less(const Node& node, QueueDepth& depth, int64_t most_work) const {
-    const Parts parts = parts_up_to_all(node);
+  // What larger and larger parts of the network do with one beat less, and the reason that this is.
+  Trial one_less(const Parts& parts, const Node& node, QueueDepth& depth, int64_t most_work) const {
     Trial trial;
     int64_t work = 0;
     for (size_t p = 0; p < parts.size() && work < most_work; ++p) {
@@ -459,17 +452,17 @@ class Judge {
   QueueNetwork& network_;
   const int64_t latency_;  // most cycles of the first frame
   int64_t work_;
-  const Kept all_;     // the whole network
-  int64_t steps_ = 0;  // of a frame of it
+  const Kept all_;       // the whole network
+  const int64_t steps_;  // of a frame of it
 };
 
 }  // namespace
 
-std::vector<QueueDepth> shorten_queues(QueueNetwork& network, int64_t latency,
-                                       const Schedule& schedule, QueueEffort effort) {
+std::vector<QueueDepth> shorten_queues(QueueNetwork& network, int64_t latency, Schedule schedule,
+                                       QueueEffort effort) {
   const bool all = effort == QueueEffort::each_the_least;
   return Judge(network, latency, all ? kLeastWork : kShrinkWork)
-      .shorten(schedule, all ? kLeastWork : kMoveWork);
+      .shorten(std::move(schedule), all ? kLeastWork : kMoveWork);
 }
 
 std::vector<QueueDepth> queue_reasons(QueueNetwork& network, int64_t latency) {
