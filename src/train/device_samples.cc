@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/train/device_samples.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "src/util/error.h"
@@ -8,8 +9,8 @@
 namespace foldstream::train {
 namespace {
 
-// The columns of `changes`.
-enum Column : int64_t { kDown, kRight, kYy, kYx, kXy, kXx, kColumns };
+// The columns of `changes`; the points of a warp are the last.
+enum Column : int64_t { kDown, kRight, kYy, kYx, kXy, kXx, kWarp };
 
 torch::Tensor copied(const void* values, std::vector<int64_t> shape, torch::ScalarType type) {
   // from_blob wants a pointer to what it could write; it is only read here.
@@ -30,14 +31,21 @@ DeviceSamples::DeviceSamples(const DataSet& data, double divisor, const Shape& i
   if (data.shape.size() == 3) {
     rows_ = torch::arange(data.shape[1], torch::kFloat).to(device);
     columns_ = torch::arange(data.shape[2], torch::kFloat).to(device);
+    const auto shares = [&](int64_t size) {
+      const std::vector<float> values = warp_shares(size);
+      return copied(values.data(), {size, kWarpPoints}, torch::kFloat).to(device);
+    };
+    warp_down_ = shares(data.shape[1]);
+    warp_across_ = shares(data.shape[2]);
   }
 }
 
 torch::Tensor DeviceSamples::changes(int64_t count, Random& random) const {
   if (!augment_.any()) return {};
-  torch::Tensor all = torch::empty({count, kColumns});
+  const int64_t width = kWarp + (augment_.warp > 0 ? 2 * kWarpPoints * kWarpPoints : 0);
+  torch::Tensor all = torch::empty({count, width});
   float* row = all.data_ptr<float>();
-  for (int64_t i = 0; i < count; ++i, row += kColumns) {
+  for (int64_t i = 0; i < count; ++i, row += width) {
     const Change change(augment_, random);
     row[kDown] = static_cast<float>(change.down);
     row[kRight] = static_cast<float>(change.right);
@@ -45,6 +53,7 @@ torch::Tensor DeviceSamples::changes(int64_t count, Random& random) const {
     row[kYx] = change.yx;
     row[kXy] = change.xy;
     row[kXx] = change.xx;
+    std::copy(change.warp.begin(), change.warp.end(), row + kWarp);
   }
   return all;
 }
@@ -74,6 +83,22 @@ torch::Tensor DeviceSamples::pixels(const torch::Tensor& x, const torch::Tensor&
   return x.flatten(2).gather(2, at).view_as(x) * inside;
 }
 
+// points [B, kWarpPoints, kWarpPoints] to [B, H, W]. Sums grow point by point, as on a processor.
+torch::Tensor DeviceSamples::warped(const torch::Tensor& points) const {
+  torch::Tensor lines, sum;
+  for (int64_t i = 0; i < kWarpPoints; ++i) {
+    const torch::Tensor part =
+        warp_down_.select(1, i).reshape({1, -1, 1}) * points.select(1, i).unsqueeze(1);
+    lines = i == 0 ? part : lines + part;  // [B, H, kWarpPoints]
+  }
+  for (int64_t j = 0; j < kWarpPoints; ++j) {
+    const torch::Tensor part =
+        warp_across_.select(1, j).reshape({1, 1, -1}) * lines.select(2, j).unsqueeze(2);
+    sum = j == 0 ? part : sum + part;
+  }
+  return sum;
+}
+
 // x [B, C, H, W]; the arithmetic of fill_batch in its order.
 torch::Tensor DeviceSamples::moved(const torch::Tensor& x, const torch::Tensor& changes) const {
   const int64_t batch = x.size(0), height = x.size(2), width = x.size(3);
@@ -85,8 +110,14 @@ torch::Tensor DeviceSamples::moved(const torch::Tensor& x, const torch::Tensor& 
   const torch::Tensor v = rows_.reshape({1, height, 1}) - number(kDown) - centre_y;
   const torch::Tensor u = columns_.reshape({1, 1, width}) - number(kRight) - centre_x;
   if (augment_.whole_pixels()) return pixels(x, v + centre_y, u * number(kXx) + centre_x);
-  const torch::Tensor y = number(kYy) * v + number(kYx) * u + centre_y;  // [B, H, W]
-  const torch::Tensor from_x = number(kXy) * v + number(kXx) * u + centre_x;
+  torch::Tensor y = number(kYy) * v + number(kYx) * u + centre_y;  // [B, H, W]
+  torch::Tensor from_x = number(kXy) * v + number(kXx) * u + centre_x;
+  if (augment_.warp > 0) {
+    const torch::Tensor points =
+        changes.slice(1, kWarp).reshape({batch, 2, kWarpPoints, kWarpPoints});
+    y = y + warped(points.select(1, 0));
+    from_x = from_x + warped(points.select(1, 1));
+  }
   const torch::Tensor row = (y + 1).floor() - 1, column = (from_x + 1).floor() - 1;
   const torch::Tensor fy = (y - row).unsqueeze(1), fx = (from_x - column).unsqueeze(1);
   const auto along = [&](const torch::Tensor& r) {

@@ -31,6 +31,7 @@ class DeviceSamples {
   torch::Tensor labels(const torch::Tensor& indices) const;
 
  private:
+  torch::Tensor warped(const torch::Tensor& points) const;
   torch::Tensor moved(const torch::Tensor& x, const torch::Tensor& changes) const;
   // The pixels of x [B, C, H, W] at (row, column) [B, H, W]; 0 outside.
   torch::Tensor pixels(const torch::Tensor& x, const torch::Tensor& row,
@@ -38,7 +39,8 @@ class DeviceSamples {
 
   torch::Tensor samples_;  // [count, shape...] as in the data set
   torch::Tensor labels_;
-  torch::Tensor rows_, columns_;  // 0, 1, 2, ... in floats
+  torch::Tensor rows_, columns_;           // 0, 1, 2, ... in floats
+  torch::Tensor warp_down_, warp_across_;  // of warp_shares
   double divisor_;
   Shape input_;
   Augmentation augment_;

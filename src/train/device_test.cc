@@ -30,18 +30,20 @@ DataSet images(bool in_bytes) {
 }
 
 TEST(DeviceSamplesTest, GivesTheFloatsOfFillBatch) {
-  Augmentation none, moved, turned;
+  Augmentation none, moved, turned, warped;
   moved.shift = 4;
   moved.flip = true;
   turned = moved;
   turned.rotate = 20;
   turned.zoom = 0.2;
   turned.shear = 0.1;
+  warped = turned;
+  warped.warp = 3;
   const std::vector<int64_t> indices = {6, 0, 3, 3, 1, 2, 5, 4, 0, 6, 2};
   for (const bool in_bytes : {false, true}) {
     const DataSet data = images(in_bytes);
     const double divisor = in_bytes ? 255 : 1;
-    for (const Augmentation& augment : {none, moved, turned}) {
+    for (const Augmentation& augment : {none, moved, turned, warped}) {
       const DeviceSamples samples(data, divisor, data.shape, augment, torch::kCPU);
       Random first(3, 4), second(3, 4);
       torch::Tensor expected = torch::empty({11, 3, 9, 12});

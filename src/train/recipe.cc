@@ -298,11 +298,12 @@ class Parser {
     augment.rotate = section.number("rotate", 0, 180, 0);
     augment.zoom = section.number("zoom", 0, 0.9, 0);
     augment.shear = section.number("shear", 0, 0.9, 0);
+    augment.warp = section.number("warp", 0, 64, 0);
     section.finish();
     if (augment.any() && recipe_.input.size() != 3) {
       section.fail(
           fmt::format("images can be changed, but 'input' is {}", to_string(recipe_.input)),
-          "leave out shift, flip, rotate, zoom and shear");
+          "leave out shift, flip, rotate, zoom, shear and warp");
     }
   }
 

@@ -97,7 +97,8 @@ struct Augmentation {
   double rotate = 0;  // degrees each way
   double zoom = 0;    // share each way
   double shear = 0;   // share each way
-  bool whole_pixels() const { return rotate == 0 && zoom == 0 && shear == 0; }
+  double warp = 0;    // pixels each way, of the points of a grid
+  bool whole_pixels() const { return rotate == 0 && zoom == 0 && shear == 0 && warp == 0; }
   bool any() const { return shift > 0 || flip || !whole_pixels(); }
 };
 

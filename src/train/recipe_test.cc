@@ -138,8 +138,8 @@ TEST(RecipeTest, ErrorsNameTheLine) {
   EXPECT_EQ(
       message("name = \"t\"\ninput = [4]\nclasses = 2\n[data]\nset = \"npy\"\nvalidation = 5\n"
               "shift = 1\n"),
-      "r.toml:4: images can be changed, but 'input' is [4] | leave out shift, flip, rotate, zoom "
-      "and shear");
+      "r.toml:4: images can be changed, but 'input' is [4] | leave out shift, flip, rotate, zoom, "
+      "shear and warp");
 }
 
 TEST(RecipeTest, WhatABlockIsGivenMustBeUsedAndNeeded) {

@@ -27,8 +27,16 @@ class Random {
 // A permutation of 0 to count - 1.
 std::vector<int64_t> shuffled(int64_t count, Random& random);
 
+// A warp moves the points of a grid of kWarpCells by kWarpCells cells over the image, and one more
+// line of points beyond each border, and with them the places between by uniform cubic B-splines
+// (Rueckert et al., "Nonrigid registration using free-form deformations", 1999, equation 1).
+inline constexpr int64_t kWarpCells = 4, kWarpPoints = kWarpCells + 3;
+
+// [size, kWarpPoints]: the share of each line of points at each of `size` places.
+std::vector<float> warp_shares(int64_t size);
+
 // What moves the pixels of one image: the place (y, x) of the result is read from
-//   (yy * v + yx * u, xy * v + xx * u), where v = y - down and u = x - right,
+//   (yy * v + yx * u + warp_y, xy * v + xx * u + warp_x), where v = y - down and u = x - right,
 // both counted from the image's centre, by linear interpolation; outside is 0.
 struct Change {
   Change(const Augmentation& augment, Random& random);
@@ -36,6 +44,7 @@ struct Change {
   bool flip = false;
   int64_t down = 0, right = 0;
   float yy = 1, yx = 0, xy = 0, xx = 1;
+  std::vector<float> warp;  // [2, kWarpPoints, kWarpPoints]: down, right; empty without a warp
 };
 
 // Writes samples `indices` of `data`, divided by `divisor` in float32, one after the other into

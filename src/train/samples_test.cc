@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <vector>
 
@@ -57,6 +59,65 @@ TEST(SamplesTest, ImagesAreShiftedAndFlippedEveryWay) {
     ++found->second;
   }
   for (const auto& [image, count] : times) EXPECT_GT(count, 0);
+}
+
+// Splines with the same number at every point are that number everywhere; a point moves nothing
+// beyond two cells from it.
+TEST(SamplesTest, AWarpIsSmoothAndLocal) {
+  for (const int64_t size : {4, 9, 28}) {
+    const std::vector<float> shares = warp_shares(size);
+    ASSERT_EQ(shares.size(), static_cast<size_t>(size * kWarpPoints));
+    for (int64_t i = 0; i < size; ++i) {
+      const double at = (static_cast<double>(i) + 0.5) * kWarpCells / static_cast<double>(size);
+      double sum = 0, mean = 0;
+      for (int64_t k = 0; k < kWarpPoints; ++k) {
+        const double share = shares[i * kWarpPoints + k], point = static_cast<double>(k) - 1;
+        EXPECT_GE(share, 0);
+        if (std::abs(point - at) >= 2) {
+          EXPECT_EQ(share, 0) << size << " " << i << " " << k;
+        }
+        sum += share;
+        mean += share * point;
+      }
+      EXPECT_NEAR(sum, 1, 1e-6);
+      EXPECT_NEAR(mean, at, 1e-5);  // points in a line give a line
+    }
+  }
+}
+
+// A ramp shows where its pixels were read: within `warp` of their own place, not all alike, and
+// neighbours near each other.
+TEST(SamplesTest, AWarpMovesPixelsUpToItsLimit) {
+  constexpr int64_t kSize = 28, kImages = 50;
+  constexpr double kWarp = 3;
+  DataSet data;
+  data.count = 1;
+  data.shape = {1, kSize, kSize};
+  for (int64_t i = 0; i < kSize * kSize; ++i) {
+    data.floats.push_back(static_cast<float>(100 + i % kSize));
+  }
+  Augmentation augment;
+  augment.warp = kWarp;
+  Random random(2, 1);
+  const std::vector<int64_t> indices(kImages, 0);
+  std::vector<float> out(kImages * kSize * kSize);
+  fill_batch(data, indices, 1, &augment, random, out.data());
+  double farthest = 0;
+  for (int64_t i = 0; i < kImages; ++i) {
+    for (int64_t y = 4; y < kSize - 4; ++y) {
+      double before = 0;
+      for (int64_t x = 4; x < kSize - 4; ++x) {
+        const double moved = out[(i * kSize + y) * kSize + x] - static_cast<float>(100 + x);
+        EXPECT_LE(std::abs(moved), kWarp + 1e-4);
+        if (x > 4) {
+          EXPECT_LE(std::abs(moved - before), 1.0);
+        }
+        before = moved;
+        farthest = std::max(farthest, std::abs(moved));
+      }
+    }
+  }
+  EXPECT_GT(farthest, kWarp / 2);
 }
 
 }  // namespace
