@@ -21,7 +21,7 @@ SKIPPED = 77
 NETWORKS = {
     "mobilenet-v1-w4a4": ("--fps", "20", "--input-type", "u8"),
     "resnet18-w4a4-cifar10": ("--fps", "60", "--input-type", "u8"),
-    "resnet50": ("--fps", "20", "--clock", "200", "--part", "xczu9eg-ffvb1156-2-e"),
+    "resnet50": ("--fps", "400", "--clock", "200", "--part", "xczu9eg-ffvb1156-2-e"),
 }
 
 
