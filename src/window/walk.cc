@@ -249,14 +249,14 @@ Walk::Walk(const WalkShape& s) : shape(s) {
   least_room = steps >= beats ? room_of_late_writes(windows, window_steps, beats)
                               : room_of_early_steps(windows, window_steps, beats);
 
-  const int64_t room = first_used + (least_room + unit - 1) / unit;
+  // An address has a bit.
+  const int64_t least = std::max<int64_t>(2, first_used + (least_room + unit - 1) / unit);
   if (has_banks()) {
     const int64_t line = bank_places();
-    places = std::max(rows.reach(), (room + line - 1) / line) * line;
+    places = std::max(rows.reach(), (least + line - 1) / line) * line;
     return;
   }
   // Addresses of a power of two of places wrap by themselves; others cost an adder more.
-  const int64_t least = std::max<int64_t>(2, room);
   const auto power = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(least)));
   const Cost of_power = memory_cost(shape.width, power * unit);
   const Cost of_least = memory_cost(shape.width, least * unit);
