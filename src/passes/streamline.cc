@@ -12,6 +12,7 @@
 #include "src/ir/op.h"
 #include "src/ir/pass.h"
 #include "src/ir/verify.h"
+#include "src/rtl/pointwise.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -305,8 +306,40 @@ class Streamliner : public Lowering {
     return {&target().add(view, {first}, first.node->name + "_view", {{"shape", shape}}), 0};
   }
 
-  // q with dimension d of the result being its dimension perm[d]. What computes element by element,
-  // and the way from the host, are moved instead of a stream.
+  // Takes frames from the host element by element.
+  static bool enters(const Node& node) {
+    return node.op->kind == Op::Kind::edge && node.in.size() == 1 &&
+           node.in_type(0).shape == node.out[0].shape;
+  }
+
+  // Where the axis of a node's constants is after a permutation.
+  static int64_t moved_axis(const Node& node, const std::vector<int64_t>& perm) {
+    const int64_t axis = node.integer("axis", static_cast<int64_t>(perm.size()) - 1);
+    return std::find(perm.begin(), perm.end(), axis) - perm.begin();
+  }
+
+  // Whether a node computes element by element, and hardware does with its operand moved: channels
+  // with constants of their own must stay the last dimension.
+  static bool takes_moved(const Node& node, const std::vector<int64_t>& perm) {
+    if (!node.op->pointwise) return false;
+    if (!pointwise::per_channel(node)) return true;
+    const Shape& shape = node.out[0].shape;
+    for (size_t d = static_cast<size_t>(moved_axis(node, perm)) + 1; d < perm.size(); ++d) {
+      if (shape[static_cast<size_t>(perm[d])] > 1) return false;
+    }
+    return true;
+  }
+
+  // Bits of an element where it takes the fewest to move q, or what it is computed from element by
+  // element; none on the host.
+  static int moved_bits(const Value& q, const std::vector<int64_t>& perm) {
+    if (enters(*q.node)) return 0;
+    const int bits = q.type().bits;
+    return takes_moved(*q.node, perm) ? std::min(bits, moved_bits(q.node->in[0], perm)) : bits;
+  }
+
+  // q with dimension d of the result being its dimension perm[d]. The way from the host is moved
+  // instead of a stream, and narrow elements instead of wide ones.
   Value moved(Value q, const std::vector<int64_t>& perm) {
     const Shape& shape = q.type().shape;
     Shape result;
@@ -326,9 +359,8 @@ class Streamliner : public Lowering {
 
   Value moved_anew(Value q, const std::vector<int64_t>& perm) {
     Node& node = *q.node;
-    const bool edge = node.op->kind == Op::Kind::edge && node.in.size() == 1 &&
-                      node.in_type(0).shape == q.type().shape;
-    if (!edge && !node.op->pointwise) {
+    const bool edge = enters(node);
+    if (!edge && moved_bits(q, perm) == q.type().bits) {
       return {&target().add(require_op("shuffle"), {q}, node.name + "_shuffle", {{"perm", perm}}),
               0};
     }
@@ -338,8 +370,8 @@ class Streamliner : public Lowering {
                          : moved(node.in[0], perm);
     auto attr = node.attr;
     const int64_t last = static_cast<int64_t>(perm.size()) - 1;
-    if (const int64_t axis = node.integer("axis", edge ? -1 : last); axis >= 0) {
-      const int64_t to = std::find(perm.begin(), perm.end(), axis) - perm.begin();
+    if (!edge || node.integer("axis", -1) >= 0) {
+      const int64_t to = moved_axis(node, perm);
       if (edge || to != last) {
         attr["axis"] = to;
       } else {

@@ -10,12 +10,6 @@
 namespace foldstream::pointwise {
 namespace {
 
-// Whether some constant differs from channel to channel.
-bool per_channel(const Node& node) {
-  return std::any_of(node.data.begin(), node.data.end(),
-                     [](const auto& entry) { return entry.second.type.shape.at(0) > 1; });
-}
-
 int64_t lanes(const Node& node) {
   if (per_channel(node) && inner(node) > 1) {
     throw Error(fmt::format("{}: constants along axis {} of {}", describe(node), channel_axis(node),
@@ -50,6 +44,11 @@ size_t channel_axis(const Node& node) {
     throw Error(fmt::format("axis = {} of an operand with {} dimensions", axis, rank));
   }
   return static_cast<size_t>(axis);
+}
+
+bool per_channel(const Node& node) {
+  return std::any_of(node.data.begin(), node.data.end(),
+                     [](const auto& entry) { return entry.second.type.shape.at(0) > 1; });
 }
 
 int64_t channels(const Node& node) { return node.in_type(0).shape[channel_axis(node)]; }

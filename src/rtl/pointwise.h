@@ -23,6 +23,8 @@ void check_operand(const Node& node);
 // Throws Error when `axis` is no dimension of the operand.
 size_t channel_axis(const Node& node);
 int64_t channels(const Node& node);
+// Whether some constant differs from channel to channel.
+bool per_channel(const Node& node);
 // Elements in a row that share a channel.
 int64_t inner(const Node& node);
 
