@@ -119,6 +119,18 @@ void fold(Graph& core, const DesignOptions& options, const Reserve& reserve, Sea
         apply_folding(core, parse_json(read_file(options.folding), options.folding), part.uram > 0);
     result.warnings = std::move(remarks.warnings);
     result.notes.insert(result.notes.end(), remarks.notes.begin(), remarks.notes.end());
+    result.stream_queues = std::move(remarks.stream_queues);
+  }
+}
+
+// Of depths that a folding file gives, those behind nodes that there are not.
+void warn_of_strangers(const Graph& core, Designed& result) {
+  for (const auto& [name, depth] : result.stream_queues) {
+    const bool found = std::any_of(core.nodes.begin(), core.nodes.end(),
+                                   [&](const Node& node) { return node.name == name; });
+    if (found) continue;
+    result.warnings.push_back(
+        fmt::format("StreamQueues of '{}' has no effect: the compiler makes no such node", name));
   }
 }
 
@@ -340,7 +352,9 @@ void size_core(const DesignOptions& options, const Reserve& reserve, Searched& s
   }
   result.queues =
       set_queues(core, result.part->family, result.latency,
-                 options.least_queues ? QueueEffort::each_the_least : QueueEffort::what_pays);
+                 options.least_queues ? QueueEffort::each_the_least : QueueEffort::what_pays,
+                 result.stream_queues);
+  warn_of_strangers(core, result);
   verify(core);
   clock.done("set_queues");
 }

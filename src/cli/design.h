@@ -3,6 +3,7 @@
 // commands that make designs.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -72,6 +73,7 @@ struct Designed {
   Compiled compiled;
   const Part* part = nullptr;
   QueueResult queues;
+  std::map<std::string, int64_t> stream_queues;  // of a folding file: FoldingRemarks
   int64_t latency = kAnyLatency;         // most cycles of the first frame, which the queues keep
   std::optional<SharedMemories> shared;  // with pack_memories
   std::optional<FoldResult> folded;      // of a search

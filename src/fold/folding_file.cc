@@ -104,6 +104,9 @@ const FinnAttribute kFinnAttributes[] = {
 
 // Nodes that take and give several pixels at once, by their own names: [in, out].
 constexpr const char* kPixelGroups = "PixelGroups";
+// Depths of the queues behind forks, width converters and FIFOs, by the nodes' own names.
+constexpr const char* kStreamQueues = "StreamQueues";
+constexpr int64_t kDeepestQueue = int64_t{1} << 30;
 
 const FinnAttribute* find_attribute(std::string_view name) {
   for (const FinnAttribute& attribute : kFinnAttributes) {
@@ -168,7 +171,7 @@ class Applier {
     find_mixed_styles();
     std::set<const Node*> named;
     for (const auto& [key, attributes] : file_.items()) {
-      if (key == "Defaults" || key == kPixelGroups) continue;
+      if (key == "Defaults" || key == kPixelGroups || key == kStreamQueues) continue;
       if (!attributes.is_object())
         throw Error(fmt::format("folding file: entry '{}' is not an object", key));
       Node* node = resolve(key);
@@ -188,7 +191,9 @@ class Applier {
         remarks_.warnings.push_back(fmt::format("no entry for '{}', {}: it keeps {}", name,
                                                 describe(*node), folding(*node)));
     }
-    if (!made_again_.empty()) {
+    if (file_.contains(kStreamQueues)) {
+      read_stream_queues(file_[kStreamQueues]);
+    } else if (!made_again_.empty()) {
       remarks_.notes.push_back(
           fmt::format("forks, width converters and queues are made by the compiler again ({})",
                       fmt::join(made_again_, ", ")));
@@ -246,6 +251,26 @@ class Applier {
         }
       }
     }
+  }
+
+  void read_stream_queues(const Json& queues) {
+    if (!queues.is_object()) {
+      throw Error(fmt::format("folding file: '{}' is not an object", kStreamQueues),
+                  "expected { \"<node>\": 4 }");
+    }
+    for (const auto& [name, depth] : queues.items()) {
+      if (!is_depth(depth) || depth == 0) {
+        throw Error(
+            fmt::format("folding file: {} of '{}' is {}", kStreamQueues, name, depth.dump()),
+            fmt::format("expected a depth of 1 to {}", kDeepestQueue));
+      }
+      remarks_.stream_queues[name] = depth.get<int64_t>();
+    }
+  }
+
+  static bool is_depth(const Json& value) {
+    return value.is_number_integer() && value.get<int64_t>() >= 0 &&
+           value.get<int64_t>() <= kDeepestQueue;
   }
 
   // FINN counts the HLS and the RTL nodes of a type apart. Where a file has both, the order of its
@@ -394,10 +419,7 @@ class Applier {
     const bool is_out = name == "outFIFODepths";
     const size_t ports = is_out ? node.out.size() : node.in.size();
     if (!value.is_array() || value.size() > ports ||
-        !std::all_of(value.begin(), value.end(), [](const Json& depth) {
-          return depth.is_number_integer() && depth.get<int64_t>() >= 0 &&
-                 depth.get<int64_t>() <= int64_t{1} << 30;
-        })) {
+        !std::all_of(value.begin(), value.end(), is_depth)) {
       throw Error(
           fmt::format("{}: {} = {} is not legal", where, name, value.dump()),
           fmt::format("expected a list of at most {} depth{}", ports, ports == 1 ? "" : "s"));
@@ -462,6 +484,7 @@ Json final_hw_config(const Graph& core) {
   for (const Node& node : core.nodes) {
     if (node.attr.contains("pixels")) file[kPixelGroups][node.name] = node.integers("pixels", {});
   }
+  Json queues = Json::object();
   for (const auto& [name, node] : finn_names(core)) {
     Json& entry = file[name] = Json::object();
     for (const Fold& fold : folds_of(*node)) {
@@ -474,9 +497,12 @@ Json final_hw_config(const Graph& core) {
       entry["ram_style"] = "ultra";
     }
     if (place == MemoryPlace::streamed) entry["mem_mode"] = "external";
-    if (node->attr.contains("queue"))
-      entry["outFIFODepths"] = std::vector<int64_t>(node->out.size(), node->integer("queue"));
+    if (!node->attr.contains("queue")) continue;
+    const int64_t queue = node->integer("queue");
+    entry["outFIFODepths"] = std::vector<int64_t>(node->out.size(), queue);
+    if (contains(kStreamTypes, finn_type(*node))) queues[node->name] = queue;
   }
+  if (!queues.empty()) file[kStreamQueues] = queues;
   return file;
 }
 

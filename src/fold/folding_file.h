@@ -3,6 +3,7 @@
 // and read.
 #pragma once
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -13,6 +14,8 @@ namespace foldstream {
 
 // What a file said beyond the folding that was applied. Nothing of a file is left out silently.
 struct FoldingRemarks {
+  // Least depths of queues behind nodes that the compiler makes later, by their own names.
+  std::map<std::string, int64_t> stream_queues;
   std::vector<std::string> warnings;  // entries without effect that may be meant otherwise
   std::vector<std::string> notes;     // what FINN's attributes mean, or don't, for this hardware
 };

@@ -104,6 +104,45 @@ TEST(FoldingFile, WhatIsWrittenReadsBackToTheSame) {
   EXPECT_EQ(final_hw_config(unfolded).dump(), file.dump());
 }
 
+// Queues that are longer than the rate asks for, behind nodes of the compiler's own, too.
+TEST(FoldingFile, QueuesReadBackToTheSame) {
+  Graph plain;
+  Node& x = plain.add(require_op("input"), {}, "x", {{"type", "u4"}, {"shape", Shape{1, 6, 6, 4}}});
+  Node& window = plain.add(require_op("sliding_window"), {{&x, 0}}, "window",
+                           {{"kernel", Shape{3, 3}}, {"pad", Shape{1, 1, 1, 1}}});
+  Node& short_way = plain.add(require_op("threshold"), {{&x, 0}}, "short", {},
+                              {{"t", make_ints(Shape{1, 3}, {4, 8, 12})}});
+  Node& pool = plain.add(require_op("pool"), {{&x, 0}}, "pool",
+                         {{"kernel", Shape{3, 3}}, {"pad", Shape{1, 1, 1, 1}}});
+  Node& both = plain.add(require_op("concat_streams"), {{&short_way, 0}, {&pool, 0}}, "both",
+                         {{"axis", int64_t{3}}});
+  plain.outputs.push_back({"windows", {&window, 0}});
+  plain.outputs.push_back({"y", {&both, 0}});
+  Graph graph = plain.clone();
+  apply_folding(graph, nlohmann::ordered_json::object());
+  insert_stream_nodes(graph);
+  set_queues(graph, Family::xilinx);
+  bool has_fifo = false;
+  for (Node& node : graph.nodes) {
+    if (node.op->kind == Op::Kind::hardware) node.attr["queue"] = node.integer("queue") + 3;
+    has_fifo = has_fifo || node.op->name == "fifo";
+  }
+  EXPECT_TRUE(has_fifo);
+  const nlohmann::ordered_json file = final_hw_config(graph);
+  Graph again = plain.clone();
+  const FoldingRemarks remarks = apply_folding(again, file);
+  EXPECT_TRUE(remarks.warnings.empty() && remarks.notes.empty());
+  insert_stream_nodes(again);
+  const QueueResult result =
+      set_queues(again, Family::xilinx, kAnyLatency, QueueEffort::what_pays, remarks.stream_queues);
+  EXPECT_EQ(print(again), print(graph));
+  EXPECT_TRUE(result.least());  // all were asked for
+  Graph wrong = plain.clone();
+  EXPECT_NE(failure(wrong, R"({"StreamQueues": {"x_fork": 0}})").find("expected a depth"),
+            std::string::npos);
+  EXPECT_NE(failure(wrong, R"({"StreamQueues": 3})").find("not an object"), std::string::npos);
+}
+
 // Nodes that take several pixels at once are made so again before their entries are read.
 TEST(FoldingFile, GroupsOfPixelsReadBackToTheSame) {
   Graph plain;

@@ -16,16 +16,21 @@ namespace {
 constexpr double kLutsOfBlock = 190, kLutsOfRegister = 0.25, kLutsOfBit = 1e-3;
 
 // What the memory of one queue is worth, behind a node from whose issue of a beat it takes `depth`
-// cycles until that is visible.
+// cycles until that is visible. Searches count on more beats never being cheaper, but some are:
+// deep queues of a power of two of beats, which are priced like those of a beat less, and tables of
+// one bit, of which a few are registers and dearer; those are priced like these.
 double queue_luts(int64_t width, int64_t beats, int64_t depth) {
-  Rhythm rhythm;
-  rhythm.depth = depth;
-  // A deep queue of a power of two is cheaper than one of a beat less. Searches count on more beats
-  // never being cheaper, so it is priced like that one.
-  const bool deep = beats > kLutQueueDepth;
-  rhythm.queue = deep && (beats & (beats - 1)) == 0 ? beats - 1 : beats;
-  const Cost cost = queue_cost(rhythm, width);
-  return cost.lut + kLutsOfRegister * cost.ff + kLutsOfBlock * cost.bram18;
+  const auto luts = [&](int64_t places) {
+    Rhythm rhythm;
+    rhythm.depth = depth, rhythm.queue = places;
+    const Cost cost = queue_cost(rhythm, width);
+    return cost.lut + kLutsOfRegister * cost.ff + kLutsOfBlock * cost.bram18;
+  };
+  if (beats > kLutQueueDepth) return luts((beats & (beats - 1)) == 0 ? beats - 1 : beats);
+  double most = luts(beats);
+  for (int64_t fewer = 1; width == 1 && fewer < beats; fewer *= 2)
+    most = std::max(most, luts(fewer));
+  return most;
 }
 
 }  // namespace

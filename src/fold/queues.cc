@@ -26,11 +26,13 @@ namespace {
 
 // Frames after which the rate of a network that isn't periodic is judged by its second half.
 constexpr int64_t kFrames = 64;
+// Frames that mostly show why a network is slower.
+constexpr int64_t kFewFrames = 4;
 // A schedule is improved again where that left less than this of its price.
 constexpr double kGain = 0.999;
 // Those of the model on the search for the cheapest queues of all, and on one frame of a network
 // for which that is tried.
-constexpr int64_t kSearchWork = 10'000'000;
+constexpr int64_t kSearchWork = 30'000'000;
 constexpr int64_t kSmallFrame = 1'500;
 
 // Where a stream of a node with several results needs more room than a queue of the node's own.
@@ -194,6 +196,25 @@ Rate rate_of(const StreamGraph& graph, int64_t interval, int64_t frames) {
   return rate;
 }
 
+// Of queues that keep the rate.
+QueueResult described(QueueNetwork& network, const Rate& rate, int64_t latency) {
+  QueueResult result;
+  result.depths = queue_reasons(network, latency);
+  result.price = network.price();
+  result.interval_cycles = network.interval();
+  result.latency_cycles = rate.result.latency_cycles;
+  return result;
+}
+
+// A circle that is too slow, which mostly shows after a few frames. Adds to the work done.
+std::optional<CriticalCycle> slow_circle(const QueueNetwork& network, int64_t& work) {
+  for (const int64_t frames : {kFewFrames, kFrames}) {
+    work += frames * network.steps();
+    if (auto found = critical_cycle(network.streams(), network.interval(), frames)) return found;
+  }
+  return std::nullopt;
+}
+
 // The cheapest queues of all with which a small network keeps its rate and latency. From the
 // shortest on: where the rate is missed, one queue of a circle that is too slow must be longer, so
 // each of them is tried, the cheapest first. Nothing when `bound`, the price of queues that are
@@ -219,7 +240,9 @@ std::optional<std::vector<int64_t>> cheapest_queues(QueueNetwork& network, int64
     const auto [price, queues] = *open.begin();
     open.erase(open.begin());
     if (price >= bound) return std::nullopt;
-    for (size_t i = 0; i < nodes.size(); ++i) network.set(*nodes[i], queues[i]);
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      if (nodes[i]->integer("queue") != queues[i]) network.set(*nodes[i], queues[i]);
+    }
     const Rate rate = rate_of(network.streams(), network.interval(), kFrames);
     const bool is_late = rate.result.latency_cycles > latency;
     if (rate.is_full && !is_late) return queues;
@@ -231,7 +254,7 @@ std::optional<std::vector<int64_t>> cheapest_queues(QueueNetwork& network, int64
     } else if (is_late) {
       // Any other may be longer, and nothing in the first frame would be sooner.
       full = waited_for_room(network.streams());
-    } else if (const auto slow = critical_cycle(network.streams(), network.interval(), kFrames)) {
+    } else if (const auto slow = slow_circle(network, work)) {
       for (size_t link : slow->full) {
         if (giver.contains(link)) full.push_back(link);
       }
@@ -253,6 +276,24 @@ std::optional<std::vector<int64_t>> cheapest_queues(QueueNetwork& network, int64
       if (seen.insert(more).second) open.emplace(dearer, std::move(more));
     }
   }
+  return std::nullopt;
+}
+
+// Where every node has a depth that is asked for, and these keep rate and latency.
+std::optional<QueueResult> as_asked(Graph& core, Family family,
+                                    const std::map<std::string, int64_t>& asked, int64_t latency) {
+  QueueNetwork network(core, family, asked);
+  const std::vector<Node*>& nodes = network.nodes();
+  if (!std::all_of(nodes.begin(), nodes.end(),
+                   [&](const Node* node) { return asked.contains(node->name); })) {
+    return std::nullopt;
+  }
+  for (Node* node : nodes) network.set(*node, asked.at(node->name));
+  const Rate rate = rate_of(network.streams(), network.interval(), kFrames);
+  if (rate.is_full && rate.result.latency_cycles <= latency) {
+    return described(network, rate, latency);
+  }
+  for (Node* node : nodes) node->attr.erase("queue");
   return std::nullopt;
 }
 
@@ -290,11 +331,12 @@ bool QueueResult::least() const {
   });
 }
 
-QueueResult set_queues(Graph& core, Family family, int64_t latency, QueueEffort effort) {
-  std::map<std::string, int64_t> least;
+QueueResult set_queues(Graph& core, Family family, int64_t latency, QueueEffort effort,
+                       std::map<std::string, int64_t> least) {
   for (Node& node : core.nodes) {
-    if (node.op->kind != Op::Kind::hardware) continue;
-    least[node.name] = node.integer("queue", 1);
+    if (node.op->kind != Op::Kind::hardware || !node.attr.contains("queue")) continue;
+    int64_t& depth = least[node.name];
+    depth = std::max(depth, node.integer("queue"));
     node.attr.erase("queue");
   }
   const bool branches = std::any_of(core.nodes.begin(), core.nodes.end(), [](const Node& node) {
@@ -307,6 +349,7 @@ QueueResult set_queues(Graph& core, Family family, int64_t latency, QueueEffort 
     const std::vector<FifoPlace> places = fifo_places(network, schedule.queues());
     if (!places.empty()) insert_fifos(core, places);
   }
+  if (auto asked = as_asked(core, family, least, latency)) return *std::move(asked);
   QueueNetwork network(core, family, std::move(least));
   Schedule schedule = schedule_queues(network);
   if (latency != kAnyLatency && first_latency(network.streams()) > latency)
@@ -347,12 +390,7 @@ QueueResult judge_queues(Graph& core, Family family, int64_t latency) {
                             rate.result.latency_cycles, latency),
                 "queues are too short: build the design again without depths of queues");
   }
-  QueueResult result;
-  result.depths = queue_reasons(network, latency);
-  result.price = network.price();
-  result.interval_cycles = network.interval();
-  result.latency_cycles = rate.result.latency_cycles;
-  return result;
+  return described(network, rate, latency);
 }
 
 }  // namespace foldstream

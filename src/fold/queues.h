@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -45,12 +46,15 @@ struct QueueResult {
 // (schedule.h) whose queues are these. Where a result goes several ways of which one needs more
 // room than the others, a FIFO of its own is put there. Queues are cheap together, priced as the
 // memory they are built of, and then as short as the model allows. A `queue` that is set already is
-// the least allowed for its node. Where queues can see to it, the first frame takes at most
-// `latency` cycles. `effort`: in large networks not every queue is made the least that it can be,
-// but those whose trials pay; or each is, and has its reason, however long that takes.
+// the least allowed for its node, as are those in `least`, by names of nodes, of which some come
+// only now; where all have one and that is enough, it is taken as it is. Where queues can see to
+// it, the first frame takes at most `latency` cycles. `effort`: in large networks not every queue
+// is made the least that it can be, but those whose trials pay; or each is, and has its reason,
+// however long that takes.
 enum class QueueEffort { what_pays, each_the_least };
 QueueResult set_queues(Graph& core, Family family, int64_t latency = kAnyLatency,
-                       QueueEffort effort = QueueEffort::what_pays);
+                       QueueEffort effort = QueueEffort::what_pays,
+                       std::map<std::string, int64_t> least = {});
 
 // Why each queue of a core graph, which has its queues, is as long as it is: the cycle model is
 // asked anew. Throws Error when the graph isn't as fast as its slowest node, or its first frame

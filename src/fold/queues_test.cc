@@ -177,6 +177,18 @@ int64_t latency_of(const StreamGraph& graph) {
   return result.deadlock ? std::numeric_limits<int64_t>::max() : result.latency_cycles;
 }
 
+// The search for the cheapest of all goes from shorter to longer queues.
+TEST(Queues, MoreBeatsAreNeverCheaper) {
+  for (const int64_t width : {1, 2, 3, 8, 33}) {
+    for (const int64_t depth : {1, 2, 5}) {
+      for (int64_t beats = 1; beats < 600; ++beats) {
+        EXPECT_LT(queue_price(width, beats, depth), queue_price(width, beats + 1, depth))
+            << width << " bits, " << beats << " beats";
+      }
+    }
+  }
+}
+
 // Where the first frame may take no longer than endless queues let it: the cheapest with which it
 // does, of every combination.
 TEST(Queues, TheFirstFrameIsNoLaterThanAsked) {
@@ -246,6 +258,27 @@ TEST(Queues, ReasonsHoldWhenAskedAgain) {
       if (node.op->kind == Op::Kind::hardware) node.attr["queue"] = int64_t{1};
     }
     EXPECT_THROW(judge_queues(graph, Family::generic), Error);
+  }
+}
+
+// Nothing outside of a part that no stream connects with the rest tells how long its queues must
+// be.
+TEST(Queues, PartsThatNothingConnectsHaveTheirReasons) {
+  for (const bool in_time : {false, true}) {
+    for (Graph& graph : samples()) {
+      Node& other = graph.add(require_op("input"), {}, "other",
+                              {{"type", "u1"}, {"shape", std::vector<int64_t>{1, 40}}});
+      Node& late = block(graph, {{&other, 0}}, "late", {40, 1, 1}, {40}, 3);
+      Node& slow = block(graph, {{&late, 0}}, "slowest", {40, 1, 1}, {40}, 2);
+      graph.outputs.push_back({"z", {&slow, 0}});
+      Graph free = graph.clone();
+      const int64_t latency = set_queues(free, Family::generic).latency_cycles;
+      const QueueResult result =
+          set_queues(graph, Family::generic, in_time ? latency : kAnyLatency);
+      EXPECT_EQ(result.interval_cycles, 40);
+      EXPECT_TRUE(result.least());
+      EXPECT_TRUE(judge_queues(graph, Family::generic, in_time ? latency : kAnyLatency).least());
+    }
   }
 }
 

@@ -2,6 +2,8 @@
 #include "src/fold/shorten_queues.h"
 
 #include <algorithm>
+#include <map>
+#include <numeric>
 #include <utility>
 
 #include "src/fold/fitter.h"
@@ -46,6 +48,7 @@ class Judge {
         latency_(latency),
         work_(work),
         all_(network.streams().blocks.size(), true),
+        connected_(connected_parts(network.streams())),
         steps_(network.steps()) {}
 
   // Why each queue isn't a beat shorter, in the order of the nodes.
@@ -385,17 +388,40 @@ class Judge {
 
   Parts parts_up_to_all(const Node& node) const {
     Parts parts = parts_around(node);
-    parts.push_back(all_);
+    parts.push_back(all_around(node));
     return parts;
+  }
+
+  // Blocks that no stream connects are parts of their own, of which nothing outside tells.
+  static Parts connected_parts(const StreamGraph& graph) {
+    std::vector<size_t> part(graph.blocks.size());
+    std::iota(part.begin(), part.end(), size_t{0});
+    const auto find = [&](size_t block) {
+      while (part[block] != block) block = part[block] = part[part[block]];
+      return block;
+    };
+    for (const StreamLink& link : graph.links) part[find(link.from)] = find(link.to);
+    std::map<size_t, Kept> by_root;
+    for (size_t b = 0; b < part.size(); ++b) {
+      by_root.try_emplace(find(b), part.size(), false).first->second[b] = true;
+    }
+    Parts parts;
+    for (auto& [root, kept] : by_root) parts.push_back(std::move(kept));
+    return parts;
+  }
+  // All that is connected with a node.
+  const Kept& all_around(const Node& node) const {
+    const size_t block = network_.block_index(&node);
+    return *std::find_if(connected_.begin(), connected_.end(),
+                         [&](const Kept& kept) { return kept[block]; });
   }
 
   // What some of the blocks do with so many beats behind a node.
   Trial attempt(const Kept& kept, const Node& node, int64_t queue, int64_t most_work) const {
-    return attempt(network_.part(kept, node, queue), &node, kept == all_, most_work);
-  }
-  Trial attempt(const StreamGraph& part, const Node* near, bool is_whole, int64_t most_work) const {
+    const StreamGraph part = network_.part(kept, node, queue);
+    const bool is_whole = kept == all_around(node);
     Trial trial;
-    const std::vector<size_t> blocks = pacers(part, near, is_whole);
+    const std::vector<size_t> blocks = pacers(part, &node, is_whole);
     for (size_t i = 0; i < 2 * blocks.size(); ++i) {
       if (trial.work >= most_work || trial.verdict != Verdict::unknown) break;
       const Pace found =
@@ -414,8 +440,8 @@ class Judge {
       }
     }
     if (trial.verdict != Verdict::enough || !is_whole || latency_ == kAnyLatency) return trial;
-    for (const StreamBlock& block : part.blocks) trial.work += block.rhythm.steps();
-    if (const auto latency = first_latency(part); latency > latency_) {
+    trial.work += steps_;
+    if (const auto latency = first_latency(network_.part(all_, node, queue)); latency > latency_) {
       trial.verdict = Verdict::later;
       trial.cycles = static_cast<double>(*latency);
     }
@@ -452,7 +478,8 @@ class Judge {
   QueueNetwork& network_;
   const int64_t latency_;  // most cycles of the first frame
   int64_t work_;
-  const Kept all_;       // the whole network
+  const Kept all_;  // the whole network
+  const Parts connected_;
   const int64_t steps_;  // of a frame of it
 };
 

@@ -14,6 +14,7 @@
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "src/ir/eval.h"
 #include "src/ir/onnx_node.h"
@@ -115,6 +116,7 @@ class Reader {
     }
     const onnx::GraphProto& graph = model_.graph();
     graph_.name = graph.name();
+    name_nodes();
     for (const auto& import : model_.opset_import()) {
       versions_[normalized_domain(import.domain())] = import.version();
     }
@@ -192,11 +194,28 @@ class Reader {
     return fmt::format("node '{}' ({})", node_name(index), printable(node.op_type()));
   }
 
-  std::string node_name(int index) const {
-    const onnx::NodeProto& node = model_.graph().node(index);
-    return node.name().empty() ? fmt::format("{}_{}", printable(node.op_type()), index)
-                               : node.name();
+  // Names are the file's, which may leave them out or give one to several nodes: a node that comes
+  // later gets a number behind it.
+  void name_nodes() {
+    const onnx::GraphProto& graph = model_.graph();
+    std::unordered_set<std::string> given, taken;
+    for (const onnx::NodeProto& node : graph.node()) given.insert(node.name());
+    for (int index = 0; index < graph.node_size(); ++index) {
+      const onnx::NodeProto& node = graph.node(index);
+      const std::string wanted = node.name().empty()
+                                     ? fmt::format("{}_{}", printable(node.op_type()), index)
+                                     : node.name();
+      std::string name = wanted;
+      bool is_own = !node.name().empty();
+      for (int i = 1; (!is_own && given.contains(name)) || !taken.insert(name).second; ++i) {
+        name = fmt::format("{}_{}", wanted, i);
+        is_own = false;
+      }
+      names_.push_back(std::move(name));
+    }
   }
+
+  const std::string& node_name(int index) const { return names_[static_cast<size_t>(index)]; }
 
   // The nodes that the outputs depend on, each after those it depends on, in the file's order where
   // that is possible.
@@ -418,6 +437,7 @@ class Reader {
   std::unordered_map<std::string, std::string> datatypes_;
   std::unordered_map<std::string, Value> values_;
   std::unordered_set<std::string> used_;
+  std::vector<std::string> names_;  // of nodes
 };
 
 }  // namespace

@@ -91,6 +91,26 @@ TEST(Reader, SortsNodesAndMakesInitializersConstants) {
             "@1 = f32[2] 0.5 -1.0\n");
 }
 
+TEST(Reader, GivesEveryNodeANameOfItsOwn) {
+  onnx::ModelProto model = small_model();
+  onnx::GraphProto& graph = *model.mutable_graph();
+  const auto relu = [&](const char* name, const char* in, const char* out) {
+    onnx::NodeProto& proto = *graph.add_node();
+    proto.set_op_type("Relu");
+    proto.set_name(name);
+    proto.add_input(in);
+    proto.add_output(out);
+  };
+  graph.mutable_output(0)->set_name("last");
+  relu("layer", "y", "r2"), relu("", "r2", "r3"), relu("Relu_3", "r3", "r4");
+  relu("layer_1", "r4", "last");
+  std::vector<std::string> names;
+  for (const Node& node : read(model).nodes) {
+    if (node.op->name == "matmul" || node.op->name == "relu") names.push_back(node.name);
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"layer", "layer_2", "Relu_3_1", "Relu_3", "layer_1"}));
+}
+
 TEST(Reader, ReadsItsOwnWriting) {
   const Graph graph = read(small_model());
   const std::string bytes = write_model(graph);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <set>
 #include <unordered_map>
 
 #include "src/ir/eval.h"
@@ -99,6 +100,7 @@ class Streamliner : public Lowering {
       target().outputs.push_back({output.name, in_float(output.value)});
     }
     result_.graph.remove_dead();
+    name_hardware();
     return std::move(result_);
   }
 
@@ -275,6 +277,21 @@ class Streamliner : public Lowering {
   }
 
  private:
+  // Foldings, reports and simulations call hardware by name.
+  void name_hardware() {
+    std::set<std::string> taken;
+    for (const Node& node : target().nodes) {
+      if (node.op->kind != Op::Kind::hardware && node.op->kind != Op::Kind::constant)
+        taken.insert(node.name);
+    }
+    for (Node& node : target().nodes) {
+      if (node.op->kind != Op::Kind::hardware) continue;
+      const std::string wanted = node.name;
+      for (int i = 1; !taken.insert(node.name).second; ++i)
+        node.name = fmt::format("{}_{}", wanted, i);
+    }
+  }
+
   void check_formats() const {
     for (const auto& [name, format] : options_.inputs) {
       const bool found = std::any_of(
