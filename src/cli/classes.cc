@@ -17,6 +17,12 @@ int64_t class_of(const Tensor& result) {
   return std::max_element(result.reals.begin(), result.reals.end()) - result.reals.begin();
 }
 
+void check_labels(const DataSet& data, const Graph& model) {
+  const Type& result = model.outputs.at(0).value.type();
+  if (result.count() == 1 && !result.is_float) return;
+  data.check_labels(std::max<int64_t>(result.count(), 2), "the model");
+}
+
 Type input_type(const Graph& model) {
   const Node* input = nullptr;
   for (const Node& node : model.nodes) {

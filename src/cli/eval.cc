@@ -70,6 +70,7 @@ int run(const Program& program, const Options& options) {
   const Graph& model = network.model;
   const Type type = input_type(model);
   const DataSet data = load_data_set(options.data_set, options.folder, options.limit);
+  check_labels(data, model);
   const double scale = options.scale > 0 ? options.scale : data.default_scale();
   const int64_t compared = std::min(
       data.count, options.compare.value_or(engine == Engine::cpu ? kTwinChecks : data.count));
@@ -129,8 +130,7 @@ int run(const Program& program, const Options& options) {
     }
   }
 
-  const double accuracy =
-      data.count == 0 ? 0 : static_cast<double>(correct) / static_cast<double>(data.count);
+  const double accuracy = static_cast<double>(correct) / static_cast<double>(data.count);
   if (program.json) {
     Json json = {{"accuracy", accuracy},     {"correct", correct},       {"total", data.count},
                  {"mismatches", mismatches}, {"engine", options.engine}, {"dataset", data.name}};

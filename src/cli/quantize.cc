@@ -45,6 +45,7 @@ int run(const Program& program, const Options& options) {
   const DataSet training =
       load_data_set(options.data_set, options.folder, options.samples, Split::train);
   const DataSet test = load_data_set(options.data_set, options.folder, options.limit);
+  check_labels(test, model);
   const double scale = options.scale > 0 ? options.scale : training.default_scale();
   std::vector<Tensor> samples;
   for (int64_t i = 0; i < training.count; ++i) samples.push_back(training.sample(i, shape, scale));
@@ -55,7 +56,7 @@ int run(const Program& program, const Options& options) {
   const int64_t before = correct_of(model, test, shape, scale, progress);
   const int64_t after = correct_of(quantized.graph, test, shape, scale, progress);
   const auto share = [&](int64_t correct) {
-    return test.count == 0 ? 0 : static_cast<double>(correct) / static_cast<double>(test.count);
+    return static_cast<double>(correct) / static_cast<double>(test.count);
   };
   if (program.json) {
     Json products = Json::array();

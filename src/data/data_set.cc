@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <set>
 
 #include "src/data/gzip.h"
 #include "src/data/unsw_nb15.h"
@@ -29,8 +31,8 @@ uint32_t big_endian(const std::string& text, size_t at) {
   return value;
 }
 
-// One IDX file: the magic number, the sizes, the bytes. Keeps at most `limit` entries.
-std::string read_idx(const fs::path& path, size_t dimensions, int64_t limit, Shape& shape) {
+// One IDX file: the magic number, the sizes, the bytes.
+std::string read_idx(const fs::path& path, size_t dimensions, Shape& shape) {
   std::string text = read_maybe_gzip(path, std::numeric_limits<int32_t>::max());
   const size_t header = 4 + 4 * dimensions;
   const uint32_t magic = 0x0800 + static_cast<uint32_t>(dimensions);
@@ -50,29 +52,27 @@ std::string read_idx(const fs::path& path, size_t dimensions, int64_t limit, Sha
                             text.size() - header, to_string(shape)),
                 "fetch the file again");
   }
-  const int64_t kept = samples_wanted(shape[0], limit);
-  text.resize(header + count / shape[0] * kept);
-  shape[0] = kept;
   return text.substr(header);
 }
 
 DataSet load_mnist(const fs::path& folder, int64_t limit, Split split) {
   const std::string prefix = split == Split::train ? "train" : "t10k";
   Shape images, labels;
-  const std::string pixels = read_idx(folder / (prefix + "-images-idx3-ubyte"), 3, limit, images);
-  const std::string classes = read_idx(folder / (prefix + "-labels-idx1-ubyte"), 1, limit, labels);
+  const std::string pixels = read_idx(folder / (prefix + "-images-idx3-ubyte"), 3, images);
+  const std::string classes = read_idx(folder / (prefix + "-labels-idx1-ubyte"), 1, labels);
   if (images[0] != labels[0]) {
     throw Error(
         fmt::format("'{}' holds {} images but {} labels", folder.string(), images[0], labels[0]));
   }
   DataSet set{.name = "mnist",
-              .count = images[0],
+              .count = samples_wanted(images[0], limit),
               .shape = {1, images[1], images[2]},
               .bytes = {},
               .floats = {},
               .labels = {}};
-  set.bytes.assign(pixels.begin(), pixels.end());
-  for (const char label : classes) set.labels.push_back(static_cast<unsigned char>(label));
+  set.bytes.assign(pixels.begin(), pixels.begin() + set.count * element_count(set.shape));
+  set.labels.resize(set.count);
+  for (int64_t i = 0; i < set.count; ++i) set.labels[i] = static_cast<unsigned char>(classes[i]);
   return set;
 }
 
@@ -125,18 +125,54 @@ DataSet load_npy(const fs::path& folder, int64_t limit, Split split) {
               .labels = {}};
   const int64_t elements = set.count * element_count(set.shape);
   for (int64_t i = 0; i < elements; ++i) {
-    set.floats.push_back(x.kind == NpyArray::Kind::floats ? static_cast<float>(x.reals[i])
-                                                          : static_cast<float>(x.ints[i]));
+    const float value = x.kind == NpyArray::Kind::floats ? static_cast<float>(x.reals[i])
+                                                         : static_cast<float>(x.ints[i]);
+    if (!std::isfinite(value)) {
+      throw Error(fmt::format("'{}': sample {} of X holds {}, expected finite numbers of float32",
+                              folder.string(), i / element_count(set.shape), value));
+    }
+    set.floats.push_back(value);
   }
   set.labels.assign(y.ints.begin(), y.ints.begin() + set.count);
   return set;
 }
 
+// Elements up to and with each axis.
+std::set<int64_t> prefixes(const Shape& shape) {
+  std::set<int64_t> products = {1};
+  int64_t product = 1;
+  for (const int64_t size : shape) products.insert(product *= size);
+  return products;
+}
+
+DataSet load(const std::string& name, const fs::path& folder, int64_t limit, Split split) {
+  if (name == "mnist") return load_mnist(folder, limit, split);
+  if (name == "cifar10") return load_cifar10(folder, limit, split);
+  if (name == "npy") return load_npy(folder, limit, split);
+  if (name == "unsw-nb15") return load_unsw_nb15(folder, limit, split);
+  throw Error(fmt::format("there is no data set '{}'", name), did_you_mean(name, data_set_names()));
+}
+
 }  // namespace
+
+bool DataSet::fits(const Shape& as) const {
+  if (element_count(as) != element_count(shape)) return false;
+  const std::set<int64_t> mine = prefixes(shape), theirs = prefixes(as);
+  return std::ranges::includes(mine, theirs) || std::ranges::includes(theirs, mine);
+}
+
+void DataSet::check_labels(int64_t classes, const std::string& who) const {
+  for (const int64_t label : labels) {
+    if (label >= 0 && label < classes) continue;
+    throw Error(fmt::format("'{}' has a label {}, but {} tells {} classes apart", name, label, who,
+                            classes),
+                "labels count from 0");
+  }
+}
 
 Tensor DataSet::sample(int64_t index, const Shape& as, double scale) const {
   const int64_t elements = element_count(shape);
-  if (element_count(as) != elements) {
+  if (!fits(as)) {
     throw Error(fmt::format("a sample of '{}' is {}, but the model takes {}", name,
                             to_string(shape), to_string(as)),
                 "evaluate the model on the data set it was trained for");
@@ -176,11 +212,13 @@ bool has_data_set(const std::string& name, const fs::path& folder, Split split) 
 }
 
 DataSet load_data_set(const std::string& name, const fs::path& folder, int64_t limit, Split split) {
-  if (name == "mnist") return load_mnist(folder, limit, split);
-  if (name == "cifar10") return load_cifar10(folder, limit, split);
-  if (name == "npy") return load_npy(folder, limit, split);
-  if (name == "unsw-nb15") return load_unsw_nb15(folder, limit, split);
-  throw Error(fmt::format("there is no data set '{}'", name), did_you_mean(name, data_set_names()));
+  DataSet set = load(name, folder, limit, split);
+  if (set.count == 0 || element_count(set.shape) == 0) {
+    throw Error(fmt::format("the {} part of '{}' in '{}' is empty: {} samples of shape {}",
+                            split == Split::train ? "training" : "test", name, folder.string(),
+                            set.count, to_string(set.shape)));
+  }
+  return set;
 }
 
 }  // namespace foldstream

@@ -21,8 +21,13 @@ struct DataSet {
   std::vector<int64_t> labels;  // one a sample
 
   double default_scale() const { return bytes.empty() ? 1 : 255; }
-  // The sample as an operand of shape `shape`; bytes are divided by `scale` in float32.
-  Tensor sample(int64_t index, const Shape& shape, double scale) const;
+  // Whether a sample is an operand of shape `as` without moving elements: axes may be merged or
+  // split, but [height, width, channels] are not [channels, height, width].
+  bool fits(const Shape& as) const;
+  // The sample as an operand of shape `as`; bytes are divided by `scale` in float32.
+  Tensor sample(int64_t index, const Shape& as, double scale) const;
+  // Throws Error where a label isn't one of `classes`.
+  void check_labels(int64_t classes, const std::string& who) const;
 };
 
 // The names that load_data_set knows.
@@ -30,7 +35,8 @@ std::vector<std::string> data_set_names();
 
 enum class Split { train, test };
 
-// Reads a part of a data set from `folder`; at most `limit` samples (0: all). Throws Error.
+// Reads a part of a data set from `folder`; at most `limit` samples (0: all). Throws Error, also
+// where the part is empty or holds what is no finite number.
 //   mnist      {train,t10k}-images-idx3-ubyte[.gz] and {train,t10k}-labels-idx1-ubyte[.gz]
 //   cifar10    data_batch_1.bin[.gz] to data_batch_5.bin[.gz]; test_batch.bin[.gz]
 //   npy        X_train.npy and Y_train.npy; X.npy and Y.npy

@@ -80,8 +80,9 @@ void read_table(const std::filesystem::path& path, Table& table) {
   }
   for (const std::string_view needed :
        {kTextColumns[0], kTextColumns[1], kTextColumns[2], kLabel}) {
-    if (!is_one_of(needed, table.columns)) {
-      throw Error(fmt::format("'{}' has no column '{}'", table.path, needed),
+    const auto found = std::count(table.columns.begin(), table.columns.end(), needed);
+    if (found != 1) {
+      throw Error(fmt::format("'{}' has {} columns '{}', expected 1", table.path, found, needed),
                   "use the CSV files of the published training and testing partition");
     }
   }

@@ -58,7 +58,7 @@ TEST(UnswNb15Test, FeaturesAreBitsOfWhatTheTrainingFileKnows) {
 }
 
 TEST(UnswNb15Test, DamagedFilesAreNamed) {
-  EXPECT_NE(message("id,dur,proto\n1,2,tcp\n").find("has no column 'service'"), std::string::npos);
+  EXPECT_NE(message("id,dur,proto\n1,2,tcp\n").find("has 0 columns 'service'"), std::string::npos);
   EXPECT_NE(message("dur,proto,service,state,label\n1,tcp,-,FIN\n")
                 .find("line 2: found 4 cells, expected 5"),
             std::string::npos);
