@@ -383,10 +383,16 @@ torch::Tensor Network::used_weights(const LayerSpec& layer) const {
 }
 
 torch::Tensor Network::forward(const torch::Tensor& x, bool training) {
-  return forward(x, Pass{training, training && half_});
+  return forward(x, Pass{.training = training, .half = training && half_, .wide = false});
 }
 
-torch::Tensor Network::teach(const torch::Tensor& x) { return forward(x, Pass{false, half_}); }
+torch::Tensor Network::scores(const torch::Tensor& x) {
+  return forward(x, Pass{.training = false, .half = false, .wide = true});
+}
+
+torch::Tensor Network::teach(const torch::Tensor& x) {
+  return forward(x, Pass{.training = false, .half = half_, .wide = false});
+}
 
 torch::Tensor Network::forward(const torch::Tensor& x, Pass pass) {
   std::vector<torch::Tensor> results;
@@ -453,6 +459,10 @@ torch::Tensor Network::product(const LayerSpec& layer, const torch::Tensor& oper
         weights.to(torch::kBFloat16, false, false,
                    planes ? torch::MemoryFormat::ChannelsLast : torch::MemoryFormat::Preserve);
   }
+  if (pass.wide) {
+    x = x.to(torch::kDouble);
+    weights = weights.to(torch::kDouble);
+  }
   torch::Tensor y;
   if (layer.kind == Kind::linear) {
     y = x.mm(weights.t());
@@ -461,6 +471,7 @@ torch::Tensor Network::product(const LayerSpec& layer, const torch::Tensor& oper
   } else {
     y = torch::conv2d(x, weights, {}, layer.stride, layer.padding, 1, layer.groups);
   }
+  if (pass.wide) y = y.to(torch::kFloat);
   if (!layer.bias) return y;
   return y + along_channels(parameter(layer.name + ".bias").value, y.dim());
 }

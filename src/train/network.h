@@ -2,7 +2,8 @@
 // A recipe's network with its weights: forward in training and in evaluation, and the optimizer.
 //
 // In evaluation every operation is the one that the exported model has, in the same order, each
-// rounded to float32, so that both give the same scores.
+// rounded to float32, so that both give the same scores. Sums of products are the exception where
+// they are not exact in float32 (exact_sums.h): `scores` gives those too.
 #pragma once
 
 #include <torch/torch.h>
@@ -75,6 +76,8 @@ class Network {
 
   // x [N, input...] to scores [N, classes]. `training`: statistics of the batch, dropout.
   torch::Tensor forward(const torch::Tensor& x, bool training);
+  // As in evaluation, with sums of products in double, rounded once, as the engines have them.
+  torch::Tensor scores(const torch::Tensor& x);
   // Scores for another network to learn from: as in evaluation, but in the precision of training.
   torch::Tensor teach(const torch::Tensor& x);
   // One step of Adam from the gradients, which are cleared, by kernels. `steps` counts from 1.
@@ -103,6 +106,7 @@ class Network {
   struct Pass {
     bool training;  // statistics of the batch, dropout
     bool half;      // convolutions and what lies between them in bfloat16
+    bool wide;      // sums of products in double
   };
 
   Parameter& parameter(const std::string& name);

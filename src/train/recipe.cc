@@ -548,49 +548,6 @@ double Quantizer::highest() const {
   return bipolar() ? 1 : std::ldexp(1.0, bits - 1) - 1;
 }
 
-bool Quantizer::has_power_of_two_scale() const {
-  if (scale != Scale::constant) return power_of_two;
-  return std::log2(value) == std::floor(std::log2(value));
-}
-
-bool has_exact_sums(const Recipe& recipe) {
-  std::vector<bool> exact;  // the layer's result
-  for (const LayerSpec& layer : recipe.layers) {
-    const bool operand = layer.from >= 0 && exact[layer.from];
-    bool result = operand;
-    switch (layer.kind) {
-      case Kind::quantize:
-        result = layer.quantizer->has_power_of_two_scale();
-        break;
-      case Kind::linear:
-      case Kind::conv:
-        if (!operand || !layer.quantizer || !layer.quantizer->has_power_of_two_scale())
-          return false;
-        result = !layer.bias;
-        break;
-      case Kind::average_pool: {
-        const int64_t elements =
-            average_pool(layer, *recipe.layers[layer.source].quantizer).elements;
-        if (!operand) return false;
-        result = (elements & (elements - 1)) == 0;
-        break;
-      }
-      case Kind::add:
-        result = operand && layer.with >= 0 && exact[layer.with];
-        break;
-      case Kind::affine:
-      case Kind::batch_norm:
-      case Kind::tensor_norm:
-        result = false;
-        break;
-      default:
-        break;
-    }
-    exact.push_back(result);
-  }
-  return true;
-}
-
 AveragePool average_pool(const LayerSpec& layer, const Quantizer& operand) {
   AveragePool pool;
   for (const int64_t size : layer.kernel) pool.elements *= size;

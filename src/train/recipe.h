@@ -44,7 +44,6 @@ struct Quantizer {
   bool bipolar() const { return bits == 1 && is_signed; }
   double lowest() const;  // codes
   double highest() const;
-  bool has_power_of_two_scale() const;
   double step() const { return bipolar() ? 2 : 1; }  // between neighbouring codes
 };
 
@@ -133,10 +132,6 @@ struct Recipe {
   double temperature = 1;  // scores are divided by this for cross entropy
   std::optional<Distillation> distillation;
 };
-
-// Whether all products are of integers at scales that are powers of two, so that every order of
-// adding them up gives the same float32.
-bool has_exact_sums(const Recipe& recipe);
 
 // Throws Error with the file and line of what is wrong.
 Recipe read_recipe(const std::filesystem::path& path);

@@ -165,27 +165,6 @@ TEST(RecipeTest, QuantizersThatMakeNoSenseAreRefused) {
   EXPECT_EQ(with("bits = 4\nshared = true\n"), "r.toml:14: 'shared' is for a learned scale");
 }
 
-TEST(RecipeTest, SumsAreExactOnPowersOfTwo) {
-  const auto exact = [](std::string_view quantizer) {
-    const std::string text = fmt::format(
-        "{}[quantizer.q]\nbits = 4\n{}\n[[layer]]\ntype = \"quantize\"\nquantizer = \"a\"\n"
-        "[[layer]]\ntype = \"flatten\"\n[[layer]]\ntype = \"linear\"\nunits = 3\n"
-        "weights = \"q\"\n",
-        kStart, quantizer);
-    return has_exact_sums(parse_recipe(text, "r.toml"));
-  };
-  EXPECT_TRUE(exact(""));
-  EXPECT_TRUE(exact("value = 0.125"));
-  EXPECT_FALSE(exact("value = 0.3"));
-  EXPECT_FALSE(exact("scale = \"statistics\""));
-  EXPECT_TRUE(exact("scale = \"statistics\"\npower_of_two = true"));
-  // A sum of floats as they come.
-  EXPECT_FALSE(has_exact_sums(parse_recipe(
-      with_layers("[[layer]]\ntype = \"flatten\"\n[[layer]]\ntype = \"linear\"\nunits = 3\n"
-                  "weights = \"w\"\n"),
-      "r.toml")));
-}
-
 TEST(RecipeTest, TheRecipesOfTheRepositoryAreRead) {
   int64_t count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(FOLDSTREAM_SOURCE_DIR "/recipes")) {

@@ -8,10 +8,12 @@
 #include <chrono>
 #include <cmath>
 #include <future>
+#include <map>
 #include <memory>
 #include <numbers>
 #include <span>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -23,6 +25,7 @@
 #include "src/train/device.h"
 #include "src/train/device_adam.h"
 #include "src/train/device_samples.h"
+#include "src/train/exact_sums.h"
 #include "src/train/export.h"
 #include "src/train/network.h"
 #include "src/train/recipe.h"
@@ -56,6 +59,13 @@ State copy_of(const State& state) {
   return copy;
 }
 
+// Whether both have the same tensors, by name and shape, in the same order.
+bool alike(const State& a, const State& b) {
+  return std::ranges::equal(a, b, [](const auto& one, const auto& other) {
+    return one.first == other.first && one.second.sizes() == other.second.sizes();
+  });
+}
+
 std::vector<SavedTensor> saved(const State& state, const std::string& prefix) {
   std::vector<SavedTensor> tensors;
   for (const auto& [name, tensor] : state) {
@@ -76,6 +86,10 @@ void keep_memory() {
 
 void use_threads(int64_t wanted) {
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  if (wanted > cores) {
+    throw Error(fmt::format("{} threads on a machine of {} cores", wanted, cores),
+                fmt::format("legal are 1 to {}", cores));
+  }
   const int threads = wanted > 0 ? static_cast<int>(wanted) : cores;
   at::set_num_threads(threads);
   if (openblas_set_num_threads != nullptr) openblas_set_num_threads(threads);
@@ -92,20 +106,66 @@ double rate_at(const Recipe& recipe, int64_t step, int64_t per_epoch) {
                                          (1 + std::cos(std::numbers::pi * done)) / 2;
 }
 
+// Both parts of a data set, samples in the shape that the recipe takes them in.
+struct Parts {
+  DataSet training, test;  // test of count 0: it isn't there
+  std::string hash;        // of the training part
+};
+
+// Those that were read, so that trainings from the same files share them.
+class Shelf {
+ public:
+  std::shared_ptr<const Parts> parts(const Recipe& recipe, const Options& options) {
+    auto& parts = parts_[{recipe.data_set, recipe.input, options.data, options.samples}];
+    if (!parts) parts = std::make_shared<const Parts>(read(recipe, options));
+    return parts;
+  }
+
+ private:
+  static Parts read(const Recipe& recipe, const Options& options) {
+    Parts parts;
+    parts.training = load_data_set(recipe.data_set, options.data, options.samples, Split::train);
+    if (has_data_set(recipe.data_set, options.data, Split::test)) {
+      parts.test = load_data_set(recipe.data_set, options.data, 0, Split::test);
+    }
+    for (DataSet* part : {&parts.training, &parts.test}) {
+      if (part->count == 0) continue;
+      if (!part->fits(recipe.input)) {
+        throw Error(fmt::format("a sample of '{}' is {}, but {} takes {}", part->name,
+                                to_string(part->shape), recipe.path, to_string(recipe.input)));
+      }
+      part->shape = recipe.input;
+    }
+    const auto hash = [](const auto& values) {
+      return sha256(
+          {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(*values.data())});
+    };
+    const DataSet& data = parts.training;
+    parts.hash = sha256(hash(data.bytes) + hash(data.floats) + hash(data.labels));
+    return parts;
+  }
+
+  std::map<std::tuple<std::string, Shape, fs::path, int64_t>, std::shared_ptr<const Parts>> parts_;
+};
+
 class Trainer {
  public:
   // A teacher is given its student's lane: what it computes is read there.
-  explicit Trainer(const Options& options, std::shared_ptr<const Lane> lane = nullptr)
+  Trainer(const Options& options, Shelf& shelf, std::shared_ptr<const Lane> lane = nullptr)
       : options_(options),
         device_(open_device(options.device)),
         lane_(lane ? std::move(lane) : std::make_shared<const Lane>(device_)),
         recipe_(read_recipe(options.recipe)),
-        checkpoint_(options.output.string() + ".checkpoint") {
+        checkpoint_(options.output.string() + ".checkpoint"),
+        parts_(shelf.parts(recipe_, options)),
+        data_(parts_->training),
+        test_(parts_->test) {
+    check_writable(options.output);
     lane_->use();
     if (options.epochs > 0) recipe_.epochs = options.epochs;
-    if (recipe_.distillation) make_teacher();
+    if (recipe_.distillation) make_teacher(shelf);
     recipe_.warmup = std::min(recipe_.warmup, recipe_.epochs - 1);
-    load_data();
+    check_data();
     const bool like_device = !device_.is_cpu() || options.like_device;
     network_ = std::make_unique<Network>(recipe_, options.seed, device_, !like_device);
     if (!options.init.empty()) {
@@ -154,9 +214,15 @@ class Trainer {
       return outcome_;
     }
     network_->load(best_);
-    write_model_file();
+    exact_ = has_exact_sums(*network_);
+    try {
+      write_model_file();
+    } catch (...) {
+      write_state();  // --resume has nothing left to do but to write
+      throw;
+    }
     if (test_.count > 0) {
-      outcome_.correct = correct_of(test_, 0, test_.count);
+      outcome_.correct = correct_of(test_, 0, test_.count, !exact_);
       outcome_.total = test_.count;
     }
     fs::remove(checkpoint_);
@@ -168,7 +234,7 @@ class Trainer {
   // The teacher is trained to its own recipe's end first, or read from its checkpoint, which stays
   // until the student is done. Its file is named after the model, and is the same for students of
   // all seeds.
-  void make_teacher() {
+  void make_teacher(Shelf& shelf) {
     Options options = options_;
     options.seed = kTeacherSeed;
     options.recipe = options_.recipe.parent_path() / recipe_.distillation->teacher;
@@ -177,8 +243,7 @@ class Trainer {
     options.epochs = 0;
     options.stop_after = 0;
     options.resume = true;
-    teacher_ = std::make_unique<Trainer>(options, lane_);
-    const Recipe& taught = teacher_->recipe_;
+    const Recipe taught = read_recipe(options.recipe);
     if (taught.distillation) {
       throw Error(fmt::format("{} has a teacher of its own", taught.path));
     }
@@ -187,6 +252,13 @@ class Trainer {
       throw Error(fmt::format("{} and its teacher {} take other data", recipe_.path, taught.path),
                   "input, classes, set and divisor must be the same");
     }
+    if (taught.validation < recipe_.validation) {
+      throw Error(
+          fmt::format("{} validates on {} samples, of which its teacher {} learns {}", recipe_.path,
+                      recipe_.validation, taught.path, recipe_.validation - taught.validation),
+          fmt::format("validate the teacher on {} or more", recipe_.validation));
+    }
+    teacher_ = std::make_unique<Trainer>(options, shelf, lane_);
   }
 
   void train_teacher() {
@@ -197,23 +269,10 @@ class Trainer {
     teacher_->network_->load(teacher_->best_);
   }
 
-  void load_data() {
-    data_ = load_data_set(recipe_.data_set, options_.data, options_.samples, Split::train);
-    if (has_data_set(recipe_.data_set, options_.data, Split::test)) {
-      test_ = load_data_set(recipe_.data_set, options_.data, 0, Split::test);
-    }
+  void check_data() {
     divisor_ = recipe_.divisor > 0 ? recipe_.divisor : data_.default_scale();
     for (const DataSet* part : {&data_, &test_}) {
-      if (part->count == 0) continue;
-      if (element_count(part->shape) != element_count(recipe_.input)) {
-        throw Error(fmt::format("a sample of '{}' is {}, but {} takes {}", part->name,
-                                to_string(part->shape), recipe_.path, to_string(recipe_.input)));
-      }
-      for (const int64_t label : part->labels) {
-        if (label >= 0 && label < std::max<int64_t>(recipe_.classes, 2)) continue;
-        throw Error(fmt::format("'{}' has a label {}, but {} has {} classes", part->name, label,
-                                recipe_.path, recipe_.classes));
-      }
+      part->check_labels(std::max<int64_t>(recipe_.classes, 2), recipe_.path);
     }
     const int64_t training = data_.count - recipe_.validation;
     if (training < recipe_.batch) {
@@ -230,7 +289,8 @@ class Trainer {
             {"start", options_.init.empty() ? "" : sha256(read_file(options_.init))},
             {"seed", options_.seed},
             {"epochs", recipe_.epochs},
-            {"samples", data_.count}};
+            {"samples", data_.count},
+            {"data", parts_->hash}};
   }
 
   void start_or_resume() {
@@ -240,6 +300,10 @@ class Trainer {
                   "go on with --resume, or remove it to start over");
     }
     const Checkpoint from = read_checkpoint(checkpoint_);
+    const auto damaged = [&] {
+      return Error(fmt::format("'{}' is not a whole checkpoint", checkpoint_.string()),
+                   "remove it and train from the start");
+    };
     try {
       if (from.info.at("identity") != identity()) {
         throw Error(fmt::format("'{}' is of another recipe, seed, number of epochs or data: {}",
@@ -250,9 +314,9 @@ class Trainer {
       best_epoch_ = from.info.at("best_epoch");
       best_accuracy_ = from.info.at("best_accuracy");
       history_ = from.info.at("history");
+      if (epoch_ < 1 || epoch_ > recipe_.epochs) throw damaged();
     } catch (const nlohmann::json::exception&) {
-      throw Error(fmt::format("'{}' is not a whole checkpoint", checkpoint_.string()),
-                  "remove it and train from the start");
+      throw damaged();
     }
     State now, best;
     for (const SavedTensor& tensor : from.tensors) {
@@ -260,6 +324,11 @@ class Trainer {
       const bool is_best = tensor.name.starts_with(kBest);
       (is_best ? best : now)
           .emplace_back(tensor.name.substr(is_best ? kBest.size() : kNow.size()), std::move(value));
+    }
+    if (!alike(now, network_->state(true)) || !alike(best, network_->state(false))) {
+      throw Error(fmt::format("'{}' holds other tensors than the recipe's network has",
+                              checkpoint_.string()),
+                  "another version of Foldstream wrote it: remove it and train from the start");
     }
     network_->load(now);
     best_ = best;
@@ -275,8 +344,9 @@ class Trainer {
       while (epoch_ < last) {
         const double loss = train_epoch(progress);
         ++epoch_;
-        const double accuracy = static_cast<double>(correct_of(data_, 0, recipe_.validation)) /
-                                static_cast<double>(recipe_.validation);
+        const double accuracy =
+            static_cast<double>(correct_of(data_, 0, recipe_.validation, false)) /
+            static_cast<double>(recipe_.validation);
         if (accuracy > best_accuracy_) {
           best_accuracy_ = accuracy;
           best_epoch_ = epoch_;
@@ -434,8 +504,9 @@ class Trainer {
       write_state();
       kept = fmt::format("the state after epoch {} is in '{}'", epoch_, checkpoint_.string());
     }
-    throw Error(fmt::format("the loss became {} in epoch {}, step {}; {}", value, epoch_ + 1,
-                            step + 1, kept),
+    // A loss is never negative, but what is no number may have a sign.
+    throw Error(fmt::format("the loss became {} in epoch {}, step {}; {}", std::abs(value),
+                            epoch_ + 1, step + 1, kept),
                 "lower learning_rate in the recipe");
   }
 
@@ -486,25 +557,30 @@ class Trainer {
     return loss * (1 - how.weight) + distillation(scores, wanted, how.temperature) * how.weight;
   }
 
-  // Scores of samples begin to end, in evaluation, as [count, classes].
-  torch::Tensor scores_of(const DataSet& data, int64_t begin, int64_t end) {
+  // Scores of samples begin to end, in evaluation, as [count, classes]. `wide`: sums in double,
+  // which take longer and matter only where they aren't exact.
+  torch::Tensor scores_of(const DataSet& data, int64_t begin, int64_t end, bool wide) {
     const torch::NoGradGuard no_gradient;
     std::vector<int64_t> indices;
     for (int64_t i = begin; i < end; ++i) indices.push_back(i);
     if (on_device_ && &data == &data_) {
       const torch::Tensor places = torch::tensor(indices).to(device_);
-      const torch::Tensor x = on_device_->samples().batch(places, {});
-      return network_->forward(x, false).cpu().contiguous();
+      return scores_of(on_device_->samples().batch(places, {}), wide);
     }
     Random random(0, 0);
-    return network_->forward(batch_of(data, indices, nullptr, random), false).cpu().contiguous();
+    return scores_of(batch_of(data, indices, nullptr, random), wide);
   }
 
-  int64_t correct_of(const DataSet& data, int64_t begin, int64_t end) {
+  torch::Tensor scores_of(const torch::Tensor& x, bool wide) {
+    const torch::Tensor scores = wide ? network_->scores(x) : network_->forward(x, false);
+    return scores.cpu().contiguous();
+  }
+
+  int64_t correct_of(const DataSet& data, int64_t begin, int64_t end, bool wide) {
     int64_t correct = 0;
     for (int64_t at = begin; at < end; at += kEvaluationBatch) {
       const int64_t stop = std::min(end, at + kEvaluationBatch);
-      const torch::Tensor scores = scores_of(data, at, stop);
+      const torch::Tensor scores = scores_of(data, at, stop, wide);
       const float* row = scores.data_ptr<float>();
       for (int64_t i = at; i < stop; ++i, row += recipe_.classes) {
         correct += class_of(row) == data.labels[i] ? 1 : 0;
@@ -526,16 +602,15 @@ class Trainer {
     write_whole(options_.output, bytes);
     const Graph model = read_model_bytes(bytes, options_.output.string());
     const Evaluator evaluator(model);
-    const bool exact = has_exact_sums(recipe_);
     const int64_t count = std::min(kCompared, recipe_.validation);
-    const torch::Tensor scores = scores_of(data_, 0, count);
+    const torch::Tensor scores = scores_of(data_, 0, count, !exact_);
     for (int64_t i = 0; i < count; ++i) {
       const Tensor sample = data_.sample(i, evaluator.inputs().at(0)->out[0].shape, divisor_);
       const std::vector<double> reals = evaluator.run(std::span(&sample, 1))[0].reals;
       const std::vector<float> found(reals.begin(), reals.end());
       const float* expected = scores.data_ptr<float>() + i * recipe_.classes;
-      const bool equal = exact ? std::equal(found.begin(), found.end(), expected)
-                               : class_of(found.data()) == class_of(expected);
+      const bool equal = exact_ ? std::equal(found.begin(), found.end(), expected)
+                                : class_of(found.data()) == class_of(expected);
       outcome_.mismatches += equal ? 0 : 1;
     }
     outcome_.compared = count;
@@ -548,7 +623,8 @@ class Trainer {
   const std::shared_ptr<const Lane> lane_;
   Recipe recipe_;
   const fs::path checkpoint_;
-  DataSet data_, test_;
+  const std::shared_ptr<const Parts> parts_;
+  const DataSet &data_, &test_;
   double divisor_ = 1;
   int64_t steps_per_epoch_ = 0;
   std::unique_ptr<Network> network_;
@@ -556,8 +632,9 @@ class Trainer {
   std::unique_ptr<OnDevice> on_device_;  // none where kernels train
   int64_t epoch_ = 0, best_epoch_ = 0;   // epochs done
   double best_accuracy_ = -1;
-  State best_;  // of the best epoch on the validation split
-  State good_;  // after the last whole epoch, with the optimizer's
+  bool exact_ = true;  // all sums of the trained network, in float32
+  State best_;         // of the best epoch on the validation split
+  State good_;         // after the last whole epoch, with the optimizer's
   nlohmann::ordered_json history_ = nlohmann::ordered_json::array();
   Outcome outcome_;
 };
@@ -571,8 +648,9 @@ std::vector<Outcome> train(std::span<const Options> all) {
   try {
     std::vector<std::unique_ptr<Trainer>> trainers;
     int64_t steps = 0;
+    Shelf shelf;
     for (const Options& options : all) {
-      trainers.push_back(std::make_unique<Trainer>(options));
+      trainers.push_back(std::make_unique<Trainer>(options, shelf));
       steps += trainers.back()->steps();
     }
     Progress progress("steps", steps);

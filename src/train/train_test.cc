@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -61,6 +62,12 @@ std::string without_dropout() {
   std::string text(kRecipe);
   const std::string layer = "[[layer]]\ntype = \"dropout\"\nrate = 0.1\n";
   return text.erase(text.find(layer), layer.size());
+}
+
+// Samples go into the first product as they are: sums of large ones are no numbers.
+std::string of_floats(std::string text) {
+  const std::string first = "[[layer]]\ntype = \"quantize\"\nquantizer = \"a\"\n";
+  return text.erase(text.find(first), first.size());
 }
 
 class TrainTest : public testing::Test {
@@ -201,9 +208,9 @@ TEST_F(TrainTest, TheOperationsOfADeviceGiveTheSameModels) {
 
 TEST_F(TrainTest, AFailureDoesNotStopTheOthers) {
   for (const bool beside : {false, true}) {  // with dropout they are trained one after the other
-    if (beside) write_file(path("recipe.toml"), without_dropout());
+    write_file(path("recipe.toml"), of_floats(beside ? without_dropout() : std::string(kRecipe)));
     NpyArray x = read_npy(path("X_train.npy"));
-    x.reals[200 * 8] = std::numeric_limits<double>::quiet_NaN();
+    std::fill_n(x.reals.begin() + 200 * 8, 8, 3e38);
     fs::create_directories(path("damaged"));
     write_npy(path("damaged") / "X_train.npy", x);
     fs::copy_file(path("Y_train.npy"), path("damaged") / "Y_train.npy",
@@ -228,8 +235,21 @@ TEST_F(TrainTest, CheckpointsOfOtherTrainingsAndDamagedOnesAreRefused) {
   other.seed = 5;
   EXPECT_NE(message(other).find("is of another recipe, seed, number of epochs or data"),
             std::string::npos);
+  const NpyArray x = read_npy(path("X_train.npy"));
+  NpyArray moved = x;
+  moved.reals[5] = 0;
+  write_npy(path("X_train.npy"), moved);
+  other.seed = start.seed;
+  EXPECT_NE(message(other).find("is of another recipe, seed, number of epochs or data"),
+            std::string::npos);
+  write_npy(path("X_train.npy"), x);
   const fs::path checkpoint = path("m.onnx.checkpoint");
   const std::string bytes = read_file(checkpoint);
+  Checkpoint foreign = read_checkpoint(checkpoint);
+  foreign.tensors[0].name += "s";
+  write_checkpoint(checkpoint, foreign);
+  EXPECT_NE(message(other).find("holds other tensors than the recipe's network has"),
+            std::string::npos);
   Options resume = start;
   resume.resume = true;
   for (const size_t at : {size_t{3}, size_t{30}, bytes.size() / 2, bytes.size() - 1}) {
@@ -245,23 +265,88 @@ TEST_F(TrainTest, CheckpointsOfOtherTrainingsAndDamagedOnesAreRefused) {
 }
 
 TEST_F(TrainTest, ALossThatIsNoNumberStopsAndKeepsTheLastGoodState) {
+  // One step an epoch, on 20 of 39 samples. One that the first two epochs leave out and the third
+  // does not is too large.
+  write_file(path("recipe.toml"), of_floats(std::string(kRecipe)));
+  write_samples("_train", 79);
+  std::vector<int> epochs(39, 0);
+  for (uint64_t epoch = 1; epoch <= 3; ++epoch) {
+    Random random(1, epoch);
+    const std::vector<int64_t> order = shuffled(39, random);
+    for (int64_t i = 0; i < 20; ++i) epochs[order[i]] |= 1 << epoch;
+  }
+  const auto poisoned = std::ranges::find(epochs, 1 << 3) - epochs.begin();
+  ASSERT_LT(poisoned, 39);
+  NpyArray x = read_npy(path("X_train.npy"));
+  std::fill_n(x.reals.begin() + (40 + poisoned) * 8, 8, 3e38);
+  write_npy(path("X_train.npy"), x);
   Options start = options("m.onnx");
   start.stop_after = 2;
   train(start);
-  // A sample that isn't a number, in data that differ in nothing else.
-  NpyArray x = read_npy(path("X_train.npy"));
-  const std::vector<double> good = x.reals;
-  x.reals[200 * 8] = std::numeric_limits<double>::quiet_NaN();
-  write_npy(path("X_train.npy"), x);
   Options resume = start;
   resume.resume = true;
   resume.stop_after = 0;
   const std::string found = message(resume);
-  EXPECT_NE(found.find("the loss became nan in epoch 3"), std::string::npos) << found;
+  EXPECT_NE(found.find("the loss became nan in epoch 3, step 1"), std::string::npos) << found;
   EXPECT_NE(found.find("the state after epoch 2 is in"), std::string::npos) << found;
-  x.reals = good;
+  EXPECT_EQ(read_checkpoint(path("m.onnx.checkpoint")).info.at("epoch"), 2);
+}
+
+TEST_F(TrainTest, ATeacherThatWouldLearnFromItselfOrFromTheValidationSplitIsRefused) {
+  std::string text(kRecipe);
+  text.replace(text.find("learning_rate"), 0, "teacher = \"recipe.toml\"\n");
+  write_file(path("recipe.toml"), text);
+  EXPECT_NE(message(options("m.onnx")).find("recipe.toml has a teacher of its own"),
+            std::string::npos);
+  std::string teacher(kRecipe);
+  teacher.replace(teacher.find("validation = 40"), 15, "validation = 30");
+  write_file(path("teacher.toml"), teacher);
+  text.replace(text.find("teacher = \"recipe.toml\""), 23, "teacher = \"teacher.toml\"");
+  write_file(path("recipe.toml"), text);
+  const std::string found = message(options("m.onnx"));
+  EXPECT_NE(found.find("recipe.toml validates on 40 samples, of which its teacher"),
+            std::string::npos)
+      << found;
+}
+
+TEST_F(TrainTest, AModelThatCouldNotBeWrittenIsRefusedBeforeTraining) {
+  fs::create_directories(path("folder.onnx"));
+  EXPECT_NE(message(options("folder.onnx")).find("Is a directory"), std::string::npos);
+  EXPECT_NE(message(options("recipe.toml/m.onnx")).find("can't make the folder"),
+            std::string::npos);
+  EXPECT_NE(message(options("")).find("is no name of a file"), std::string::npos);
+  Options many = options("m.onnx");
+  many.threads = 1 << 20;
+  EXPECT_NE(message(many).find("1048576 threads on a machine of"), std::string::npos);
+}
+
+TEST_F(TrainTest, FlatSamplesAreChangedAsTheImagesThatTheyAre) {
+  std::string text(kRecipe);
+  text.replace(text.find("input = [8]"), 11, "input = [1, 2, 4]");
+  text.replace(text.find("[training]"), 0, "shift = 1\n");
+  text.replace(text.find("[[layer]]"), 0, "[[layer]]\ntype = \"flatten\"\n");
+  write_file(path("recipe.toml"), text);
+  for (const bool like_device : {false, true}) {
+    Options flat = options(like_device ? "device.onnx" : "flat.onnx");
+    flat.like_device = like_device;
+    train(flat);
+  }
+  for (const std::string part : {"_train", ""}) {
+    NpyArray x = read_npy(path("X" + part + ".npy"));
+    x.shape = {x.shape[0], 1, 2, 4};
+    write_npy(path("X" + part + ".npy"), x);
+  }
+  train(options("images.onnx"));
+  EXPECT_EQ(read_file(path("flat.onnx")), read_file(path("images.onnx")));
+  EXPECT_EQ(read_file(path("device.onnx")), read_file(path("images.onnx")));
+  NpyArray x = read_npy(path("X_train.npy"));
+  x.shape = {x.shape[0], 2, 4, 1};
   write_npy(path("X_train.npy"), x);
-  EXPECT_TRUE(train(resume).finished);
+  EXPECT_TRUE(message(options("other.onnx")).empty());  // an axis of one element moves nothing
+  x.shape = {x.shape[0], 4, 2, 1};
+  write_npy(path("X_train.npy"), x);
+  EXPECT_NE(message(options("other.onnx")).find("a sample of 'npy' is [4,2,1], but"),
+            std::string::npos);
 }
 
 TEST_F(TrainTest, WrongDataIsNamed) {

@@ -117,6 +117,16 @@ void write_whole(const fs::path& path, std::string_view bytes) {
   fail("write", path, error.value());
 }
 
+void check_writable(const fs::path& path) {
+  std::error_code error;
+  if (!path.has_filename()) throw Error(fmt::format("'{}' is no name of a file", path.string()));
+  if (fs::is_directory(path, error)) fail("write", path, EISDIR);
+  fs::path unfinished = path;
+  unfinished += ".part";
+  write_file(unfinished, "");
+  fs::remove(unfinished, error);
+}
+
 TemporaryFolder::TemporaryFolder() : path_(make_temporary()) {}
 
 TemporaryFolder::TemporaryFolder(const fs::path& path) : path_(path) { make_folder(path_); }

@@ -18,6 +18,10 @@ void write_file(const std::filesystem::path& path, std::string_view text);
 // Beside the final name, then renamed: the file appears whole or not at all.
 void write_whole(const std::filesystem::path& path, std::string_view bytes);
 
+// Throws Error where write_whole would for want of a name, of the right to write or of a folder;
+// for before work whose result would be lost. Makes parent folders as needed.
+void check_writable(const std::filesystem::path& path);
+
 // A folder that is removed with everything in it when this goes out of scope.
 class TemporaryFolder {
  public:

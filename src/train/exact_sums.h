@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether float32 holds every sum of products that a trained network computes.
+#pragma once
+
+#include "src/train/network.h"
+
+namespace foldstream::train {
+
+// Whether each product is one of integers at scales that are powers of two, and all sums of it stay
+// within the 24 bits that a float32 is exact for: then every order of adding up gives the same
+// scores. By the network's own weights and scales; activations are taken at their largest.
+bool has_exact_sums(const Network& network);
+
+}  // namespace foldstream::train
