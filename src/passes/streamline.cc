@@ -387,13 +387,10 @@ class Streamliner : public Lowering {
                          : moved(node.in[0], perm);
     auto attr = node.attr;
     const int64_t last = static_cast<int64_t>(perm.size()) - 1;
-    if (!edge || node.integer("axis", -1) >= 0) {
-      const int64_t to = moved_axis(node, perm);
-      if (edge || to != last) {
-        attr["axis"] = to;
-      } else {
-        attr.erase("axis");
-      }
+    const bool has_axis = edge ? node.integer("axis", -1) >= 0 : pointwise::per_channel(node);
+    attr.erase("axis");
+    if (const int64_t to = moved_axis(node, perm); has_axis && (edge || to != last)) {
+      attr["axis"] = to;
     }
     // The copy takes the name; the first normally is dead now.
     const std::string name = node.name;
@@ -650,7 +647,7 @@ class Streamliner : public Lowering {
     }
     const int last = static_cast<int>(described.q.type().shape.size()) - 1;
     if (!uniform && dimension != last) dimension = channels_moved_last(described);
-    if (axis >= 0 && dimension != last) attr["axis"] = int64_t{dimension};
+    if (!uniform && dimension != last) attr["axis"] = int64_t{dimension};
     const int64_t rows = uniform ? 1 : channels;
     thresholds.resize(rows * levels);
     flips.resize(rows);
