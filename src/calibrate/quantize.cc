@@ -5,9 +5,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <limits>
 #include <map>
+#include <optional>
+#include <random>
 #include <set>
 #include <span>
+#include <string_view>
 
 #include "src/ir/eval.h"
 #include "src/ir/op.h"
@@ -51,22 +56,33 @@ double squares(std::span<const double> values) {
 
 double relative(double error, double whole) { return whole > 0 ? std::sqrt(error / whole) : 0; }
 
-// The scale with the least square error, as a float32.
-double best_scale(std::span<const double> values, const Range& range, bool power_of_two) {
-  double most = 0;
-  for (const double value : values) most = std::max(most, std::abs(value));
-  if (most == 0) return 1;
+// Values that are quantized alike, and the range of their codes.
+struct Member {
+  std::span<const double> values;
+  Range range;
+};
+
+// The scale with the least square error of all members, as a float32. Where all are 0, or so small
+// that a scale for them would lose bits of its own, 1.
+double best_scale(std::span<const Member> members, bool power_of_two) {
+  double most = 0;  // the scale that makes the largest magnitude the highest code
+  for (const Member& member : members) {
+    for (const double value : member.values) {
+      most = std::max(most, std::abs(value) / member.range.highest());
+    }
+  }
   std::set<double> scales;
   for (int i = 0; i < kCandidates; ++i) {
-    const double share = 1 - (1 - kLeastShare) * i / (kCandidates - 1);
-    double scale = most * share / range.highest();
+    double scale = most * (1 - (1 - kLeastShare) * i / (kCandidates - 1));
     if (power_of_two) scale = std::exp2(std::ceil(std::log2(scale)));
-    scales.insert(static_cast<double>(static_cast<float>(scale)));
+    const auto rounded = static_cast<float>(scale);
+    if (std::isnormal(rounded)) scales.insert(static_cast<double>(rounded));
   }
-  double best = 0, least = 0;
+  double best = 1, least = std::numeric_limits<double>::infinity();
   for (const double scale : scales) {
-    const double error = square_error(values, scale, range);
-    if (best == 0 || error < least) {
+    double error = 0;
+    for (const Member& member : members) error += square_error(member.values, scale, member.range);
+    if (error < least) {
       best = scale;
       least = error;
     }
@@ -74,47 +90,161 @@ double best_scale(std::span<const double> values, const Range& range, bool power
   return best;
 }
 
-bool is_quantizer(const Node& node) {
-  return node.op == &require_op("quant") || node.op == &require_op("bipolar_quant");
-}
+bool is(const Node& node, std::string_view op) { return node.op->name == op; }
+bool is_quantizer(const Node& node) { return is(node, "quant") || is(node, "bipolar_quant"); }
+bool is_constant(const Value& value) { return value.node->op->kind == Op::Kind::constant; }
 
 // A product whose operand 1 is constant.
 bool is_product(const Node& node) {
-  const bool kind = node.op == &require_op("matmul") || node.op == &require_op("conv");
-  return kind && node.in[1].node->op->kind == Op::Kind::constant && node.in_type(1).is_float;
+  const bool kind = is(node, "matmul") || is(node, "conv") || is(node, "conv_transpose");
+  return kind && is_constant(node.in[1]) && node.in_type(1).is_float;
 }
 
-// Some of the values that each quantized operand had.
-class Observations {
+// Sums over places of operand 0, which hardware adds up as integers.
+bool is_pool(const Node& node) {
+  return is(node, "average_pool") || is(node, "reduce_mean") || is(node, "reduce_sum");
+}
+
+// Where computed values meet: operands that hardware joins as integers.
+bool is_join(const Node& node) {
+  constexpr std::string_view kJoins[] = {"add", "sub", "mul", "max", "min", "concat"};
+  return std::ranges::find(kJoins, node.op->name) != std::end(kJoins) && node.in.size() > 1 &&
+         std::ranges::none_of(node.in, is_constant);
+}
+
+// Which values get a quantizer, and which of them share a scale.
+class Plan {
  public:
-  explicit Observations(const Graph& model) {
+  explicit Plan(const Graph& model) {
+    // Behind the last product nothing has to become integers.
+    std::set<const Node*> before;
+    for (auto node = model.nodes.rbegin(); node != model.nodes.rend(); ++node) {
+      if (!is_product(*node) && !before.contains(&*node)) continue;
+      for (const Value& operand : node->in) before.insert(operand.node);
+    }
     for (const Node& node : model.nodes) {
-      if (is_product(node) && !is_quantizer(*node.in[0].node)) values_[node.in[0]];
+      if (!node.out.empty() && !node.out[0].is_float) continue;
+      const bool early = before.contains(&node);
+      if (is_product(node) || (early && is_pool(node))) {
+        places_.insert(&node);
+        leaves(node.in[0], [](const Value&) {});
+      } else if (early && is_join(node)) {
+        join(node);
+      }
     }
   }
+
+  // Whether the node's computed operands are quantized.
+  bool has(const Node& node) const { return places_.contains(&node); }
+  bool quantizes(const Value& value) const { return group_.contains(value); }
+  // Those that have the value's scale, itself included.
+  const std::vector<Value>& sharing(const Value& value) const {
+    return members_.at(group_.at(value));
+  }
+  // Whether they have one range, too: what is joined from them is the operand of a product.
+  bool has_one_range(const Value& value) const { return one_range_.contains(group_.at(value)); }
+
+ private:
+  // The values that a quantizer is put behind so that `value` is quantized, each to `use`.
+  template <class F>
+  void leaves(const Value& value, const F& use) {
+    const Node& node = *value.node;
+    if (is_constant(value) || is_quantizer(node)) return;
+    const bool moves = is(node, "reshape") || is(node, "transpose") || is(node, "max_pool");
+    const Value source = moves ? moved_from(value) : value;
+    if (is(*source.node, "concat") && places_.contains(source.node)) {
+      for (const Value& operand : source.node->in) leaves(operand, use);
+      return;
+    }
+    if (group_.emplace(value, value).second) members_[value].push_back(value);
+    use(value);
+  }
+
+  static Value moved_from(Value value) {
+    while (is(*value.node, "reshape") || is(*value.node, "transpose") ||
+           is(*value.node, "max_pool")) {
+      value = value.node->in[0];
+    }
+    return value;
+  }
+
+  void join(const Node& node) {
+    std::optional<Value> first;
+    for (const Value& operand : node.in) {
+      leaves(operand, [&](const Value& leaf) {
+        if (is(node, "mul")) return;  // scales multiply, whatever they are
+        if (first) unite(*first, leaf);
+        first = leaf;
+      });
+    }
+    places_.insert(&node);
+    if (first && is(node, "concat")) one_range_.insert(group_.at(*first));
+  }
+
+  void unite(const Value& a, const Value& b) {
+    const Value into = group_.at(a), from = group_.at(b);  // copies: the map changes
+    if (into == from) return;
+    for (const Value& member : members_.at(from)) {
+      group_[member] = into;
+      members_[into].push_back(member);
+    }
+    members_.erase(from);
+    if (one_range_.erase(from) > 0) one_range_.insert(into);
+  }
+
+  std::set<const Node*> places_;
+  std::map<Value, Value> group_;                 // of each quantized value: the name of its group
+  std::map<Value, std::vector<Value>> members_;  // in the order of the model
+  std::set<Value> one_range_;
+};
+
+// Some of the values that each quantized one had, and whether any was negative.
+class Observations {
+ public:
+  explicit Observations(const Plan& plan) : plan_(plan) {}
 
   void see(const Node& node, const std::vector<Tensor>& results, size_t samples) {
     for (size_t port = 0; port < results.size(); ++port) {
-      const auto found = values_.find({const_cast<Node*>(&node), static_cast<int>(port)});
-      if (found == values_.end()) continue;
+      const Value value{const_cast<Node*>(&node), static_cast<int>(port)};
+      if (!plan_.quantizes(value)) continue;
+      Seen& seen = seen_[value];
       const std::vector<double>& reals = results[port].reals;
-      // As many from each sample, evenly spread.
+      for (const double real : reals) {
+        if (!std::isfinite(real)) {
+          throw Error(fmt::format("{}: gives {} for one of the samples", describe(node), real),
+                      "check the weights, and what samples are divided by (--scale)");
+        }
+        seen.negative = seen.negative || real < 0;
+      }
+      // As many from each sample: one from each of equal stretches, at a place that repeats with no
+      // axis.
       const size_t wanted = std::max<size_t>(1, kMostValues / samples);
-      const size_t stride = std::max<size_t>(1, reals.size() / wanted);
-      for (size_t i = 0; i < reals.size(); i += stride) found->second.push_back(reals[i]);
+      const size_t stretch = std::max<size_t>(1, reals.size() / wanted);
+      for (size_t i = 0; i < reals.size(); i += stretch) {
+        const size_t at = i + random_() % std::min(stretch, reals.size() - i);
+        seen.values.push_back(reals[at]);
+      }
     }
   }
 
-  const std::vector<double>& of(const Value& value) const { return values_.at(value); }
+  const std::vector<double>& of(const Value& value) const { return seen_.at(value).values; }
+  bool negative(const Value& value) const { return seen_.at(value).negative; }
 
  private:
-  std::map<Value, std::vector<double>> values_;
+  struct Seen {
+    std::vector<double> values;
+    bool negative = false;
+  };
+  const Plan& plan_;
+  std::map<Value, Seen> seen_;
+  std::mt19937 random_;  // of one seed, the same on every machine
 };
 
 class Quantizing {
  public:
-  Quantizing(const Graph& model, const Observations& observations, const QuantizeOptions& options)
-      : model_(model), observations_(observations), options_(options) {}
+  Quantizing(const Graph& model, const Plan& plan, const Observations& observations,
+             const QuantizeOptions& options)
+      : model_(model), plan_(plan), observations_(observations), options_(options) {}
 
   QuantizedModel run() {
     result_.graph.name = model_.name;
@@ -131,14 +261,11 @@ class Quantizing {
 
   void copy(const Node& node) {
     std::vector<Value> in;
-    for (const Value& operand : node.in) in.push_back(copied(operand));
-    if (is_product(node)) {
-      QuantizedProduct product;
-      product.name = node.name;
-      if (!is_quantizer(*node.in[0].node)) in[0] = activation(node, in[0], product);
-      in[1] = weights(node, in[1], product);
-      result_.products.push_back(product);
+    for (const Value& operand : node.in) {
+      const bool quantized = plan_.has(node) && plan_.quantizes(operand);
+      in.push_back(quantized ? activation(operand) : copied(operand));
     }
+    if (is_product(node)) in[1] = weights(node, in[1]);
     copies_[&node] = &result_.graph.add(*node.op, std::move(in), node.name, node.attr, node.data);
   }
 
@@ -152,45 +279,63 @@ class Quantizing {
             0};
   }
 
-  Value activation(const Node& node, Value x, QuantizedProduct& product) {
-    const std::vector<double>& values = observations_.of(node.in[0]);
-    const bool is_signed =
-        std::any_of(values.begin(), values.end(), [](double v) { return v < 0; });
-    const Range range{.bits = options_.activation_bits, .is_signed = is_signed, .narrow = false};
-    const double scale = best_scale(values, range, options_.power_of_two);
-    product.activation_scale = scale;
-    product.activation_signed = is_signed;
-    product.activation_error = relative(square_error(values, scale, range), squares(values));
-    Value& shared = activations_[node.in[0]];
-    if (!shared) shared = quant(x, node.name + "_operand", range, make_floats({}, {scale}));
-    return shared;
+  Range range_of(const Value& value) const {
+    bool is_signed = observations_.negative(value);
+    for (const Value& other : plan_.sharing(value)) {
+      is_signed = is_signed || (plan_.has_one_range(value) && observations_.negative(other));
+    }
+    return {.bits = options_.activation_bits, .is_signed = is_signed, .narrow = false};
   }
 
-  // One scale a row of the result: the first axis of a convolution's weights, the last of a matrix.
-  Value weights(const Node& node, Value w, QuantizedProduct& product) {
+  Value activation(const Value& value) {
+    Value& shared = activations_[value];
+    if (shared) return shared;
+    std::vector<Member> members;
+    for (const Value& member : plan_.sharing(value)) {
+      members.push_back({observations_.of(member), range_of(member)});
+    }
+    const double scale = best_scale(members, options_.power_of_two);
+    const Range range = range_of(value);
+    const std::vector<double>& values = observations_.of(value);
+    result_.activations.push_back(
+        {.name = value.node->name,
+         .scale = scale,
+         .is_signed = range.is_signed,
+         .error = relative(square_error(values, scale, range), squares(values))});
+    return shared =
+               quant(copied(value), value.node->name + "_quant", range, make_floats({}, {scale}));
+  }
+
+  // One scale a row of the result: the first axis of a convolution's weights, the second of a
+  // transposed one's, the last of a matrix. One scale where groups share these rows.
+  Value weights(const Node& node, Value w) {
     const Tensor& tensor = *node.in[1].node->tensor("value");
     const Shape& shape = tensor.type.shape;
-    const size_t axis = node.op == &require_op("conv") ? 0 : shape.size() - 1;
+    const bool turned = is(node, "conv_transpose");
+    const size_t axis = is(node, "conv") ? 0 : turned ? 1 : shape.size() - 1;
+    const int64_t count = turned && node.integer("groups", 1) > 1 ? 1 : shape[axis];
     int64_t inner = 1;
     for (size_t d = axis + 1; d < shape.size(); ++d) inner *= shape[d];
     const Range range{.bits = options_.weight_bits, .is_signed = true, .narrow = true};
-    std::vector<std::vector<double>> rows(shape[axis]);
+    std::vector<std::vector<double>> rows(count);
     for (int64_t i = 0; i < tensor.count(); ++i) {
-      rows[i / inner % shape[axis]].push_back(tensor.reals[i]);
+      rows[i / inner % count].push_back(tensor.reals[i]);
     }
     std::vector<double> scales;
     double error = 0;
     for (const std::vector<double>& row : rows) {
-      scales.push_back(best_scale(row, range, options_.power_of_two));
+      const Member member{row, range};
+      scales.push_back(best_scale(std::span(&member, 1), options_.power_of_two));
       error += square_error(row, scales.back(), range);
     }
-    product.weight_error = relative(error, squares(tensor.reals));
+    result_.weights.push_back({node.name, relative(error, squares(tensor.reals))});
     Shape scale_shape(shape.size(), 1);
-    scale_shape[axis] = shape[axis];
+    scale_shape[axis] = count;
     return quant(w, node.name + "_weights", range, make_floats(scale_shape, std::move(scales)));
   }
 
   const Graph& model_;
+  const Plan& plan_;
   const Observations& observations_;
   const QuantizeOptions& options_;
   QuantizedModel result_;
@@ -209,7 +354,8 @@ QuantizedModel quantize_model(const Graph& source, const std::vector<Tensor>& sa
     throw Error("the model has no matrix product or convolution by float weights",
                 "a model with quantizers is built as it is");
   }
-  Observations observations(model);
+  const Plan plan(model);
+  Observations observations(plan);
   const Evaluator evaluator(model);
   for (const Tensor& sample : samples) {
     check_interrupt();
@@ -217,7 +363,7 @@ QuantizedModel quantize_model(const Graph& source, const std::vector<Tensor>& sa
       observations.see(node, results, samples.size());
     });
   }
-  return Quantizing(model, observations, options).run();
+  return Quantizing(model, plan, observations, options).run();
 }
 
 }  // namespace foldstream

@@ -17,25 +17,36 @@ struct QuantizeOptions {
   bool power_of_two = false;  // scales, so that every sum of products is exact in float32
 };
 
-// What was chosen for one product.
-struct QuantizedProduct {
-  std::string name;  // of the node
-  double activation_scale = 0;
-  bool activation_signed = false;
-  double weight_error = 0;      // root of the mean square, relative to that of the weights
-  double activation_error = 0;  // the same of the operand, over the samples
+// Errors are roots of the mean square, relative to that of the values.
+struct QuantizedWeights {
+  std::string name;  // of the product
+  double error = 0;
+};
+struct QuantizedActivation {
+  std::string name;  // of the node that gives it
+  double scale = 0;
+  bool is_signed = false;
+  double error = 0;  // over the samples
 };
 
 struct QuantizedModel {
   Graph graph;
-  std::vector<QuantizedProduct> products;
+  std::vector<QuantizedWeights> weights;
+  std::vector<QuantizedActivation> activations;
 };
 
-// `model` is a source graph with one float input; `samples` are operands for it. Every matrix
-// product and convolution by constant weights gets a Quant before each operand that has none:
-// weights signed, narrow, one scale a row of the result; activations one scale, unsigned where no
-// sample was negative. Scales have the least mean square error. Throws Error when there is no such
-// product.
+// `model` is a source graph with one float input; `samples` are operands for it. A Quant comes
+// before each operand that has none of
+//   every matrix product and convolution by constant weights: weights signed, narrow, with one
+//   scale
+//     a row of the result;
+//   and, if there is such a product behind it, every average pool, mean or sum over places, and
+//   every
+//     add, sub, mul, max, min and concat of computed values.
+// Activations have one scale each, those that an add, sub, max, min or concat joins the same one,
+// and are unsigned where no sample was negative; concat takes all signed if one is. Scales have the
+// least square error. Throws Error when there is no such product, or a sample gives what is no
+// number.
 QuantizedModel quantize_model(const Graph& model, const std::vector<Tensor>& samples,
                               const QuantizeOptions& options);
 

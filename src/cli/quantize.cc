@@ -59,28 +59,32 @@ int run(const Program& program, const Options& options) {
     return static_cast<double>(correct) / static_cast<double>(test.count);
   };
   if (program.json) {
-    Json products = Json::array();
-    for (const QuantizedProduct& product : quantized.products) {
-      products.push_back({{"name", product.name},
-                          {"activation_scale", product.activation_scale},
-                          {"activation_signed", product.activation_signed},
-                          {"activation_error", product.activation_error},
-                          {"weight_error", product.weight_error}});
+    Json weights = Json::array(), activations = Json::array();
+    for (const QuantizedWeights& one : quantized.weights) {
+      weights.push_back({{"name", one.name}, {"error", one.error}});
+    }
+    for (const QuantizedActivation& one : quantized.activations) {
+      activations.push_back({{"name", one.name},
+                             {"scale", one.scale},
+                             {"signed", one.is_signed},
+                             {"error", one.error}});
     }
     const Json json = {{"float_accuracy", share(before)},
                        {"accuracy", share(after)},
                        {"correct", after},
                        {"total", test.count},
                        {"loss", share(before) - share(after)},
-                       {"products", products}};
+                       {"weights", weights},
+                       {"activations", activations}};
     std::cout << json.dump(2) << "\n";
     return kDone;
   }
-  for (const QuantizedProduct& product : quantized.products) {
-    std::cout << fmt::format(
-        "{}: weights off by {:.2f} %, operand by {:.2f} % ({}, scale {:.6g})\n", product.name,
-        100 * product.weight_error, 100 * product.activation_error,
-        product.activation_signed ? "signed" : "unsigned", product.activation_scale);
+  for (const QuantizedWeights& one : quantized.weights) {
+    std::cout << fmt::format("{}: weights off by {:.2f} %\n", one.name, 100 * one.error);
+  }
+  for (const QuantizedActivation& one : quantized.activations) {
+    std::cout << fmt::format("{}: results off by {:.2f} % ({}, scale {:.6g})\n", one.name,
+                             100 * one.error, one.is_signed ? "signed" : "unsigned", one.scale);
   }
   std::cout << fmt::format(
       "accuracy {:.2f} % ({} of {}), {:.2f} % in float: a loss of {:.2f} points\n",
