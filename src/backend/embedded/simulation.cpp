@@ -153,6 +153,11 @@ int main(int argc, char** argv) {
       FST_INPUTS(FST_STREAM)};
   constexpr int64_t output_words[] = {FST_OUTPUTS(FST_STREAM)};
 #undef FST_STREAM
+#define FST_STREAM(prefix, width, beats) beats,
+  constexpr int64_t output_beats[] = {FST_OUTPUTS(FST_STREAM)};
+  // Of each edge in a frame; behind them one that is none, for designs without any.
+  constexpr int64_t edge_beats[] = {FST_EDGES(FST_STREAM) 0};
+#undef FST_STREAM
   std::vector<Stream> inputs(std::size(input_words)), outputs(std::size(output_words)),
       edges(FST_EDGE_COUNT);
   if (argc != kArguments + static_cast<int>(2 * inputs.size() + outputs.size())) return 2;
@@ -171,11 +176,17 @@ int main(int argc, char** argv) {
       fail("read");
   }
   std::fclose(file);
-  int64_t missing = 0;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     outputs[i].beats = std::strtoll(argv[argument++], nullptr, 10);
     outputs[i].words = output_words[i];
-    missing += outputs[i].beats;
+  }
+  for (std::size_t i = 0; watch_edges && i < edges.size(); ++i) {
+    edges[i].beats = outputs[0].beats / output_beats[0] * edge_beats[i];
+  }
+  // Where a node leaves the end of a frame out, beats move on after the last one came out.
+  int64_t missing = 0;
+  for (const std::vector<Stream>* group : {&inputs, &outputs, &edges}) {
+    for (const Stream& stream : *group) missing += stream.beats;
   }
 
   const auto context = std::make_unique<VerilatedContext>();
@@ -252,6 +263,7 @@ int main(int argc, char** argv) {
     if (stream.offered && model->FST_READY_OUT(prefix)) {                           \
       stream.cycles.push_back(cycle);                                               \
       stream.offered = false;                                                       \
+      --missing;                                                                    \
       moved = true;                                                                 \
     }                                                                               \
   }
@@ -282,6 +294,7 @@ int main(int argc, char** argv) {
       if (watch_edges) {                                      \
         get(model->prefix##_data_o, stream.data);             \
         stream.cycles.push_back(cycle);                       \
+        if (stream.passed() <= stream.beats) --missing;       \
       }                                                       \
     }                                                         \
   }
