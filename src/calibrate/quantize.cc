@@ -16,6 +16,7 @@
 
 #include "src/ir/eval.h"
 #include "src/ir/op.h"
+#include "src/passes/streamline.h"
 #include "src/util/error.h"
 #include "src/util/interrupt.h"
 
@@ -112,10 +113,60 @@ bool is_join(const Node& node) {
          std::ranges::none_of(node.in, is_constant);
 }
 
+// How many integers reach `value`, which is a product's result or an affine function of one; no
+// number where it is neither.
+double integers_before(const Value& value, const QuantizeOptions& options) {
+  constexpr std::string_view kAffine[] = {
+      "add", "sub", "mul", "div", "batch_normalization", "reshape", "transpose"};
+  const Node* node = value.node;
+  while (std::ranges::find(kAffine, node->op->name) != std::end(kAffine)) {
+    const auto computed = std::ranges::find_if_not(node->in, is_constant);
+    if (std::ranges::count_if(node->in, is_constant) + 1 != std::ssize(node->in)) break;
+    node = computed->node;
+  }
+  if (!is_product(*node)) return std::numeric_limits<double>::infinity();
+  const Type &weights = node->in_type(1), &result = node->out[0];
+  const int64_t rows = is(*node, "matmul") ? weights.shape.back() : result.shape[1];
+  const Range of_weights{.bits = options.weight_bits, .is_signed = true, .narrow = true};
+  const auto operands = static_cast<double>(weights.count() / rows);
+  return operands * of_weights.highest() * std::ldexp(1.0, options.activation_bits);
+}
+
+// An activation that streamlining tries out point by point.
+bool is_curve(const Node& node) {
+  return is(node, "sigmoid") || is(node, "tanh") || is(node, "elu");
+}
+
+bool one_sign(const Tensor& tensor) {
+  const auto [least, most] = std::ranges::minmax(tensor.reals);
+  return least >= 0 || most <= 0;
+}
+
+// Whether the value is known to rise, or to fall, with the integers of the product before it, in
+// all channels: then hardware has its largest from theirs.
+bool keeps_order(Value value) {
+  constexpr std::string_view kOrdered[] = {"add",     "sub",      "mul",      "div",
+                                           "relu",    "clip",     "max_pool", "batch_normalization",
+                                           "reshape", "transpose"};
+  while (std::ranges::find(kOrdered, value.node->op->name) != std::end(kOrdered)) {
+    const Node& node = *value.node;
+    if (is(node, "batch_normalization") && !one_sign(*node.tensor("scale"))) return false;
+    const auto computed = std::ranges::find_if_not(node.in, is_constant);
+    if (std::ranges::count_if(node.in, is_constant) + 1 != std::ssize(node.in)) return true;
+    if (is(node, "mul") || is(node, "div")) {
+      for (const Value& operand : node.in) {
+        if (is_constant(operand) && !one_sign(*operand.node->tensor("value"))) return false;
+      }
+    }
+    value = *computed;
+  }
+  return !is_curve(*value.node);
+}
+
 // Which values get a quantizer, and which of them share a scale.
 class Plan {
  public:
-  explicit Plan(const Graph& model) {
+  Plan(const Graph& model, const QuantizeOptions& options) {
     // Behind the last product nothing has to become integers.
     std::set<const Node*> before;
     for (auto node = model.nodes.rbegin(); node != model.nodes.rend(); ++node) {
@@ -125,7 +176,10 @@ class Plan {
     for (const Node& node : model.nodes) {
       if (!node.out.empty() && !node.out[0].is_float) continue;
       const bool early = before.contains(&node);
-      if (is_product(node) || (early && is_pool(node))) {
+      const bool curve = early && is_curve(node) &&
+                         integers_before(node.in[0], options) > static_cast<double>(kMostTried);
+      const bool unordered = early && is(node, "max_pool") && !keeps_order(node.in[0]);
+      if (is_product(node) || (early && is_pool(node)) || curve || unordered) {
         places_.insert(&node);
         leaves(node.in[0], [](const Value&) {});
       } else if (early && is_join(node)) {
@@ -148,24 +202,20 @@ class Plan {
   // The values that a quantizer is put behind so that `value` is quantized, each to `use`.
   template <class F>
   void leaves(const Value& value, const F& use) {
-    const Node& node = *value.node;
-    if (is_constant(value) || is_quantizer(node)) return;
-    const bool moves = is(node, "reshape") || is(node, "transpose") || is(node, "max_pool");
-    const Value source = moves ? moved_from(value) : value;
-    if (is(*source.node, "concat") && places_.contains(source.node)) {
-      for (const Value& operand : source.node->in) leaves(operand, use);
+    if (is_constant(value) || is_quantizer(*value.node)) return;
+    Value source = value;
+    while (!places_.contains(source.node) &&
+           (is(*source.node, "reshape") || is(*source.node, "transpose") ||
+            is(*source.node, "max_pool"))) {
+      source = source.node->in[0];
+    }
+    const Node& node = *source.node;
+    if (places_.contains(&node) && (is(node, "concat") || is(node, "max_pool"))) {
+      for (const Value& operand : node.in) leaves(operand, use);
       return;
     }
     if (group_.emplace(value, value).second) members_[value].push_back(value);
     use(value);
-  }
-
-  static Value moved_from(Value value) {
-    while (is(*value.node, "reshape") || is(*value.node, "transpose") ||
-           is(*value.node, "max_pool")) {
-      value = value.node->in[0];
-    }
-    return value;
   }
 
   void join(const Node& node) {
@@ -354,7 +404,7 @@ QuantizedModel quantize_model(const Graph& source, const std::vector<Tensor>& sa
     throw Error("the model has no matrix product or convolution by float weights",
                 "a model with quantizers is built as it is");
   }
-  const Plan plan(model);
+  const Plan plan(model, options);
   Observations observations(plan);
   const Evaluator evaluator(model);
   for (const Tensor& sample : samples) {

@@ -37,12 +37,14 @@ struct QuantizedModel {
 
 // `model` is a source graph with one float input; `samples` are operands for it. A Quant comes
 // before each operand that has none of
-//   every matrix product and convolution by constant weights: weights signed, narrow, with one
-//   scale
-//     a row of the result;
-//   and, if there is such a product behind it, every average pool, mean or sum over places, and
-//   every
-//     add, sub, mul, max, min and concat of computed values.
+// - every matrix product and convolution by constant weights: weights signed, narrow, with one
+// scale
+//   a row of the result;
+// and, if there is such a product behind it,
+// - every average pool, mean or sum over places;
+// - every add, sub, mul, max, min and concat of computed values;
+// - every sigmoid, tanh and elu of sums that have more values than streamlining tries out;
+// - every max pool of what rises with such sums in some channels and falls in others.
 // Activations have one scale each, those that an add, sub, max, min or concat joins the same one,
 // and are unsigned where no sample was negative; concat takes all signed if one is. Scales have the
 // least square error. Throws Error when there is no such product, or a sample gives what is no

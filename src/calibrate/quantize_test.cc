@@ -168,6 +168,61 @@ TEST(QuantizeModelTest, WhatMeetsBetweenProductsBecomesHardware) {
   }
 }
 
+// What a curve does to sums of few integers is tried out; of many, its operand is quantized.
+TEST(QuantizeModelTest, CurvesBehindWideSumsBecomeHardware) {
+  FloatModel model;
+  Graph& graph = model.graph;
+  graph.outputs.clear();
+  Value x = {&graph.nodes.front(), 0};
+  x = model.add("reshape", {x}, "row", {{"shape", Shape{1, 72}}});
+  x = model.add("matmul", {x, model.constant("w5", {72, 6}, 0.2)}, "wide");
+  x = model.add("add", {x, model.constant("b5", {6}, 0.2)}, "biased");
+  x = model.add("tanh", {x}, "curve");
+  graph.outputs.push_back(
+      {"scores", model.add("matmul", {x, model.constant("w6", {6, 3}, 1)}, "end")});
+  const std::vector<Tensor> samples = model.samples(10);
+  for (const int bits : {4, 8}) {
+    const QuantizedModel quantized = quantize_model(
+        graph, samples, {.weight_bits = bits, .activation_bits = bits, .power_of_two = true});
+    EXPECT_EQ(quantized.activations.size(), bits == 4 ? 2U : 3U);
+    const Compiled compiled = compile(quantized.graph, {});
+    const PartsRunner runner(compiled.parts);
+    for (const Tensor& sample : samples) {
+      EXPECT_EQ(runner.run({sample})[0].reals,
+                Evaluator(quantized.graph).run(std::span(&sample, 1))[0].reals);
+    }
+  }
+}
+
+// A maximum of values that fall with the sums of some channels.
+TEST(QuantizeModelTest, PoolsBehindChannelsTurnedOverBecomeHardware) {
+  FloatModel model;
+  Graph& graph = model.graph;
+  graph.outputs.clear();
+  Value x = {&graph.nodes.front(), 0};
+  x = model.add("conv", {x, model.constant("w5", {4, 2, 1, 1}, 1)}, "a");
+  x = {&graph.add(require_op("batch_normalization"), {x}, "b", {{"epsilon", 1e-5}},
+                  {{"scale", make_floats({4}, {1, -1, 0.5, -2})},
+                   {"bias", make_floats({4}, {0, 0.5, 0.5, 1})},
+                   {"mean", make_floats({4}, {0, 0, 0, 0})},
+                   {"var", make_floats({4}, {1, 1, 1, 1})}}),
+       0};
+  x = model.add("max_pool", {model.add("relu", {x}, "c")}, "d",
+                {{"kernel", Shape{2, 2}}, {"stride", Shape{2, 2}}});
+  x = model.add("reshape", {x}, "row", {{"shape", Shape{1, x.type().count()}}});
+  graph.outputs.push_back(
+      {"scores", model.add("matmul", {x, model.constant("w6", {36, 3}, 1)}, "end")});
+  const std::vector<Tensor> samples = model.samples(10);
+  const QuantizedModel quantized = quantize_model(graph, samples, {.power_of_two = true});
+  EXPECT_EQ(quantized.activations.size(), 2U);  // x and c; the product takes what the pool gives
+  const Compiled compiled = compile(quantized.graph, {});
+  const PartsRunner runner(compiled.parts);
+  for (const Tensor& sample : samples) {
+    EXPECT_EQ(runner.run({sample})[0].reals,
+              Evaluator(quantized.graph).run(std::span(&sample, 1))[0].reals);
+  }
+}
+
 // A single negative element, and weights below what has a scale in float32.
 TEST(QuantizeModelTest, RareSignsAndTinyWeightsAreSeen) {
   Graph graph;

@@ -175,7 +175,9 @@ Tensor DataSet::sample(int64_t index, const Shape& as, double scale) const {
   if (!fits(as)) {
     throw Error(fmt::format("a sample of '{}' is {}, but the model takes {}", name,
                             to_string(shape), to_string(as)),
-                "evaluate the model on the data set it was trained for");
+                !as.empty() && as[0] > 1 && element_count(as) == as[0] * elements
+                    ? "export the model with a batch of 1, or a dynamic one"
+                    : "evaluate the model on the data set it was trained for");
   }
   FOLDSTREAM_CHECK(index >= 0 && index < count);
   Tensor tensor = make_zero(float_type(as));

@@ -19,8 +19,6 @@
 namespace foldstream {
 namespace {
 
-// Above this many points a map that isn't known to be monotone is not tried out point by point.
-constexpr int64_t kMostPoints = int64_t{1} << 16;
 // A quantizer with more levels than this does not become thresholds.
 constexpr int64_t kMostLevels = 1023;
 
@@ -592,6 +590,16 @@ class Streamliner : public Lowering {
       const auto level = [&](int64_t q) { return quantizer.code(reference(described, q, c), c); };
       const int64_t lo = entry(described.lo, c), hi = entry(described.hi, c);
       directions[c] = direction(described, c, level);
+      if (directions[c] == 0 && hi - lo > kMostTried) {
+        return keep_quantizer(
+            fmt::format(
+                "an activation before it isn't known to keep the order of floats, and there "
+                "are {} integers before that, too many to try all",
+                hi - lo + 1),
+            fmt::format("quantize before the activation as well, or have at most {} integers there",
+                        kMostTried + 1),
+            quantizer);
+      }
       if (directions[c] == 0) {
         return keep_quantizer(
             "what it quantizes neither only rises nor only falls with the integers before it",
@@ -712,7 +720,7 @@ class Streamliner : public Lowering {
     for (const Step& step : traced.steps) known *= step.direction(c);
     if (known != 0) return known;
     const int64_t lo = entry(traced.lo, c), hi = entry(traced.hi, c);
-    if (hi - lo > kMostPoints) return 0;
+    if (hi - lo > kMostTried) return 0;
     bool rises = true, falls = true;
     int64_t before = level(lo);
     for (int64_t q = lo + 1; q <= hi; ++q) {
@@ -732,7 +740,7 @@ class Streamliner : public Lowering {
     for (int64_t c = 0; c < channels; ++c) {
       const int64_t lo = entry(described.lo, c), hi = entry(described.hi, c);
       points += hi - lo + 1;
-      if (hi - lo > quantizer.hi - quantizer.lo || points > kMostPoints) return false;
+      if (hi - lo > quantizer.hi - quantizer.lo || points > kMostTried) return false;
       for (int64_t q = lo; q <= hi; ++q) {
         const int64_t difference = quantizer.code(reference(described, q, c), c) - q;
         if (offset.value_or(difference) != difference) return false;

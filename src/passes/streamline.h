@@ -15,6 +15,10 @@
 
 namespace foldstream {
 
+// What isn't known to keep or to turn the order of integers is tried out on all of them, up to so
+// many.
+inline constexpr int64_t kMostTried = int64_t{1} << 16;
+
 // How a float graph input is made: code / divisor + offset, the code an integer of this type.
 // Pixels presented as p / 255 are {8, false, 255, 0}, inputs that are -1 or +1 are {1, false, 0.5,
 // -1}.
