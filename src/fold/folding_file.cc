@@ -467,8 +467,19 @@ FoldingRemarks apply_folding(Graph& core, const Json& file, bool has_ultra_ram) 
 }
 
 Json parse_json(const std::string& text, const std::string& name) {
+  // A key that is there twice would silently hide the first.
+  std::vector<std::set<std::string>> keys;
+  const auto once = [&](int, Json::parse_event_t event, Json& key) {
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key && !keys.back().insert(key.get<std::string>()).second) {
+      throw Error(fmt::format("{}: {} is there twice", name, key.dump()),
+                  "leave one of the entries out");
+    }
+    return true;
+  };
   try {
-    return Json::parse(text);
+    return Json::parse(text, once);
   } catch (const nlohmann::json::parse_error& error) {
     const auto at = std::min(error.byte, text.size());
     const auto line =

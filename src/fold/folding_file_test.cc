@@ -274,6 +274,8 @@ TEST(FoldingFile, WhatIsWrongIsAnError) {
             "/ name every node, or call them MVAU_0 to MVAU_3");
   EXPECT_EQ(failure(graph, "[]"),
             "folding file: found no JSON object / expected { \"<node>\": { \"PE\": 4 } }");
+  EXPECT_THROW(parse_json(R"({"a": {"PE": 1}, "b": 2, "a": {"PE": 2}})", "f.json"), Error);
+  EXPECT_NO_THROW(parse_json(R"({"a": {"PE": 1}, "b": {"PE": 1}})", "f.json"));
   EXPECT_THROW(parse_json("{\n\"a\": ", "f.json"), Error);
 }
 

@@ -143,9 +143,11 @@ class Model {
       FOLDSTREAM_CHECK(graph.links[i].queue >= 1);
       rings_[i].from_source = graph.blocks[graph.links[i].from].kind == StreamBlock::Kind::source;
       rings_[i].ready = rings_[i].from_source && always;
-      rings_[i].queue = graph.links[i].queue;
+      // No more beats than those of all frames and, given before any was taken, of one.
+      rings_[i].queue =
+          std::min(graph.links[i].queue, (options.frames + 1) * graph.links[i].stream.beats);
       rings_[i].giver = graph.links[i].from, rings_[i].taker = graph.links[i].to;
-      if (!rings_[i].ready) rings_[i].resize(graph.links[i].queue);
+      if (!rings_[i].ready) rings_[i].resize(rings_[i].queue);
     }
     todo_ = Todo(graph.blocks.size());
     if (options.fill_times > 0) {

@@ -441,6 +441,27 @@ TEST(CycleModel, AHoldingRegisterIsAStoreOfTwoBeats) {
             (std::vector<int64_t>{5, 6, 7, 8}));
 }
 
+// However long, it takes no more memory than the beats of the frames.
+TEST(CycleModel, AQueueLongerThanAllFramesIsNeverFull) {
+  std::vector<int64_t> cycles;
+  for (const int64_t queue : {int64_t{64}, int64_t{1} << 50}) {
+    Graph graph;
+    Node& x = add_input(graph, "x", 8);
+    Node& fast = graph.add(fake::block, {{&x, 0}}, "fast",
+                           {{"phases", std::vector<int64_t>{8, 1, 1}},
+                            {"elements", std::vector<int64_t>{8}},
+                            {"queue", queue}});
+    Node& slow = graph.add(fake::block, {{&fast, 0}}, "slow",
+                           {{"phases", std::vector<int64_t>{8, 1, 1, 9, 0, 0}},
+                            {"elements", std::vector<int64_t>{8}}});
+    graph.outputs.push_back({"y", {&slow, 0}});
+    SimOptions options;
+    options.frames = 4;
+    cycles.push_back(simulate(stream_graph(graph, Family::generic), options).cycles);
+  }
+  EXPECT_EQ(cycles[0], cycles[1]);
+}
+
 TEST(CycleModel, ADeadlockNamesTheQueueThatMustGrow) {
   // One branch of the fork needs all eight beats before it gives, the other holds only two.
   Graph graph;
