@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <exception>
+#include <functional>
+#include <utility>
 
 #include "src/cost/cost.h"
 #include "src/flow/writable.h"
@@ -86,6 +89,50 @@ FoldResult fold_fastest(Graph& core, FoldMax& search, const Part& part, const Co
   return result;
 }
 
+using Search = std::function<FoldResult(Graph&)>;
+
+// What `search` finds for the least latency: `core` is `plain` with as many pixels at once as the
+// rate asks for; with more and more pixels at once as long as that
+// makes the first frame earlier and fits.
+FoldResult fold_earliest(Graph& core, const Graph& plain, Family family, const Search& search) {
+  FoldResult result = search(core);
+  for (int64_t cycles = result.cycles / 2; cycles > 0; cycles /= 2) {
+    Graph grouped = plain.clone();
+    if (!group_pixels(grouped, cycles, family)) continue;
+    try {
+      FoldResult found = search(grouped);
+      if (found.latency >= result.latency) break;
+      core = std::move(grouped), result = std::move(found);
+    } catch (const Error&) {  // not even its smallest hardware fits
+      break;
+    }
+  }
+  return result;
+}
+
+// What `search` finds, where `core` is `plain` with as many pixels at once that no node needs more
+// than `cycles`. A first frame in so many may ask for more of them still.
+FoldResult fold_in_time(Graph& core, const Graph& plain, Family family, int64_t cycles,
+                        const Search& search) {
+  try {
+    return search(core);
+  } catch (const Error&) {
+    std::exception_ptr failure = std::current_exception();
+    while ((cycles /= 2) > 0) {
+      Graph grouped = plain.clone();
+      if (!group_pixels(grouped, cycles, family)) continue;
+      try {
+        FoldResult found = search(grouped);
+        core = std::move(grouped);
+        return found;
+      } catch (const Error&) {  // says what the most pixels at once come to
+        failure = std::current_exception();
+      }
+    }
+    std::rethrow_exception(failure);
+  }
+}
+
 // Chooses the folding of every node of `core`.
 void fold(Graph& core, const DesignOptions& options, const Reserve& reserve, Searched& searched,
           Designed& result) {
@@ -97,18 +144,33 @@ void fold(Graph& core, const DesignOptions& options, const Reserve& reserve, Sea
   const bool search = searches(options);
   const WeightLevels levels = search ? weight_levels(options, part, share) : WeightLevels{};
   // No frame is quicker than any of its nodes.
-  if (search) group_pixels(core, std::min(cycles, reserve.latency), part.family);
+  const int64_t slowest = std::min(cycles, reserve.latency);
+  const Graph plain = core.clone();
+  if (search) group_pixels(core, slowest, part.family);
+  const auto in_time = [&](const Search& find) {
+    return reserve.latency == kAnyLatency ? find(core)
+                                          : fold_in_time(core, plain, part.family, slowest, find);
+  };
   if (options.min_latency) {
-    result.folded = fold_quickest(core, cycles, part, budget, levels);
+    result.folded = fold_earliest(core, plain, part.family, [&](Graph& graph) {
+      return fold_quickest(graph, cycles, part, budget, levels);
+    });
     result.latency = result.folded->latency;
   } else if (options.max) {
     if (!searched) searched.emplace(core.clone(), part, levels);
-    result.folded =
-        fold_fastest(core, *searched, part, budget, levels, reserve.latency, result.folded);
+    bool is_first = true;
+    result.folded = in_time([&](Graph& graph) {
+      if (std::exchange(is_first, false)) {
+        return fold_fastest(graph, *searched, part, budget, levels, reserve.latency, result.folded);
+      }
+      FoldMax of_groups(graph.clone(), part, levels);
+      return fold_fastest(graph, of_groups, part, budget, levels, reserve.latency, std::nullopt);
+    });
   } else if (search) {
-    result.folded = has_budget(options)
-                        ? fold_within(core, cycles, part, budget, levels, reserve.latency)
-                        : fold_for_cycles(core, cycles, part, levels, reserve.latency);
+    result.folded = in_time([&](Graph& graph) {
+      return has_budget(options) ? fold_within(graph, cycles, part, budget, levels, reserve.latency)
+                                 : fold_for_cycles(graph, cycles, part, levels, reserve.latency);
+    });
   } else {
     // An empty file names no node, which leaves every one its smallest hardware.
     if (options.folding.empty()) {

@@ -70,8 +70,40 @@ def latency_holds_for_the_finished_design(folder):
     assert f"the nearest that can be reached by any folding is {least} cycles" in late, late
 
 
+# A layer over 32 pixels, which takes 32 cycles with a pixel a clock.
+PIXELS = """foldstream 1
+graph "pixels"
+%0 "x" = input {shape=[1, 2, 4, 8], type="f32"} : f32[1,2,4,8]
+%1 "codes" = quant %0 {bits=2, narrow=0, rounding="ROUND", signed=0} (scale=@0, zero=@1) : f32[1,2,4,8]
+%2 "w" = constant (value=@2) : f32[2,2,1,1]
+%3 "conv" = conv %1, %2 : f32[1,2,4,8]
+%4 "levels" = quant %3 {bits=2, narrow=0, rounding="ROUND", signed=0} (scale=@0, zero=@1) : f32[1,2,4,8]
+output "y" %4
+@0 = f32[] 1.0
+@1 = f32[] 0.0
+@2 = f32[2,2,1,1] 1.0 -1.0 1.0 1.0
+"""
+
+
+def latency_takes_several_pixels_a_clock(folder):
+    model = str(folder / "pixels.fst")
+    pathlib.Path(model).write_text(PIXELS)
+    least = call("estimate", model, "--min-latency", "--json")["latency_cycles"]
+    assert least < 10, least
+    for options in (["--latency-cycles", str(least)], ["--max", "--latency-cycles", str(least)], ["--latency-cycles", "20"]):
+        found = call("estimate", model, *options, "--json")["latency_cycles"]
+        assert found <= int(options[-1]), (options, found)
+    late = call("estimate", model, "--latency-cycles", str(least - 1), status=2)
+    assert f"the nearest that can be reached by any folding is {least} cycles" in late, late
+
+
 def main():
-    for check in (front_reads_back, budgets_hold_for_the_finished_design, latency_holds_for_the_finished_design):
+    for check in (
+        front_reads_back,
+        budgets_hold_for_the_finished_design,
+        latency_holds_for_the_finished_design,
+        latency_takes_several_pixels_a_clock,
+    ):
         with tempfile.TemporaryDirectory() as folder:
             print(check.__name__, check(pathlib.Path(folder)) or "", flush=True)
 
