@@ -403,6 +403,21 @@ TEST(StartTest, ANetworkIsTakenBackFromItsModel) {
   }
 }
 
+TEST(StartTest, ABiasIsTakenOrMissed) {
+  const std::string without(kOneAxis);
+  const std::string with = without + "bias = true\n";
+  Network biased(parse_recipe(with, "r.toml"), 1, torch::kCPU);
+  biased.load({{"linear6.bias", torch::tensor({1.0F, -2.0F})}});
+  const Graph model = exported(biased);
+  Network other(parse_recipe(with, "r.toml"), 2, torch::kCPU);
+  other.load(values_of_model(other, model, "m.onnx"));
+  EXPECT_TRUE(torch::equal(other.bias(6), torch::tensor({1.0F, -2.0F})));
+  const Network none(parse_recipe(without, "r.toml"), 1, torch::kCPU);
+  EXPECT_THROW(values_of_model(none, model, "m.onnx"), Error);
+  EXPECT_EQ(values_of_model(other, exported(none), "m.onnx").size() + 1,
+            values_of_model(other, model, "m.onnx").size());
+}
+
 TEST(StartTest, AModelOfOtherLayersIsRefused) {
   const auto message = [](const std::string& text) {
     Network network(parse_recipe(text, "r.toml"), 1, torch::kCPU);

@@ -507,6 +507,12 @@ class Parser {
     if (pool) section.find("stride");
     layer.padding = section.integers("padding", 0, axes, 0);
     for (size_t axis = 0; axis < axes; ++axis) {
+      // Windows of padding alone, or mostly of it, have no value in a model.
+      const int64_t most = pool ? layer.kernel[axis] / 2 : layer.kernel[axis] - 1;
+      if (layer.padding[axis] > most) {
+        section.fail(fmt::format("a kernel of {} takes a padding of at most {} there, found {}",
+                                 layer.kernel[axis], most, layer.padding[axis]));
+      }
       const int64_t room = layer.in[axis + 1] + 2 * layer.padding[axis];
       if (layer.kernel[axis] > room) {
         section.fail(fmt::format("a kernel of {} does not fit an operand of {} with padding {}",

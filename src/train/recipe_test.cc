@@ -119,6 +119,10 @@ TEST(RecipeTest, ErrorsNameTheLine) {
       "before it");
   EXPECT_EQ(layers("[[layer]]\ntype = \"conv\"\nchannels = 3\nkernel = 9\n"),
             "r.toml:14: a kernel of [9,9] does not fit an operand of [2,8,8] with padding [0,0]");
+  EXPECT_EQ(layers("[[layer]]\ntype = \"conv\"\nchannels = 3\nkernel = 3\npadding = [2, 3]\n"),
+            "r.toml:14: a kernel of 3 takes a padding of at most 2 there, found 3");
+  EXPECT_EQ(layers("[[layer]]\ntype = \"max_pool\"\nkernel = 3\npadding = 2\n"),
+            "r.toml:14: a kernel of 3 takes a padding of at most 1 there, found 2");
   EXPECT_EQ(layers("[[layer]]\ntype = \"flatten\"\n[[layer]]\ntype = \"linear\"\nunits = 4\n"),
             "r.toml:16: the last layer gives [4], expected [3]: one score a class");
   EXPECT_EQ(

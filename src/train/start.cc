@@ -106,12 +106,19 @@ class Start {
     if (layer.quantizer && weights.quantizer != nullptr) {
       take_scale(layer, layer.name + ".scale", *weights.quantizer);
     }
-    if (!layer.bias) return;
+    // Without one in the model it is as it would begin anyway: 0.
     for (const Node& next : model_.nodes) {
-      if (!is(next, "add") || next.in[0].node != &node) continue;
-      if (const auto bias = constant_of(next.in[1].node)) {
-        return take(layer.name + ".bias", bias->value.flatten(), {layer.units}, next, layer);
+      if (!is(next, "add")) continue;
+      const int port = next.in[0].node == &node ? 1 : 0;
+      if (next.in[1 - port].node != &node) continue;
+      const auto bias = constant_of(next.in[port].node);
+      if (!bias) continue;
+      if (!layer.bias) {
+        throw Error(fmt::format("'{}', {}: is a bias, but layer '{}' of {} has none", path_,
+                                describe(next), layer.name, recipe_.path),
+                    "give the layer bias = true");
       }
+      return take(layer.name + ".bias", bias->value.flatten(), {layer.units}, next, layer);
     }
   }
 

@@ -172,6 +172,7 @@ class Trainer {
       const std::string path = options.init.string();
       network_->load(values_of_model(*network_, read_model(path), path));
     }
+    exported(*network_);  // what no model can have is found before training
     best_ = copy_of(network_->state(false));
     if (like_device) on_device_ = std::make_unique<OnDevice>(*this);
   }
