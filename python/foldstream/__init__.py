@@ -11,8 +11,11 @@ another place for it.
 """
 
 import ctypes
+import itertools
+import operator
 import os
 import pathlib
+import threading
 
 import numpy
 
@@ -78,11 +81,13 @@ class Network:
     """A model, ready to run.
 
     threads: 0 for one on each core. byte_scale: float inputs come as bytes b that stand for b / byte_scale.
-    input_type, input_scale, instructions: as the command's options. Throws Error.
+    input_type, input_scale, instructions: as the command's options. Throws Error. Calls from several threads take turns: a
+    network computes one at a time, with threads of its own.
     """
 
     def __init__(self, path, threads=0, byte_scale=0.0, input_type=None, input_scale=0.0, instructions=None):
         self._library = _library()
+        self._turn = threading.Lock()
         self._handle = ctypes.c_void_p()
         options = _Options(threads, byte_scale, _encoded(input_type), input_scale, _encoded(instructions))
         handle = ctypes.byref(self._handle)
@@ -105,15 +110,15 @@ class Network:
         (count,) = frames
         results = [numpy.empty((count, *port.shape), port.dtype) for port in self.outputs]
         pointers = [(ctypes.c_void_p * len(group))(*(a.ctypes.data for a in group)) for group in (given, results)]
-        self._checked(lambda text, size: self._library.fs_run(self._handle, *pointers, count, text, size))
+        with self._turn:
+            self._checked(lambda text, size: self._library.fs_run(self._handle, *pointers, count, text, size))
         return results[0] if len(results) == 1 else tuple(results)
 
     def _taken(self, array, port):
         array = numpy.asarray(array)
         if array.dtype != port.dtype:
             raise Error(f"input '{port.name}' takes {port.dtype}, it was given {array.dtype}")
-        elements = int(numpy.prod(port.shape, dtype=numpy.int64))
-        if array.ndim == 0 or array.size != len(array) * elements:
+        if array.ndim == 0 or not _fits(array.shape[1:], port.shape):
             raise Error(f"input '{port.name}' takes frames of shape {port.shape}, it was given an array of shape {array.shape}")
         return numpy.ascontiguousarray(array)
 
@@ -130,6 +135,15 @@ class Network:
         text = ctypes.create_string_buffer(1024)
         if call(text, len(text)) != 0:
             raise Error(text.value.decode())
+
+
+def _fits(given, wanted):
+    """Whether frames of shape `given` are of shape `wanted` without moving elements: axes may be merged or split, but
+    [height, width, channels] are not [channels, height, width]."""
+    if numpy.prod(given, dtype=numpy.int64) != numpy.prod(wanted, dtype=numpy.int64):
+        return False
+    one, other = ({1, *itertools.accumulate(map(int, shape), operator.mul)} for shape in (given, wanted))
+    return one <= other or other <= one
 
 
 def _encoded(text):

@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import threading
 
 import numpy as np
 
@@ -46,6 +47,21 @@ def main():
     by_bytes = foldstream.Network(MODEL, byte_scale=255)
     assert by_bytes.inputs[0].dtype == np.uint8
     assert np.array_equal(by_bytes.run(images), scores), "bytes"
+    assert all(foldstream._fits(given, (1, 3, 32, 32)) for given in ((3, 32, 32), (3072,), (3, 1024), (3, 32, 32, 1)))
+    assert not any(foldstream._fits(given, (1, 3, 32, 32)) for given in ((32, 32, 3), (3071,), (32, 96)))
+    threaded = foldstream.Network(MODEL)
+    wrong = []
+
+    def calls(seed):
+        order = np.random.default_rng(seed).permutation(50)
+        wrong.extend(seed for _ in range(100) if not np.array_equal(threaded.run(floats[order]), scores[order]))
+
+    threads = [threading.Thread(target=calls, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong, "calls from several threads"
     refused(lambda: network.run(images), "takes float32", "given uint8")
     refused(lambda: network.run(floats[..., :27]), "frames of shape (1, 1, 28, 28)", "(50, 1, 28, 27)")
     refused(lambda: network.run(floats, floats), "2 arrays for 1 inputs")
