@@ -2,12 +2,14 @@
 #include "src/cli/design.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <exception>
 #include <functional>
+#include <set>
 #include <utility>
 
 #include "src/cost/cost.h"
@@ -61,6 +63,16 @@ struct Reserve {
 // What is kept from one search to the next, which has less of the budget.
 using Searched = std::optional<FoldMax>;
 
+// The nodes that take several pixels at once, and how many.
+std::string groups_of(const Graph& core) {
+  std::string text;
+  for (const Node& node : core.nodes) {
+    if (!node.attr.contains("pixels")) continue;
+    text += fmt::format("{} {};", node.name, fmt::join(node.integers("pixels", {}), " "));
+  }
+  return text;
+}
+
 // The fastest folding that fits. Where a pixel a clock is what keeps a layer from more, with more
 // pixels at once, as long as that makes it faster. `known` is what a larger budget allows.
 FoldResult fold_fastest(Graph& core, FoldMax& search, const Part& part, const Cost& budget,
@@ -86,26 +98,41 @@ FoldResult fold_fastest(Graph& core, FoldMax& search, const Part& part, const Co
          (faster_within(result.cycles / 2) || faster_within(result.cycles - 1))) {
     present = plain.clone();
   }
+  // More pixels were asked for than these cycles take.
+  Graph fewest = plain.clone();
+  group_pixels(fewest, result.cycles, part.family);
+  if (groups_of(fewest) == groups_of(core)) return result;
+  try {
+    FoldResult found = fold_max(fewest, part, budget, levels, latency);
+    if (found.cycles <= result.cycles && found.price < result.price)
+      core = std::move(fewest), result = std::move(found);
+  } catch (const Error&) {  // a limit of the latency may ask for more
+  }
   return result;
 }
 
 using Search = std::function<FoldResult(Graph&)>;
 
 // What `search` finds for the least latency: `core` is `plain` with as many pixels at once as the
-// rate asks for; with more and more pixels at once as long as that
-// makes the first frame earlier and fits.
-FoldResult fold_earliest(Graph& core, const Graph& plain, Family family, const Search& search) {
+// rate of a frame every `slowest` cycles asks for; with more and more of them where that makes the
+// first frame earlier and fits.
+FoldResult fold_earliest(Graph& core, const Graph& plain, Family family, int64_t slowest,
+                         const Search& search) {
+  std::set<std::string> tried{groups_of(core)};
   FoldResult result = search(core);
-  for (int64_t cycles = result.cycles / 2; cycles > 0; cycles /= 2) {
+  for (int64_t cycles = result.latency - 1; cycles > 0;) {
+    const int64_t latency = result.latency;
     Graph grouped = plain.clone();
-    if (!group_pixels(grouped, cycles, family)) continue;
-    try {
-      FoldResult found = search(grouped);
-      if (found.latency >= result.latency) break;
-      core = std::move(grouped), result = std::move(found);
-    } catch (const Error&) {  // not even its smallest hardware fits
-      break;
+    group_pixels(grouped, std::min(cycles, slowest), family);
+    if (tried.insert(groups_of(grouped)).second) {
+      try {
+        FoldResult found = search(grouped);
+        if (found.latency < result.latency) core = std::move(grouped), result = std::move(found);
+      } catch (const Error&) {  // not even its smallest hardware fits
+        break;
+      }
     }
+    cycles = result.latency < latency ? result.latency - 1 : cycles / 2;
   }
   return result;
 }
@@ -145,14 +172,14 @@ void fold(Graph& core, const DesignOptions& options, const Reserve& reserve, Sea
   const WeightLevels levels = search ? weight_levels(options, part, share) : WeightLevels{};
   // No frame is quicker than any of its nodes.
   const int64_t slowest = std::min(cycles, reserve.latency);
-  const Graph plain = core.clone();
+  const bool in_a_hurry = options.min_latency || reserve.latency != kAnyLatency;
+  const Graph plain = in_a_hurry ? core.clone() : Graph{};
   if (search) group_pixels(core, slowest, part.family);
   const auto in_time = [&](const Search& find) {
-    return reserve.latency == kAnyLatency ? find(core)
-                                          : fold_in_time(core, plain, part.family, slowest, find);
+    return !in_a_hurry ? find(core) : fold_in_time(core, plain, part.family, slowest, find);
   };
   if (options.min_latency) {
-    result.folded = fold_earliest(core, plain, part.family, [&](Graph& graph) {
+    result.folded = fold_earliest(core, plain, part.family, slowest, [&](Graph& graph) {
       return fold_quickest(graph, cycles, part, budget, levels);
     });
     result.latency = result.folded->latency;
