@@ -169,8 +169,9 @@ class Trainer {
     const bool like_device = !device_.is_cpu() || options.like_device;
     network_ = std::make_unique<Network>(recipe_, options.seed, device_, !like_device);
     if (!options.init.empty()) {
-      const std::string path = options.init.string();
-      network_->load(values_of_model(*network_, read_model(path), path));
+      const std::string path = options.init.string(), bytes = read_file(options.init);
+      network_->load(values_of_model(*network_, read_model_bytes(bytes, path), path));
+      start_ = sha256(bytes);
     }
     exported(*network_);  // what no model can have is found before training
     best_ = copy_of(network_->state(false));
@@ -287,7 +288,7 @@ class Trainer {
   // What must be equal for a checkpoint to go on as if it had never stopped.
   nlohmann::ordered_json identity() const {
     return {{"recipe", sha256(recipe_.text + (teacher_ ? teacher_->recipe_.text : ""))},
-            {"start", options_.init.empty() ? "" : sha256(read_file(options_.init))},
+            {"start", start_},
             {"seed", options_.seed},
             {"epochs", recipe_.epochs},
             {"samples", data_.count},
@@ -624,6 +625,7 @@ class Trainer {
   const std::shared_ptr<const Lane> lane_;
   Recipe recipe_;
   const fs::path checkpoint_;
+  std::string start_;  // the hash of the model that training starts from, as it was read
   const std::shared_ptr<const Parts> parts_;
   const DataSet &data_, &test_;
   double divisor_ = 1;

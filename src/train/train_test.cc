@@ -176,6 +176,18 @@ TEST_F(TrainTest, ASingleScoreTellsTwoLabelsApart) {
   }
 }
 
+TEST_F(TrainTest, TheModelThatTrainingStartsFromIsReadOnce) {
+  train(options("first.onnx"));
+  Options on = options("on.onnx");
+  on.init = path("first.onnx");
+  train(on);
+  // Its own result in the end: what identifies the training is known by then.
+  Options over = options("first.onnx");
+  over.init = path("first.onnx");
+  train(over);
+  EXPECT_EQ(read_file(path("first.onnx")), read_file(path("on.onnx")));
+}
+
 TEST_F(TrainTest, ASeedReproduces) {
   Options first = options("first.onnx"), again = options("again.onnx"),
           other = options("other.onnx");
