@@ -179,7 +179,8 @@ class Plan {
       const bool curve = early && is_curve(node) &&
                          integers_before(node.in[0], options) > static_cast<double>(kMostTried);
       const bool unordered = early && is(node, "max_pool") && !keeps_order(node.in[0]);
-      if (is_product(node) || (early && is_pool(node)) || curve || unordered) {
+      const bool zeros = early && is(node, "pad") && node.real("value", 0) == 0;
+      if (is_product(node) || (early && is_pool(node)) || curve || unordered || zeros) {
         places_.insert(&node);
         leaves(node.in[0], [](const Value&) {});
       } else if (early && is_join(node)) {
@@ -210,7 +211,8 @@ class Plan {
       source = source.node->in[0];
     }
     const Node& node = *source.node;
-    if (places_.contains(&node) && (is(node, "concat") || is(node, "max_pool"))) {
+    if (places_.contains(&node) &&
+        (is(node, "concat") || is(node, "max_pool") || is(node, "pad"))) {
       for (const Value& operand : node.in) leaves(operand, use);
       return;
     }

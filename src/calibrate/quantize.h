@@ -43,6 +43,7 @@ struct QuantizedModel {
 // and, if there is such a product behind it,
 // - every average pool, mean or sum over places;
 // - every add, sub, mul, max, min and concat of computed values;
+// - every padding with zeros;
 // - every sigmoid, tanh and elu of sums that have more values than streamlining tries out;
 // - every max pool of what rises with such sums in some channels and falls in others.
 // Activations have one scale each, those that an add, sub, max, min or concat joins the same one,

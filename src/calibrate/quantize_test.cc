@@ -223,6 +223,29 @@ TEST(QuantizeModelTest, PoolsBehindChannelsTurnedOverBecomeHardware) {
   }
 }
 
+// Padding at one side, behind an activation.
+TEST(QuantizeModelTest, PaddedActivationsBecomeHardware) {
+  FloatModel model;
+  Graph& graph = model.graph;
+  graph.outputs.clear();
+  Value x = {&graph.nodes.front(), 0};
+  for (Node& node : graph.nodes) {
+    if (node.name == "positive") x = {&node, 0};
+  }
+  x = model.add("pad", {x}, "wider", {{"pad", Shape{0, 0, 0, 0, 0, 0, 1, 1}}});
+  x = model.add("conv", {x, model.constant("w5", {4, 4, 2, 2}, 1)}, "a");
+  graph.outputs.push_back({"scores", x});
+  const std::vector<Tensor> samples = model.samples(10);
+  const QuantizedModel quantized = quantize_model(graph, samples, {.power_of_two = true});
+  EXPECT_EQ(quantized.activations.size(), 2U);  // x and positive
+  const Compiled compiled = compile(quantized.graph, {});
+  const PartsRunner runner(compiled.parts);
+  for (const Tensor& sample : samples) {
+    EXPECT_EQ(runner.run({sample})[0].reals,
+              Evaluator(quantized.graph).run(std::span(&sample, 1))[0].reals);
+  }
+}
+
 // A single negative element, and weights below what has a scale in float32.
 TEST(QuantizeModelTest, RareSignsAndTinyWeightsAreSeen) {
   Graph graph;
