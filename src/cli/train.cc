@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -120,7 +121,9 @@ void add_train(Program& program) {
   command.add_option("--data", options->data, "the folder with the data set's files")->required();
   command.add_option("-o,--output", options->output, "the model to write")->required();
   command.add_option("--init", options->init, "a model of the same layers to start from");
-  command.add_option("--seed", options->seed, "of all that is random")->capture_default_str();
+  command.add_option("--seed", options->seed, "of all that is random")
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()))
+      ->capture_default_str();
   command
       .add_option("--seeds", *seeds,
                   "so many models, of this seed and the next, as MODEL-seedN.onnx")
