@@ -25,6 +25,8 @@ CLI::App& add_command(Program& program, const std::string& name, const std::stri
 
 // A finite number above zero; CLI11's own check names its bounds by three hundred digits.
 CLI::Validator positive();
+// A number from `low` to `high`; CLI11's own check takes "nan".
+CLI::Validator between(double low, double high);
 
 void add_inspect(Program& program);
 void add_build(Program& program);

@@ -28,6 +28,8 @@ namespace {
 
 constexpr const char* kDefaultPart = "xc7z020clg400-1";
 constexpr int64_t kMostMemoryClockRatio = 8;
+constexpr double kSlowestClock = 1e-3, kFastestClock = 1e5;  // MHz
+constexpr double kFastestMemory = 1e6;                       // Gbit/s
 
 // What is left of a budget when so much is kept for queues, which come after the folding.
 Cost less(const Cost& budget, const Cost& kept) {
@@ -240,10 +242,10 @@ void add_device_options(CLI::App& command, DesignOptions& options) {
   command.add_option("--part", options.part, fmt::format("part to build for ({})", kDefaultPart))
       ->excludes(board);
   command.add_option("--clock", options.clock_mhz, "clock in MHz")
-      ->check(positive())
+      ->check(between(kSlowestClock, kFastestClock))
       ->capture_default_str();
   command.add_option("--share", options.share, "share of the part that may be used")
-      ->check(CLI::Range(0.01, 1.0))
+      ->check(between(0.01, 1))
       ->capture_default_str();
   const auto budget = [&](const char* name, std::optional<int64_t>& most, const char* what) {
     command.add_option(name, most, fmt::format("at most so many {}", what))
@@ -279,7 +281,7 @@ void add_weight_options(CLI::App& command, DesignOptions& options) {
   command
       .add_option("--weight-bandwidth", options.weight_gbits,
                   "Gbit/s that streams of weights may bring, instead of what the board has")
-      ->check(CLI::NonNegativeNumber);
+      ->check(between(0, kFastestMemory));
 }
 
 void add_design_options(CLI::App& command, DesignOptions& options) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command `foldstream`. Exit status: 0 done, 1 the answer is no, 2 wrong use or wrong input.
+#include <fmt/format.h>
+
 #include <cmath>
 #include <csignal>
 #include <cstdio>
@@ -34,6 +36,18 @@ CLI::Validator positive() {
                        : "'" + text + "' is not a positive number";
           },
           "POSITIVE"};
+}
+
+CLI::Validator between(double low, double high) {
+  const std::string range = fmt::format("[{:g} - {:g}]", low, high);
+  return {[=](std::string& text) -> std::string {
+            double value = 0;
+            const bool is_number = CLI::detail::lexical_cast(text, value);
+            return is_number && value >= low && value <= high
+                       ? ""
+                       : "'" + text + "' is no number in " + range;
+          },
+          "FLOAT in " + range};
 }
 
 namespace {

@@ -95,7 +95,7 @@ void add_run_options(CLI::App& command, RunOptions& options) {
   command
       .add_option("--stall", options.stall,
                   "rtl: chance, in each cycle, of a pause at each end of the hardware")
-      ->check(CLI::Range(0.0, 0.99))
+      ->check(between(0, 0.99))
       ->capture_default_str();
   command.add_option("--seed", options.seed, "rtl: of the random pauses")->capture_default_str();
   command.add_option("--threads", options.threads, "cpu: threads; 0 for one on each core")
