@@ -58,6 +58,11 @@ def synthesize(folder, name, xilinx):
         ys.run_pass(f"synth_ecp5 -nodsp -top {name}", design)
     statistics = folder / f"{name}.json"
     ys.run_pass(f"tee -q -o {statistics} stat -json", design)
+    return cells_of(statistics)
+
+
+def cells_of(statistics):
+    """Cells by type in what `stat -json` wrote."""
     return json.loads(statistics.read_text())["design"]["num_cells_by_type"]
 
 

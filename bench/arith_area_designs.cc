@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes the designs whose area arith_area.py measures: the generators' modules between registers,
 // with random weights; and designs.txt: name, units (lanes, products or synapses), the generator's
-// own count of LUTs, and the figure to stay below.
+// own count of LUTs, and the figure to stay below; and the weights of the sums, NAME.weights: a row
+// in each line.
 //   usage: arith_area_designs FOLDER xilinx|generic
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -33,6 +36,11 @@ class Designs {
 
   void write(const std::string& name, const std::string& text) {
     std::ofstream(folder_ / (name + ".sv")) << text;
+  }
+
+  void weights(const std::string& name, const std::vector<std::vector<std::int64_t>>& rows) {
+    std::ofstream file(folder_ / (name + ".weights"));
+    for (const auto& row : rows) file << fmt::format("{}\n", fmt::join(row, " "));
   }
 
   void list(const std::string& name, double units, const std::string& unit, double estimate,
@@ -276,13 +284,14 @@ void matrices(Designs& designs) {
       std::vector<std::int64_t> limits;
       for (int t = 1; t <= thresholds; ++t)
         limits.push_back(samples[samples.size() * t / (thresholds + 1)]);
-      spec.thresholds.push_back(limits);
+      if (thresholds > 0) spec.thresholds.push_back(limits);
       spec.weights.push_back(row);
       live += fan_in == 0 ? columns : fan_in;
     }
     const ConstantMatrix matrix = constant_matrix(spec);
     designs.registered(name, matrix.module);
     designs.list(name, live, "synapse", matrix.module.cost.luts, target);
+    if (thresholds == 0) designs.weights(name, spec.weights);
   };
   const Type u1{Coding::kUnsigned, 1}, u2{Coding::kUnsigned, 2};
   measure("matrix_64x64_binary", 64, 64, {-1, 1}, 0, kBipolar, 1, 0.45);
@@ -293,6 +302,16 @@ void matrices(Designs& designs) {
   measure("matrix_64x593_w2a1", 64, 593, {-2, -1, 0, 1}, 0, u1, 3, 0);
   measure("matrix_64x784_binary", 64, 784, {-1, 1}, 0, u1, 1, 0);
   measure("matrix_64x784_w2a1", 64, 784, {-2, -1, 0, 1}, 0, u1, 3, 0);
+  const auto all = [](int bits) {
+    std::vector<std::int64_t> values(std::size_t{1} << bits);
+    std::iota(values.begin(), values.end(), -(std::int64_t{1} << (bits - 1)));
+    return values;
+  };
+  for (const auto& [rows, columns, bits] : {std::array{64, 64, 2}, std::array{16, 16, 4},
+                                            std::array{64, 64, 4}, std::array{64, 16, 6}}) {
+    measure(fmt::format("sums_{}x{}_w{}a{}", rows, columns, bits, bits), rows, columns, all(bits),
+            0, {Coding::kUnsigned, bits}, 0, 0);
+  }
 }
 
 void comparators(Designs& designs) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <random>
 
 #include "src/arith/bit_heap.h"
@@ -12,6 +13,7 @@
 #include "src/arith/dot.h"
 #include "src/arith/dot_embedded.h"
 #include "src/arith/dot_packed.h"
+#include "src/arith/shared_pairs.h"
 
 namespace foldstream::arith {
 namespace {
@@ -179,6 +181,87 @@ TEST(ConstantMatrix, CostStaysBelowTheKnownFigures) {
   const ConstantMatrix matrix = constant_matrix(binary);
   EXPECT_LE(matrix.module.cost.luts, 0.45 * 64 * 64);
   EXPECT_EQ(matrix.report.shared_rows, 64);
+}
+
+// Rows of random digits add the same with pairs, no word deeper than asked for, and each pair is
+// used often enough to pay.
+TEST(SharedPairs, RowsStayWhatTheyAre) {
+  std::mt19937_64 random(1);
+  int pairs = 0, of_themselves = 0, deep = 0;
+  for (int trial = 0; trial < 60; ++trial) {
+    const int given = 2 + static_cast<int>(random() % 8), levels = 1 + trial % 3;
+    std::vector<int> bits(static_cast<std::size_t>(given));
+    for (int& b : bits) b = 2 + static_cast<int>(random() % 7);
+    std::vector<std::vector<Digit>> rows(2 + random() % 30);
+    for (auto& row : rows) {
+      for (int word = 0; word < given; ++word) {
+        for (int shift = 0; shift < 9; shift += 1 + static_cast<int>(random() % 4))
+          row.push_back({word, shift, random() % 2 == 0});
+      }
+      std::shuffle(row.begin(), row.end(), random);
+    }
+    const SharedPairs shared = share_pairs(rows, bits, levels);
+    // Words, and what complements add to them.
+    std::vector<std::int64_t> words, more(bits.size(), 0);
+    std::vector<int> level(bits.size(), 0);
+    for (const int b : bits) words.push_back(static_cast<std::int64_t>(random() >> (64 - b)));
+    for (const auto& [first, second, shift, complement] : shared.pairs) {
+      const int before = std::max(0, -shift), after = std::max(0, shift);
+      const std::int64_t most = (std::int64_t{1} << bits[second]) - 1;
+      words.push_back((words[first] << before) +
+                      ((complement ? most - words[second] : words[second]) << after));
+      more.push_back((more[first] << before) +
+                     ((complement ? most - more[second] : more[second]) << after));
+      bits.push_back(std::bit_width(static_cast<std::uint64_t>(
+          (((std::int64_t{1} << bits[first]) - 1) << before) + (most << after))));
+      level.push_back(1 + std::max(level[first], level[second]));
+      EXPECT_LE(level.back(), levels);
+      deep += level.back() > 1 ? 1 : 0;
+      of_themselves += first == second ? 1 : 0;
+    }
+    pairs += static_cast<int>(shared.pairs.size());
+    std::vector<int> uses(words.size(), 0);
+    for (const auto& [first, second, shift, complement] : shared.pairs)
+      ++uses[first], ++uses[second];
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+      std::int64_t was = 0, is = 0;
+      for (const Digit& d : rows[r])
+        was += (d.negative ? -words[d.word] : words[d.word]) << d.shift;
+      for (const Digit& d : shared.rows[r]) {
+        const std::int64_t value = (words[d.word] - more[d.word]) << d.shift;
+        is += d.negative ? -value : value;
+        ++uses[d.word];
+      }
+      EXPECT_EQ(is, was);
+      EXPECT_LE(shared.rows[r].size(), rows[r].size());
+    }
+    for (std::size_t word = static_cast<std::size_t>(given); word < words.size(); ++word)
+      EXPECT_GE(uses[word], 1);
+  }
+  EXPECT_GT(pairs, 300);
+  EXPECT_GT(of_themselves, 10);
+  EXPECT_GT(deep, 30);
+}
+
+// 3 x + 3 y in four rows: x + y once, and three times that once.
+TEST(SharedPairs, FindsWhatSavesMost) {
+  const std::vector<Digit> row = {{0, 0, false}, {0, 1, false}, {1, 0, false}, {1, 1, false}};
+  const SharedPairs shared = share_pairs({row, row, row, row}, {8, 8}, 2);
+  ASSERT_EQ(shared.pairs.size(), 2u);
+  EXPECT_EQ(shared.pairs[0].shift, 0);
+  EXPECT_EQ(shared.pairs[1].first, 2);
+  EXPECT_EQ(shared.pairs[1].second, 2);
+  EXPECT_EQ(shared.pairs[1].shift, 1);
+  for (const auto& left : shared.rows) EXPECT_EQ(left, (std::vector<Digit>{{3, 0, false}}));
+}
+
+TEST(ConstantMatrix, PairsSaveAQuarterOfMatricesOfFourBits) {
+  ConstantMatrixSpec spec = matrix_spec(64, 64, -8, 7, {Coding::kUnsigned, 4});
+  spec.thresholds.clear();
+  const ConstantMatrix matrix = constant_matrix(spec);
+  EXPECT_GT(matrix.report.pairs, 100);
+  EXPECT_LE(matrix.module.cost.luts, 2.4 * 64 * 64);
+  EXPECT_LE(constant_matrix_least_luts(spec), matrix.module.cost.luts);
 }
 
 TEST(ConstantMatrix, ChoosesTheKindOfEachRow) {

@@ -24,6 +24,8 @@ struct Shape {
   int lower, upper;
 };
 constexpr std::array<Shape, 3> kShapes = {{{6, 0}, {4, 1}, {2, 2}}};
+// Of bits in a word that is added, in families of plain additions: shorter additions are tables.
+constexpr int kLeastWord = 3;
 constexpr int kProductStages = 8;  // two carry blocks: longer chains would set the delay
 
 int bits_for(std::int64_t maximum) { return std::bit_width(static_cast<std::uint64_t>(maximum)); }
@@ -495,7 +497,8 @@ std::vector<Net> BitHeap::sum(int width) {
       columns_[w].insert(columns_[w].end(), next[w].begin(), next[w].end());
     }
     ++level;
-    if (options_.levels_per_register > 0 && level % options_.levels_per_register == 0) ++stage;
+    const int levels = level + options_.levels_before;
+    if (options_.levels_per_register > 0 && levels % options_.levels_per_register == 0) ++stage;
   };
 
   // Products in steps, so that the later ones take outputs of the earlier as carries; in one step
@@ -542,97 +545,153 @@ std::vector<Net> BitHeap::sum(int width) {
   return result;
 }
 
-// One count of bits for each weight, added by the language's +.
-std::vector<Net> BitHeap::sum_generic(int width) {
+// The bits of each weight, products included.
+std::vector<std::vector<Net>> BitHeap::plain_columns(int width, int stage) {
   SvModule& module = circuit_.module();
-  int stage = first_stage();
-  struct Count {
-    std::string name;
-    int width, weight;
-  };
-  std::vector<Count> counts;
-  std::int64_t constant = 0;
-  const int size = static_cast<int>(std::max(columns_.size(), products_.size()));
-  for (int w = 0; w < std::min(size, width); ++w) {
-    std::vector<Net> bits;
+  std::vector<std::vector<Net>> columns(static_cast<std::size_t>(width));
+  for (int w = 0; w < width; ++w) {
+    auto& bits = columns[static_cast<std::size_t>(w)];
     if (w < static_cast<int>(columns_.size())) {
-      for (const Bit& bit : columns_[w]) {
-        if (bit.net.constant()) {
-          constant += std::int64_t{1} << w;
-        } else {
-          bits.push_back(
-              {(bit.complement ? "!" : "") + circuit_.delayed(bit.net, stage).name, stage});
+      for (const Bit& bit : columns_[w])
+        bits.push_back(
+            {(bit.complement ? "!" : "") + circuit_.delayed(bit.net, stage).name, stage});
+    }
+    if (w >= static_cast<int>(products_.size())) continue;
+    // One vector operation for all products of a kind.
+    for (const Gate gate : {Gate::kAnd, Gate::kEqual, Gate::kSignedAnd}) {
+      for (const bool complement : {false, true}) {
+        std::vector<Net> a, b, c;
+        for (const Product& p : products_[w]) {
+          if (p.gate != gate || p.complement != complement) continue;
+          a.push_back(circuit_.delayed(p.a, stage));
+          b.push_back(circuit_.delayed(p.b, stage));
+          c.push_back(circuit_.delayed(p.c, stage));
         }
+        if (a.empty()) continue;
+        const std::string name = module.fresh(fmt::format("{}_products_w{}", options_.stem, w));
+        const int count = static_cast<int>(a.size());
+        module.wire(name, count);
+        std::string value =
+            gate == Gate::kAnd     ? fmt::format("{} & {}", Circuit::concat(a), Circuit::concat(b))
+            : gate == Gate::kEqual ? fmt::format("{} ~^ {}", Circuit::concat(a), Circuit::concat(b))
+                                   : fmt::format("{} & ({} ^ {})", Circuit::concat(a),
+                                                 Circuit::concat(b), Circuit::concat(c));
+        module.assign(name, complement ? fmt::format("~({})", value) : value);
+        circuit_.cost().luts += count;
+        for (int i = 0; i < count; ++i) bits.push_back({SvModule::bit(name, count, i), stage});
       }
     }
-    if (w < static_cast<int>(products_.size())) {
-      // One vector operation for all products of a kind.
-      for (const Gate gate : {Gate::kAnd, Gate::kEqual, Gate::kSignedAnd}) {
-        for (const bool complement : {false, true}) {
-          std::vector<Net> a, b, c;
-          for (const Product& p : products_[w]) {
-            if (p.gate != gate || p.complement != complement) continue;
-            a.push_back(circuit_.delayed(p.a, stage));
-            b.push_back(circuit_.delayed(p.b, stage));
-            c.push_back(circuit_.delayed(p.c, stage));
-          }
-          if (a.empty()) continue;
-          const std::string name = module.fresh(fmt::format("{}_products_w{}", options_.stem, w));
-          const int count = static_cast<int>(a.size());
-          module.wire(name, count);
-          std::string value = gate == Gate::kAnd
-                                  ? fmt::format("{} & {}", Circuit::concat(a), Circuit::concat(b))
-                              : gate == Gate::kEqual
-                                  ? fmt::format("{} ~^ {}", Circuit::concat(a), Circuit::concat(b))
-                                  : fmt::format("{} & ({} ^ {})", Circuit::concat(a),
-                                                Circuit::concat(b), Circuit::concat(c));
-          module.assign(name, complement ? fmt::format("~({})", value) : value);
-          circuit_.cost().luts += count;
-          for (int i = 0; i < count; ++i) bits.push_back({SvModule::bit(name, count, i), stage});
-        }
-      }
-    }
-    if (bits.empty()) continue;
-    const int count = static_cast<int>(bits.size());
-    const std::string plane = module.fresh(fmt::format("{}_bits_w{}", options_.stem, w));
-    module.wire(plane, count);
-    module.assign(plane, Circuit::concat(bits));
-    const int count_width = bits_for(count);
-    const std::string name = module.fresh(fmt::format("{}_count_w{}", options_.stem, w));
-    module.wire(name, count_width);
-    module.instance("fst_popcount", module.fresh("count_" + plane),
-                    {{"Width", std::to_string(count)}}, {{"bits_i", plane}, {"count_o", name}});
-    circuit_.cost().luts += 1.7 * count;
-    counts.push_back({name, count_width, w});
   }
-  if (options_.levels_per_register > 0 && counts.size() > 1) {
-    for (Count& count : counts)
-      count.name = circuit_.delayed(count.name, count.width, stage, stage + 1);
+  return columns;
+}
+
+// Words of a bit of each of several weights, as long as there are such; what is left of a weight is
+// counted.
+std::vector<BitHeap::Word> BitHeap::words_of(std::vector<std::vector<Net>> columns, int stage) {
+  const int width = static_cast<int>(columns.size());
+  std::vector<Word> words;
+  for (int low = 0; low < width;) {
+    int end = low;
+    while (end < width && !columns[static_cast<std::size_t>(end)].empty()) ++end;
+    if (end - low < kLeastWord) {
+      if (end > low) words.push_back(count_of(columns[static_cast<std::size_t>(low)], low, stage));
+      ++low;
+      continue;
+    }
+    Word& word = words.emplace_back(Word{low, {}});
+    for (int w = low; w < end; ++w) {
+      auto& column = columns[static_cast<std::size_t>(w)];
+      word.bits.push_back(std::move(column.back()));
+      column.pop_back();
+    }
+  }
+  return words;
+}
+
+BitHeap::Word BitHeap::count_of(std::vector<Net>& bits, int weight, int stage) {
+  SvModule& module = circuit_.module();
+  const int count = static_cast<int>(bits.size());
+  Word word{weight, std::move(bits)};
+  bits.clear();
+  if (count == 1) return word;
+  const std::string plane = module.fresh(fmt::format("{}_bits_w{}", options_.stem, weight));
+  module.wire(plane, count);
+  module.assign(plane, Circuit::concat(word.bits));
+  const int count_width = bits_for(count);
+  const std::string name = module.fresh(fmt::format("{}_count_w{}", options_.stem, weight));
+  module.wire(name, count_width);
+  module.instance("fst_popcount", module.fresh("count_" + plane),
+                  {{"Width", std::to_string(count)}}, {{"bits_i", plane}, {"count_o", name}});
+  circuit_.cost().luts += 1.7 * count;
+  word.bits.clear();
+  for (int i = 0; i < count_width; ++i)
+    word.bits.push_back({SvModule::bit(name, count_width, i), stage});
+  return word;
+}
+
+// Two words as one: side by side where they don't meet, else their sum above the bits that one has
+// alone. Kept as a net of its own: synthesis would gather additions that follow each other, and
+// count their bits in tables instead of on carry chains, at more than twice as many.
+BitHeap::Word BitHeap::add(Word first, Word second, int width, int stage) {
+  if (second.low < first.low) std::swap(first, second);
+  const int end = first.low + static_cast<int>(first.bits.size());
+  Word sum{first.low, {}};
+  const int alone = std::min(second.low, end) - first.low;
+  sum.bits.assign(first.bits.begin(), first.bits.begin() + alone);
+  if (second.low >= end) {
+    sum.bits.resize(static_cast<std::size_t>(second.low - first.low), Net::zero());
+    sum.bits.insert(sum.bits.end(), second.bits.begin(), second.bits.end());
+    return sum;
+  }
+  first.bits.erase(first.bits.begin(), first.bits.begin() + alone);
+  const auto longest = static_cast<int>(std::max(first.bits.size(), second.bits.size()));
+  const int bits = std::min(longest + 1, width - second.low);
+  for (Word* word : {&first, &second})
+    word->bits.resize(static_cast<std::size_t>(bits), Net::zero());
+  SvModule& module = circuit_.module();
+  const std::string name = module.fresh(fmt::format("{}_w{}", options_.stem, second.low));
+  module.kept_wire(name, bits);
+  module.assign(name,
+                fmt::format("{} + {}", Circuit::concat(first.bits), Circuit::concat(second.bits)));
+  circuit_.cost().luts += bits;
+  circuit_.cost().carries += (bits + 3) / 4;
+  for (int i = 0; i < bits; ++i) sum.bits.push_back({SvModule::bit(name, bits, i), stage});
+  return sum;
+}
+
+// What plain_columns() has as a complement, as a net.
+Net BitHeap::plain(const Net& bit) {
+  return bit.name[0] == '!' ? circuit_.inverted({bit.name.substr(1), bit.stage}) : bit;
+}
+
+// Additions of words, level by level, by the language's +.
+std::vector<Net> BitHeap::sum_generic(int width) {
+  int stage = first_stage();
+  std::vector<Word> words = words_of(plain_columns(width, stage), stage);
+  for (int level = 1 + options_.levels_before; words.size() > 1; ++level) {
+    std::stable_sort(words.begin(), words.end(), [](const Word& a, const Word& b) {
+      return std::pair(a.low, a.bits.size()) < std::pair(b.low, b.bits.size());
+    });
+    std::vector<Word> sums;
+    for (std::size_t i = 0; i + 1 < words.size(); i += 2)
+      sums.push_back(add(std::move(words[i]), std::move(words[i + 1]), width, stage));
+    if (words.size() % 2 != 0) sums.push_back(std::move(words.back()));
+    words = std::move(sums);
+    if (words.size() == 1 || options_.levels_per_register == 0 ||
+        level % options_.levels_per_register != 0)
+      continue;
     ++stage;
-  }
-  const std::string total = module.fresh(options_.stem + "_total");
-  module.wire(total, width);
-  std::string value;
-  for (const Count& count : counts) {
-    std::string term = count.name;
-    if (count.width + count.weight <= width) {
-      if (count.weight > 0) term = fmt::format("{{{}, {}'d0}}", term, count.weight);
-      if (count.width + count.weight < width) term = fmt::format("{}'({})", width, term);
-    } else {
-      term = fmt::format("{}'({})", width,
-                         fmt::format("{{{}, {}'d0}}", term, std::max(1, count.weight)));
-      FOLDSTREAM_CHECK(count.weight > 0);
+    for (Word& word : words) {
+      for (Net& bit : word.bits) {
+        bit = circuit_.delayed(plain(bit), stage);
+      }
     }
-    value += (value.empty() ? "" : " + ") + term;
-    circuit_.cost().luts += count.width;
-    circuit_.cost().carries += (count.width + 3) / 4;
   }
-  constant &= (std::int64_t{1} << std::min(width, 62)) - 1;
-  if (constant != 0 || value.empty())
-    value += fmt::format("{}{}'d{}", value.empty() ? "" : " + ", width, constant);
-  module.assign(total, value);
-  std::vector<Net> result;
-  for (int w = 0; w < width; ++w) result.push_back({SvModule::bit(total, width, w), stage});
+  std::vector<Net> result(static_cast<std::size_t>(width), Net{"1'b0", stage});
+  if (!words.empty()) {
+    for (std::size_t i = 0; i < words[0].bits.size(); ++i)
+      result[static_cast<std::size_t>(words[0].low) + i] = plain(words[0].bits[i]);
+  }
   return result;
 }
 

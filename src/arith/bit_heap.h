@@ -20,6 +20,7 @@ class BitHeap {
   struct Options {
     std::string stem = "sum";     // what the nets are named after
     int levels_per_register = 0;  // registers after every so many levels of counters; 0: none
+    int levels_before = 0;  // of them, those that what is added has behind it in its last stage
     int product_steps =
         2;  // levels over which products enter; later ones take earlier outputs as carries
   };
@@ -66,6 +67,16 @@ class BitHeap {
   };
   Outputs outputs(int weight, int count, int useful, const std::string& level, int stage);
   static void add_to(std::vector<std::vector<Bit>>& columns, int weight, const Outputs& outputs);
+  // Bits from a weight on, one of each.
+  struct Word {
+    int low;
+    std::vector<Net> bits;
+  };
+  std::vector<std::vector<Net>> plain_columns(int width, int stage);
+  Net plain(const Net& bit);
+  std::vector<Word> words_of(std::vector<std::vector<Net>> columns, int stage);
+  Word count_of(std::vector<Net>& bits, int weight, int stage);
+  Word add(Word first, Word second, int width, int stage);
   std::vector<Net> sum_generic(int width);
   int first_stage() const;
 

@@ -10,8 +10,10 @@
 #include <optional>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "src/arith/bit_heap.h"
+#include "src/arith/shared_pairs.h"
 #include "src/arith/threshold_search.h"
 #include "src/util/error.h"
 
@@ -20,36 +22,55 @@ namespace {
 
 constexpr int kShareRounds =
     3;  // parities of 27 bits at most: deeper ones cost levels and save little
+// Pairs of pairs; deeper ones save a thousandth of the tables of 64 by 64 weights of 8 bits.
+constexpr int kPairLevels = 2;
 constexpr int kShareMinimum = 6;  // rows that pay for a group's tables at half a LUT each
 constexpr int kSumTableBits = 6;  // of a sum whose thresholds become a table
 constexpr int kTableBits = 8;     // live input bits of a row that may be looked up whole
 
 int bits_for(std::int64_t maximum) { return std::bit_width(static_cast<std::uint64_t>(maximum)); }
 
-// What a row adds: bits, or their complements, at weights; and a constant. The row is the negative
-// of what was asked for where that needs fewer complements.
+// An activation, or a sum of two words: bits, or their complements, from the lowest on, and what
+// they leave out.
+struct Word {
+  struct Bit {
+    int net;
+    bool complement;
+  };
+  std::vector<Bit> bits;
+  std::int64_t offset = 0;
+  int stage = 0;
+  int levels = 0;  // of logic behind its bits in that stage
+  std::int64_t most() const { return (std::int64_t{1} << bits.size()) - 1; }
+};
+
+// What a row adds: words in signed digits, so that they are few; then bits, or their complements,
+// at weights; and a constant. The row is the negative of what was asked for where that needs fewer
+// complements.
 struct Row {
+  std::vector<Digit> digits;
   std::vector<std::map<int, bool>> columns;  // [weight]: net -> complement
   std::int64_t constant = 0;
   bool negated = false;
+  int levels = 0;  // of logic behind its bits in their last stage
 };
 
-// value * bit, in signed digits so that few bits are added: -b is the complement of b, less one.
-void add_digits(Row& row, std::int64_t value, int net) {
+// value * word, in the non-adjacent form.
+void add_digits(std::vector<Digit>& digits, std::int64_t value, int word) {
   for (int weight = 0; value != 0; ++weight, value /= 2) {
     if (value % 2 == 0) continue;
-    const std::int64_t digit = (value & 3) == 1 ? 1 : -1;  // the non-adjacent form
+    const std::int64_t digit = (value & 3) == 1 ? 1 : -1;
     value -= digit;
-    if (static_cast<int>(row.columns.size()) <= weight) row.columns.resize(weight + 1);
-    row.columns[weight].emplace(net, digit < 0);
-    if (digit < 0) row.constant -= std::int64_t{1} << weight;
+    digits.push_back({word, weight, digit < 0});
   }
 }
 
 class Matrix {
  public:
-  explicit Matrix(const ConstantMatrixSpec& spec)
+  // `pair_levels`: how many additions deep pairs of activations may be that rows have in common.
+  Matrix(const ConstantMatrixSpec& spec, int pair_levels)
       : spec_(spec),
+        pair_levels_(pair_levels),
         rows_(static_cast<int>(spec.weights.size())),
         columns_(static_cast<int>(spec.weights.at(0).size())),
         module_(spec.name,
@@ -71,6 +92,7 @@ class Matrix {
     for (int i = 0; i < columns_ * spec_.activation.bits; ++i) {
       nets_.push_back({SvModule::bit("activations_i", columns_ * spec_.activation.bits, i), 0});
     }
+    parity_.resize(nets_.size());
     used_.assign(nets_.size(), false);
     if (spec_.thresholds.empty()) {
       std::int64_t low = 0, high = 0;
@@ -82,18 +104,15 @@ class Matrix {
       sum_width_ = 1 + std::max(bits_for(high), bits_for(-low - (low < 0 ? 1 : 0)));
     }
     std::vector<Row> rows;
-    for (int r = 0; r < rows_; ++r) rows.push_back(constant(r) ? Row() : row_of(r));
+    const std::vector<int> makers = equal_rows();
+    for (int r = 0; r < rows_; ++r)
+      rows.push_back(constant(r) || makers[r] != r ? Row() : row_of(r));
+    const std::vector<Word> words = share_words(rows);
+    for (Row& row : rows) add_bits(row, words);
     share(rows);
     std::vector<std::vector<Net>> results;
-    std::map<std::tuple<std::vector<std::int64_t>, std::int64_t, std::vector<std::int64_t>, bool>,
-             int>
-        known;
-    for (int r = 0; r < rows_; ++r) {
-      // Equal rows are made once.
-      const auto [same, is_new] =
-          known.try_emplace({spec_.weights[r], bias(r), thresholds(r), inverted(r)}, r);
-      results.push_back(is_new ? build(rows[r], r) : results[same->second]);
-    }
+    for (int r = 0; r < rows_; ++r)
+      results.push_back(makers[r] == r ? build(rows[r], r) : results[makers[r]]);
     int stage = 0;
     for (const auto& result : results) {
       for (const Net& bit : result) stage = std::max(stage, bit.stage);
@@ -145,6 +164,19 @@ class Matrix {
     return spec_.thresholds.empty() ? std::vector<std::int64_t>() : spec_.thresholds[r];
   }
 
+  // Equal rows are made once: for each row, the one that is made for it.
+  std::vector<int> equal_rows() const {
+    std::map<std::tuple<std::vector<std::int64_t>, std::int64_t, std::vector<std::int64_t>, bool>,
+             int>
+        known;
+    std::vector<int> makers;
+    for (int r = 0; r < rows_; ++r) {
+      makers.push_back(known.try_emplace({spec_.weights[r], bias(r), thresholds(r), inverted(r)}, r)
+                           .first->second);
+    }
+    return makers;
+  }
+
   std::pair<std::int64_t, std::int64_t> range(int r) const {
     std::int64_t low = bias(r), high = bias(r);
     for (const std::int64_t w : spec_.weights[r]) {
@@ -165,43 +197,120 @@ class Matrix {
   }
 
   Row row_of(int r) const {
-    const auto made = [&](std::int64_t sign) {
-      Row row;
-      row.negated = sign < 0;
-      row.constant = sign * bias(r);
-      for (int c = 0; c < columns_; ++c) {
-        const std::int64_t w = sign * spec_.weights[r][c];
-        for (int j = 0; j < spec_.activation.bits; ++j) {
-          std::int64_t value = w << j;
-          if (spec_.activation.coding == Coding::kSigned && j == spec_.activation.bits - 1)
-            value = -value;
-          if (spec_.activation.coding == Coding::kBipolar) value = 2 * w;
-          add_digits(row, value, c * spec_.activation.bits + j);
-        }
-        if (spec_.activation.coding == Coding::kBipolar) row.constant -= w;
-      }
-      return row;
-    };
-    const auto complements = [](const Row& row) {
-      int plain = 0, complemented = 0;
-      for (const auto& column : row.columns) {
-        for (const auto& [net, complement] : column) (complement ? complemented : plain) += 1;
-      }
-      return complemented - plain;
-    };
-    Row row = made(1);
+    Row row;
+    row.constant = bias(r);
+    const bool bipolar = spec_.activation.coding == Coding::kBipolar;
+    for (int c = 0; c < columns_; ++c) {
+      const std::int64_t w = spec_.weights[r][c];
+      add_digits(row.digits, bipolar ? 2 * w : w, c);
+      if (bipolar) row.constant -= w;
+    }
     // Only a comparison can undo the sign for nothing.
-    if (!spec_.thresholds.empty()) {
-      Row negative = made(-1);
-      if (complements(negative) < complements(row)) return negative;
+    if (spec_.thresholds.empty()) return row;
+    const bool is_signed = spec_.activation.coding == Coding::kSigned;
+    std::int64_t complements = 0;  // more than plain bits
+    for (const Digit& digit : row.digits)
+      complements += (digit.negative ? 1 : -1) * (spec_.activation.bits - (is_signed ? 2 : 0));
+    if (complements > 0) {
+      row.negated = true;
+      row.constant = -row.constant;
+      for (Digit& digit : row.digits) digit.negative = !digit.negative;
     }
     return row;
+  }
+
+  std::vector<int> live_columns(int r) const {
+    std::vector<int> live;
+    for (int c = 0; c < columns_; ++c) {
+      if (spec_.weights[r][c] != 0) live.push_back(c);
+    }
+    return live;
+  }
+
+  // The activations, and pairs of words that several rows add. Rows that may be looked up whole
+  // have no part in them.
+  std::vector<Word> share_words(std::vector<Row>& rows) {
+    const int per = spec_.activation.bits;
+    std::vector<Word> words(static_cast<std::size_t>(columns_));
+    const bool is_signed = spec_.activation.coding == Coding::kSigned;
+    for (int c = 0; c < columns_; ++c) {
+      for (int j = 0; j < per; ++j)
+        words[c].bits.push_back({c * per + j, is_signed && j == per - 1});
+      if (is_signed) words[c].offset = -(std::int64_t{1} << (per - 1));
+    }
+    if (pair_levels_ == 0) return words;
+    std::vector<std::size_t> takers;
+    std::vector<std::vector<Digit>> digits;
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+      const auto live = static_cast<int>(live_columns(static_cast<int>(r)).size());
+      if (live * per <= kTableBits) continue;
+      takers.push_back(r);
+      digits.push_back(std::move(rows[r].digits));
+    }
+    SharedPairs shared = share_pairs(
+        std::move(digits), std::vector<int>(static_cast<std::size_t>(columns_), per), pair_levels_);
+    report_.pairs = static_cast<int>(shared.pairs.size());
+    if (!shared.pairs.empty()) module_.comment("pairs that several rows add, made once");
+    for (const SharedPair& pair : shared.pairs) words.push_back(word_of(pair, words));
+    for (std::size_t k = 0; k < takers.size(); ++k)
+      rows[takers[k]].digits = std::move(shared.rows[k]);
+    return words;
+  }
+
+  Word word_of(const SharedPair& pair, const std::vector<Word>& words) {
+    const Word &first = words[pair.first], &second = words[pair.second];
+    const int first_shift = std::max(0, -pair.shift), second_shift = std::max(0, pair.shift);
+    Word word;
+    word.offset = first.offset << first_shift;
+    word.offset += (pair.complement ? -second.offset - second.most() : second.offset)
+                   << second_shift;
+    word.stage = std::max(first.stage, second.stage);
+    for (const Word* part : {&first, &second}) {
+      if (part->stage == word.stage) word.levels = std::max(word.levels, part->levels);
+    }
+    BitHeap heap(circuit_, {fmt::format("pair{}", words.size() - columns_)});
+    add_to(heap, first, first_shift, false);
+    add_to(heap, second, second_shift, pair.complement);
+    std::vector<Net> sum = heap.sum();
+    ++word.levels;
+    if (spec_.levels_per_register > 0 && word.levels >= spec_.levels_per_register) {
+      ++word.stage, word.levels = 0;
+      for (Net& bit : sum) bit = circuit_.delayed(bit, word.stage);
+    }
+    for (Net& bit : sum) {
+      word.bits.push_back({static_cast<int>(nets_.size()), false});
+      nets_.push_back(std::move(bit));
+    }
+    parity_.resize(nets_.size());
+    return word;
+  }
+
+  void add_to(BitHeap& heap, const Word& word, int shift, bool complement) {
+    for (const Word::Bit& bit : word.bits)
+      heap.add(shift++, use(bit.net), bit.complement != complement);
+  }
+
+  // The digits as bits: -x is the complements of its bits, less the most that they are.
+  static void add_bits(Row& row, const std::vector<Word>& words) {
+    int stage = 0;
+    for (const auto& [index, shift, negative] : row.digits) {
+      const Word& word = words[index];
+      if (row.columns.size() < word.bits.size() + static_cast<std::size_t>(shift))
+        row.columns.resize(word.bits.size() + static_cast<std::size_t>(shift));
+      for (std::size_t j = 0; j < word.bits.size(); ++j)
+        row.columns[static_cast<std::size_t>(shift) + j].emplace(
+            word.bits[j].net, word.bits[j].complement != negative);
+      row.constant += (negative ? -word.offset - word.most() : word.offset) << shift;
+      if (word.stage > stage) stage = word.stage, row.levels = 0;
+      if (word.stage == stage) row.levels = std::max(row.levels, word.levels);
+    }
   }
 
   // Where rows add the same three nets at the same weight, with whatever complements, the count of
   // the three is made once for each pattern: its parity (the same for all, up to complement) and
   // its majority (one of four, up to complement).
   void share(std::vector<Row>& rows) {
+    const int activation_bits = columns_ * spec_.activation.bits;
     for (int round = 0; round < kShareRounds; ++round) {
       const int levels = spec_.levels_per_register;
       const int stage = levels > 0 ? round / levels : 0;
@@ -211,17 +320,19 @@ class Matrix {
       bool any = false;
       const int fresh = static_cast<int>(nets_.size());
       for (int w = 0; w < weights; ++w) {
-        // The nets by how many rows add them here; only nets older than this round.
+        // The nets by how many rows add them here: bits of activations, then what the round before
+        // made.
         std::map<int, int> uses;
         for (const Row& row : rows) {
           if (w >= static_cast<int>(row.columns.size())) continue;
           for (const auto& entry : row.columns[w]) {
-            if (entry.first < fresh) ++uses[entry.first];
+            const int net = entry.first;
+            if (net < fresh && (round == 0 ? net < activation_bits : parity_[net])) ++uses[net];
           }
         }
         std::vector<int> dense;
         for (const auto& [net, count] : uses) {
-          if (count >= kShareMinimum && (round == 0 || parity_[net])) dense.push_back(net);
+          if (count >= kShareMinimum) dense.push_back(net);
         }
         for (std::size_t i = 0; i + 3 <= dense.size(); i += 3) {
           const std::array<int, 3> group = {dense[i], dense[i + 1], dense[i + 2]};
@@ -317,10 +428,7 @@ class Matrix {
     const std::vector<std::int64_t> limits = thresholds(r);
     const int result_bits =
         spec_.thresholds.empty() ? sum_width_ : bits_for(static_cast<std::int64_t>(limits.size()));
-    std::vector<int> live;  // columns
-    for (int c = 0; c < columns_; ++c) {
-      if (spec_.weights[r][c] != 0) live.push_back(c);
-    }
+    const std::vector<int> live = live_columns(r);
     const int live_bits = static_cast<int>(live.size()) * spec_.activation.bits;
     if (constant(r)) {
       ++report_.constant_rows;
@@ -338,7 +446,7 @@ class Matrix {
       return look_up(r, live, result_bits);
 
     ++(shared_.count(&row) != 0 ? report_.shared_rows : report_.heap_rows);
-    BitHeap heap(circuit_, {fmt::format("row{}", r), spec_.levels_per_register});
+    BitHeap heap(circuit_, {fmt::format("row{}", r), spec_.levels_per_register, row.levels});
     for (std::size_t w = 0; w < row.columns.size(); ++w) {
       for (const auto& [net, complement] : row.columns[w])
         heap.add(static_cast<int>(w), use(net), complement);
@@ -473,6 +581,7 @@ class Matrix {
   }
 
   const ConstantMatrixSpec& spec_;
+  int pair_levels_;
   int rows_, columns_;
   SvModule module_;
   Circuit circuit_;
@@ -487,15 +596,25 @@ class Matrix {
 
 }  // namespace
 
-ConstantMatrix constant_matrix(const ConstantMatrixSpec& spec) { return Matrix(spec).generate(); }
+// Pairs pay where operands have several bits and rows are not few: what is cheaper shows when both
+// are made.
+ConstantMatrix constant_matrix(const ConstantMatrixSpec& spec) {
+  ConstantMatrix plain = Matrix(spec, 0).generate();
+  if (spec.activation.bits < 2) return plain;
+  ConstantMatrix paired = Matrix(spec, kPairLevels).generate();
+  return paired.module.cost.luts < plain.module.cost.luts ? paired : plain;
+}
 
-// Three rounds of sharing leave a row at least 14 bits to add of 27, at no LUT of its own; a cell
-// of a BitHeap leaves two bits fewer for each of its LUTs, or three where carries out of the sum
-// are dropped. Rows that are made once, constant or looked up are left out.
+// Three rounds of sharing leave a row at least 14 bits to add of 27, and pairs of pairs of words of
+// b bits b + 2 of 4 b, at no LUT of its own; a cell of a BitHeap leaves two bits fewer for each of
+// its LUTs, or three where carries out of the sum are dropped. Rows that are made once, constant or
+// looked up are left out.
 double constant_matrix_least_luts(const ConstantMatrixSpec& spec) {
   const bool sums = spec.thresholds.empty();
   const Type& activation = spec.activation;
   const bool bipolar = activation.coding == Coding::kBipolar;
+  const double b = activation.bits;
+  const double kept = b < 2 ? 14.0 / 27 : std::min(14.0 / 27, (b + kPairLevels) / (4 * b));
   std::set<std::tuple<std::vector<std::int64_t>, std::vector<std::int64_t>>> known;
   double luts = 0;
   for (std::size_t r = 0; r < spec.weights.size(); ++r) {
@@ -521,7 +640,7 @@ double constant_matrix_least_luts(const ConstantMatrixSpec& spec) {
     if (!known.emplace(spec.weights[r], sums ? std::vector<std::int64_t>() : spec.thresholds[r])
              .second)
       continue;
-    const double left = static_cast<double>(bits) * 14 / 27 - bits_for(most);
+    const double left = static_cast<double>(bits) * kept - bits_for(most);
     luts += std::max(0.0, left / (sums ? 3 : 2));
   }
   return luts;

@@ -33,6 +33,7 @@ struct ConstantMatrixSpec {
 struct ConstantMatrixReport {
   int heap_rows = 0;    // rows summed from bits of activations
   int shared_rows = 0;  // rows summed from counts of groups of three, made once for all
+  int pairs = 0;        // sums of two, made once for several rows
   int table_rows = 0;   // rows looked up whole
   int constant_rows = 0;
 };

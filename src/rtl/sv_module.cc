@@ -148,6 +148,12 @@ void SvModule::wire(const std::string& name, int width) {
   body_ += fmt::format("  logic{} {};\n", range_of(width), name);
 }
 
+void SvModule::kept_wire(const std::string& name, int width) {
+  close_registers();
+  if (!taken(name)) take(name);
+  body_ += fmt::format("  (* keep *) logic{} {};\n", range_of(width), name);
+}
+
 void SvModule::wire(const std::string& name, const std::string& width) {
   close_registers();
   if (!taken(name)) take(name);

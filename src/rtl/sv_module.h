@@ -45,6 +45,8 @@ class SvModule {
   void localparam(std::string_view type, const std::string& name, std::string_view value);
   void wire(const std::string& name, int width = 1);  // declares `logic [width-1:0] name;`
   void wire(const std::string& name, const std::string& width);
+  // The same, not to be optimized away or gathered with others: `(* keep *)`.
+  void kept_wire(const std::string& name, int width);
   void assign(std::string_view target, std::string_view expression);
   void instance(std::string_view module, const std::string& name, const SvBindings& parameters,
                 const SvBindings& connections);

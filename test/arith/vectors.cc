@@ -375,9 +375,15 @@ void matrix_cases(Writer& writer, std::mt19937_64& random) {
       {4, 5, 0, 0, 1, u(2), 3, 0, false},        {10, 33, -1, 1, 1, u(2), 3, 2, true},
       {3, 100, 0, 1, 0.5, u(1), 0, 1, false},
   };
+  // Rows enough that they have pairs in common, pipelined in every way.
+  const std::vector<Shape> with_pairs = {
+      {20, 16, -8, 7, 1, u(4), 0, 0, false},    {20, 8, -8, 7, 1, s(4), 7, 1, false},
+      {20, 6, -128, 127, 1, s(8), 0, 2, false}, {30, 8, -4, 3, 1, s(3), 3, 3, false},
+      {40, 30, -2, 1, 1, u(2), 3, 1, false},
+  };
   for (const Family family : {Family::kXilinx, Family::kGeneric}) {
     int number = 0;
-    for (const Shape& shape : shapes) {
+    const auto add = [&](const Shape& shape) {
       ConstantMatrixSpec spec;
       spec.name = fmt::format("matrix_{}_{}", number++, family == Family::kXilinx ? "x" : "g");
       spec.activation = shape.activation;
@@ -409,7 +415,7 @@ void matrix_cases(Writer& writer, std::mt19937_64& random) {
         spec.thresholds.push_back(thresholds);
         spec.inverted.push_back(random() % 3 == 0);
       }
-      const ConstantMatrix matrix = constant_matrix(spec);
+      ConstantMatrix matrix = constant_matrix(spec);
       const int out_bits =
           shape.count == 0 ? matrix.sum_width : matrix.module.port("result_o").width / shape.rows;
       writer.add(matrix.module, 500, [&](Bits& in, Bits& out) {
@@ -420,6 +426,13 @@ void matrix_cases(Writer& writer, std::mt19937_64& random) {
         for (int r = 0; r < shape.rows; ++r)
           append(out, static_cast<std::uint64_t>(constant_matrix_reference(spec, r, x)), out_bits);
       });
+      return matrix.report;
+    };
+    for (const Shape& shape : shapes) add(shape);
+    for (const Shape& shape : with_pairs) {
+      if (add(shape).pairs > 0 || family == Family::kGeneric) continue;
+      fmt::print(stderr, "matrix {}: no pairs, choose another\n", number - 1);
+      std::exit(1);
     }
   }
 }

@@ -818,8 +818,10 @@ arith::Cost dot_cost(arith::DotSpec spec, int64_t registers, bool dsp) {
 // A matrix or an embedded product depends on all its weights: of a large one some rows and some
 // columns stand for the others.
 constexpr int64_t kSampledEmbedded = 2048;  // products with a bit of an activation
-constexpr int64_t kSampledMatrix = 16384;
-constexpr int64_t kSharingRows = 64;  // among more rows, what is made once for all is a small share
+constexpr int64_t kSampledMatrix = 32768;
+// Among more rows, what is made once for all is a small share: counts of bits, and sums of operands
+// of several bits.
+constexpr int64_t kRowsSharingBits = 64, kRowsSharingSums = 256;
 constexpr int64_t kLongRows = 16;
 constexpr size_t kSampledWeights = 16384;
 
@@ -994,9 +996,10 @@ arith::Cost sampled_cost(const Node& node, const Folding& folding, Family family
   const double filled = density(w) * static_cast<double>(w.count());
   const double in_row = filled / static_cast<double>(folding.pe) * node.in_type(0).bits;
   const int64_t limit = unfolded ? kSampledMatrix : kSampledEmbedded;
+  const int64_t sharing = node.in_type(0).bits > 1 ? kRowsSharingSums : kRowsSharingBits;
   const auto rows =
       std::clamp<int64_t>(static_cast<int64_t>(static_cast<double>(limit) / std::max(1.0, in_row)),
-                          unfolded ? std::min(kSharingRows, folding.pe) : 1, folding.pe);
+                          unfolded ? std::min(sharing, folding.pe) : 1, folding.pe);
   const Sample sample = sample_of(node, folding, rows, limit);
   Folding sampled = folding;
   sampled.pe = rows, sampled.simd = static_cast<int64_t>(sample.columns.size());
