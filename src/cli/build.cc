@@ -203,7 +203,7 @@ int run(const Program& program, const Options& options) {
                  {"frames_per_second", fps},
                  {"part", std::string(designed.part->name)}};
     if (designed.shared) json["memories"] = memories_json(*designed.shared);
-    if (designed.folded) json["folding"] = designed.folded->proof();
+    if (designed.folded) json["folding"] = designed.proof;
     if (!designed.weights.absent.empty()) json["weights"] = weights_json(designed.weights);
     if (!options.verify.empty()) json["verification"] = verification;
     std::cout << json.dump(2) << "\n";

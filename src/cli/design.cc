@@ -542,12 +542,10 @@ void size_design(const DesignOptions& options, Designed& result) {
       parts.core, result.part->family, result.queues.interval_cycles, options.clock_mhz,
       streamed_bits(options, share_of(options)) * options.clock_mhz * 1e6);
   for (const std::string& note : weights_notes(result.weights)) result.notes.push_back(note);
-  if (has_less) {
-    result.notes.push_back("folding: " + result.folded->proof() +
-                           " for the budget less what its queues take");
-  } else if (result.folded && result.folded->proof() != "proved optimal") {
-    result.notes.push_back("folding: " + result.folded->proof());
-  }
+  if (!result.folded) return;
+  result.proof = result.folded->proof();
+  if (has_less) result.proof += " for the budget less what its queues take";
+  if (result.proof != "proved optimal") result.notes.push_back("folding: " + result.proof);
 }
 
 Designed design(const Graph& model, const std::string& name, const DesignOptions& options) {

@@ -77,6 +77,7 @@ struct Designed {
   int64_t latency = kAnyLatency;         // most cycles of the first frame, which the queues keep
   std::optional<SharedMemories> shared;  // with pack_memories
   std::optional<FoldResult> folded;      // of a search
+  std::string proof;                     // of that it is optimal, or how far from it it may be
   WeightsReport weights;
   std::vector<std::string> warnings, notes;             // of the report
   std::vector<std::pair<std::string, double>> seconds;  // by step

@@ -41,7 +41,7 @@ int run(const Program& program, const Options& options) {
   Json json = estimate_network_performance(report);
   json["interval_cycles"] = report.interval_cycles;
   json["latency_cycles"] = report.latency_cycles;
-  if (designed.folded) json["folding"] = designed.folded->proof();
+  if (designed.folded) json["folding"] = designed.proof;
   if (designed.shared) json["memories"] = memories_json(*designed.shared);
   json["cycles"] = cycles;
   json["resources"] = resources;

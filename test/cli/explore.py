@@ -47,6 +47,9 @@ def budgets_hold_for_the_finished_design(folder):
         found = call("estimate", MODEL, "--max", *budget, "--json")
         for resource, limit in most.items():
             assert found["resources"]["total"][resource] <= limit, (budget, found["resources"]["total"])
+    # What is proved of a folding that had to leave room for queues is said as such, for scripts too.
+    proofs = {call("estimate", MODEL, "--max", "--lut", str(lut), "--json")["folding"] for lut in range(3000, 9000, 500)}
+    assert "proved optimal for the budget less what its queues take" in proofs, proofs
     fast = call("estimate", MODEL, "--max", "--json")["interval_cycles"]
     assert call("estimate", MODEL, "--max", "--lut", "3000", "--json")["interval_cycles"] > fast
 
