@@ -599,6 +599,7 @@ class Matrix {
 // Pairs pay where operands have several bits and rows are not few: what is cheaper shows when both
 // are made.
 ConstantMatrix constant_matrix(const ConstantMatrixSpec& spec) {
+  if (spec.pairs) return Matrix(spec, *spec.pairs ? kPairLevels : 0).generate();
   ConstantMatrix plain = Matrix(spec, 0).generate();
   if (spec.activation.bits < 2) return plain;
   ConstantMatrix paired = Matrix(spec, kPairLevels).generate();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct ConstantMatrixSpec {
   std::vector<std::vector<std::int64_t>> thresholds;
   std::vector<bool> inverted;  // empty: none
   Family family = Family::kXilinx;
+  // Sums of two that are made once for several rows: absent, where that is cheaper, for which the
+  // matrix is made both ways.
+  std::optional<bool> pairs;
   // Registers: after every so many levels of shared logic and of counters (0: none), before the
   // comparators, and at the outputs.
   int levels_per_register = 0;

@@ -5,7 +5,6 @@
 #include <bit>
 #include <cstdint>
 #include <queue>
-#include <unordered_map>
 #include <utility>
 
 namespace foldstream::arith {
@@ -17,9 +16,48 @@ constexpr double kLutsOfBit = 0.55;
 // Pairs of digits that are looked at together: of a larger matrix only those of columns that lie
 // together. A quarter as many cost 512 by 512 weights of 4 bits a hundredth, four times as many
 // save two.
-constexpr std::int64_t kPairsTogether = 1'000'000;
+constexpr std::int64_t kPairsTogether = 500'000;
 // Bits of a word at most: no sum of a row has more.
 constexpr int kMostBits = 60;
+
+using Key = std::uint64_t;
+
+// Counts by key, in places next to each other: they are asked for some ten million times in a large
+// matrix.
+class Counts {
+ public:
+  void clear() {
+    places_.assign(1024, {kNone, 0});
+    filled_ = 0;
+  }
+  int& operator[](Key key) {
+    if (2 * filled_ >= places_.size()) grow();
+    auto& [found, count] = places_[at(key)];
+    if (found == kNone) found = key, ++filled_;
+    return count;
+  }
+
+ private:
+  static constexpr Key kNone = ~Key{0};
+
+  std::size_t at(Key key) const {
+    std::size_t place = static_cast<std::size_t>(key * 0x9e3779b97f4a7c15 >> 20);
+    for (;; ++place) {
+      place &= places_.size() - 1;
+      if (places_[place].first == key || places_[place].first == kNone) return place;
+    }
+  }
+  void grow() {
+    std::vector<std::pair<Key, int>> old(2 * places_.size(), {kNone, 0});
+    old.swap(places_);
+    for (const auto& entry : old) {
+      if (entry.first != kNone) places_[at(entry.first)] = entry;
+    }
+  }
+
+  std::vector<std::pair<Key, int>> places_;
+  std::size_t filled_ = 0;
+};
 
 class Sharing {
  public:
@@ -54,7 +92,6 @@ class Sharing {
     int first, second, shift;
     bool opposite;  // one is added where the other is taken off
   };
-  using Key = std::uint64_t;
   using Places = std::vector<std::pair<Digit, Digit>>;
 
   static Key key_of(const Pattern& p) {
@@ -119,8 +156,14 @@ class Sharing {
     const Pattern p = pattern_of(a, b);
     if (!is_allowed(p)) return;
     const Key key = key_of(p);
-    const int uses = uses_[key] += more;
-    if (more > 0 && all_counted_) offer(p, uses);
+    int& uses = uses_[key];
+    uses += more;
+    if (more > 0 && uses == 1) fresh_.push_back(key);
+  }
+  // Patterns that have come up since.
+  void offer_fresh() {
+    for (const Key key : fresh_) offer(pattern_of(key), uses_[key]);
+    fresh_.clear();
   }
   void offer(const Pattern& p, int uses) {
     const double luts = gain(p, uses);
@@ -129,14 +172,12 @@ class Sharing {
 
   void share() {
     uses_.clear();
-    all_counted_ = false;
     for (const std::vector<Digit>& row : rows_) {
       for (std::size_t i = 0; i < row.size(); ++i) {
         for (std::size_t j = 0; j < i; ++j) count(row[j], row[i], 1);
       }
     }
-    all_counted_ = true;
-    for (const auto& [key, uses] : uses_) offer(pattern_of(key), uses);
+    offer_fresh();
     while (!best_.empty()) {
       const auto [promised, key] = best_.top();
       best_.pop();
@@ -192,14 +233,15 @@ class Sharing {
         row.push_back(made);  // in order: words and shifts rise
       }
     }
+    offer_fresh();
   }
 
   std::vector<std::vector<Digit>> rows_;  // of the columns that are looked at, in order
   std::vector<int> bits_, level_;         // by word
   int levels_;
   std::vector<SharedPair> pairs_;
-  std::unordered_map<Key, int> uses_;
-  bool all_counted_ = false;
+  Counts uses_;
+  std::vector<Key> fresh_;
   std::priority_queue<std::pair<double, Key>> best_;  // LUTs that it gained when it was counted
 };
 

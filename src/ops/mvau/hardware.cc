@@ -106,6 +106,16 @@ arith::ConstantMatrixSpec matrix_spec(const Node& node, bool compares, Family fa
   return spec;
 }
 
+// With so many registers in its sums at most.
+arith::ConstantMatrix made_matrix(arith::ConstantMatrixSpec spec, int64_t registers) {
+  return within(0, registers + (spec.register_sums ? 1 : 0), [&](int levels) {
+    spec.levels_per_register = levels;
+    arith::ConstantMatrix matrix = arith::constant_matrix(spec);
+    spec.pairs = matrix.report.pairs > 0;  // wherever the registers are
+    return matrix;
+  });
+}
+
 // Weights in the tables that multiply.
 arith::DotEmbeddedSpec embedded_spec(const Node& node, const Folding& folding, Family family) {
   const Tensor& w = *node.tensor("w");
@@ -379,11 +389,7 @@ class Emitter {
     arith::ConstantMatrixSpec spec = matrix_spec(node_, !folding_.scaled, family_);
     spec.name = instance_ + "_matrix";
     const int64_t registers = sum_registers(folding_.simd, shape_.in, shape_.w->type);
-    const arith::ConstantMatrix matrix =
-        within(0, registers + (spec.register_sums ? 1 : 0), [&](int levels) {
-          spec.levels_per_register = levels;
-          return arith::constant_matrix(spec);
-        });
+    const arith::ConstantMatrix matrix = made_matrix(std::move(spec), registers);
     const bool thresholds = shape_.thresholds.has_value() && !folding_.scaled;
     const int out_bits = folding_.scaled ? shape_.acc.bits : shape_.out.bits;
     const int bits = thresholds ? shape_.out.bits : matrix.sum_width;
@@ -941,11 +947,7 @@ arith::Cost embedded_cost(const Sample& sample, const Folding& folding, Family f
 
 arith::ConstantMatrix built(const Sample& sample, const Folding& folding, Family family,
                             int64_t registers) {
-  arith::ConstantMatrixSpec spec = matrix_spec(sample.node, !folding.scaled, family);
-  return within(0, registers + (spec.register_sums ? 1 : 0), [&](int levels) {
-    spec.levels_per_register = levels;
-    return arith::constant_matrix(spec);
-  });
+  return made_matrix(matrix_spec(sample.node, !folding.scaled, family), registers);
 }
 
 // With the registers of the results where the matrix came out with fewer than the rule allows.
