@@ -56,14 +56,18 @@ def synthesize(folder, name, xilinx):
         ys.run_pass(f"synth_xilinx -family xc7 -flatten -abc9 -noiopad -top {name}", design)
     else:
         ys.run_pass(f"synth_ecp5 -nodsp -top {name}", design)
-    statistics = folder / f"{name}.json"
+    return cells_of(design, folder / f"{name}.json")
+
+
+def cells_of(design, statistics):
+    """Cells by type, which Yosys writes into a file."""
     ys.run_pass(f"tee -q -o {statistics} stat -json", design)
-    return cells_of(statistics)
-
-
-def cells_of(statistics):
-    """Cells by type in what `stat -json` wrote."""
     return json.loads(statistics.read_text())["design"]["num_cells_by_type"]
+
+
+def luts_of(cells):
+    """Tables, and the places that memories and shift registers in tables take."""
+    return sum(SITES.get(cell, 0) * count for cell, count in cells.items())
 
 
 def main():
@@ -83,7 +87,7 @@ def main():
             continue
         start = time.time()
         cells = quiet(lambda: synthesize(folder, name, xilinx))
-        luts = sum(SITES.get(cell, 0) * count for cell, count in cells.items())
+        luts = luts_of(cells)
         flip_flops = sum(count for cell, count in cells.items() if re.match(r"FD[RSCP]E|TRELLIS_FF", cell))
         carries = cells.get("CARRY4", 0) + cells.get("CCU2C", 0)
         rams = cells.get("RAMB18E1", 0) + 2 * cells.get("RAMB36E1", 0) + cells.get("DP16KD", 0)

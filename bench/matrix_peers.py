@@ -46,9 +46,6 @@ def main():
     import arith_area
     from pyosys import libyosys as ys
 
-    def luts(cells):
-        return sum(arith_area.SITES.get(cell, 0) * count for cell, count in cells.items())
-
     folder = pathlib.Path(tempfile.mkdtemp(prefix="matrix_peers_"))
     if os.spawnl(os.P_WAIT, generator, generator, str(folder), "xilinx") != 0:
         return 1
@@ -57,7 +54,7 @@ def main():
         name, _, _, said, _ = line.split()
         if not (folder / f"{name}.weights").exists():
             continue
-        ours = luts(arith_area.quiet(lambda: arith_area.synthesize(folder, name, True)))
+        ours = arith_area.luts_of(arith_area.quiet(lambda: arith_area.synthesize(folder, name, True)))
         peer = folder / f"{name}_da4ml"
         bits = re.search(r"a(\d+)$", name).group(1)
         done = subprocess.run([python, __file__, "solve", folder / f"{name}.weights", bits, peer], check=True, stdout=subprocess.PIPE, text=True)
@@ -69,10 +66,9 @@ def main():
             design = ys.Design()
             ys.run_pass(f"read_slang --top top {' '.join(map(str, files))}", design)
             ys.run_pass("synth_xilinx -family xc7 -flatten -abc9 -noiopad -top top", design)
-            ys.run_pass(f"tee -q -o {folder / 'stat.json'} stat -json", design)
+            return arith_area.cells_of(design, folder / "stat.json")
 
-        arith_area.quiet(synthesize)
-        theirs = luts(arith_area.cells_of(folder / "stat.json"))
+        theirs = arith_area.luts_of(arith_area.quiet(synthesize))
         print(f"{name:18} {ours:6} {said:>6}   {theirs:6} {float(cost):6.0f} {float(seconds):5.1f}   {100 * ours / theirs:4.0f}%", flush=True)
     return 0
 

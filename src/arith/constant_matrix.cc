@@ -41,7 +41,10 @@ struct Word {
   std::int64_t offset = 0;
   int stage = 0;
   int levels = 0;  // of logic behind its bits in that stage
-  std::int64_t most() const { return (std::int64_t{1} << bits.size()) - 1; }
+  // What its bits leave out, or their complements of its negative.
+  std::int64_t left_out(bool complement) const {
+    return complement ? -offset - ((std::int64_t{1} << bits.size()) - 1) : offset;
+  }
 };
 
 // What a row adds: words in signed digits, so that they are few; then bits, or their complements,
@@ -262,8 +265,7 @@ class Matrix {
     const int first_shift = std::max(0, -pair.shift), second_shift = std::max(0, pair.shift);
     Word word;
     word.offset = first.offset << first_shift;
-    word.offset += (pair.complement ? -second.offset - second.most() : second.offset)
-                   << second_shift;
+    word.offset += second.left_out(pair.complement) << second_shift;
     word.stage = std::max(first.stage, second.stage);
     for (const Word* part : {&first, &second}) {
       if (part->stage == word.stage) word.levels = std::max(word.levels, part->levels);
@@ -300,7 +302,7 @@ class Matrix {
       for (std::size_t j = 0; j < word.bits.size(); ++j)
         row.columns[static_cast<std::size_t>(shift) + j].emplace(
             word.bits[j].net, word.bits[j].complement != negative);
-      row.constant += (negative ? -word.offset - word.most() : word.offset) << shift;
+      row.constant += word.left_out(negative) << shift;
       if (word.stage > stage) stage = word.stage, row.levels = 0;
       if (word.stage == stage) row.levels = std::max(row.levels, word.levels);
     }

@@ -96,6 +96,20 @@ int64_t count_of(const Graph& graph, std::string_view op) {
   return std::ranges::count_if(graph.nodes, [&](const Node& node) { return node.op->name == op; });
 }
 
+Value value_of(Graph& graph, std::string_view name) {
+  const auto found = std::ranges::find(graph.nodes, name, &Node::name);
+  FOLDSTREAM_CHECK(found != graph.nodes.end());
+  return {&*found, 0};
+}
+
+void expect_equal_parts(const Graph& graph, const Compiled& compiled,
+                        const std::vector<Tensor>& samples) {
+  const PartsRunner runner(compiled.parts);
+  const Evaluator reference(graph);
+  for (const Tensor& sample : samples)
+    EXPECT_EQ(runner.run({sample})[0].reals, reference.run(std::span(&sample, 1))[0].reals);
+}
+
 TEST(QuantizeModelTest, EveryProductAndSumHasItsQuantizersAndSharesThem) {
   FloatModel model;
   const QuantizedModel quantized = quantize_model(model.graph, model.samples(10), {});
@@ -118,10 +132,7 @@ TEST(QuantizeModelTest, ConcatenatedValuesAreQuantizedOnce) {
   FloatModel model;
   Graph& graph = model.graph;
   graph.outputs.clear();
-  Value x = {&graph.nodes.front(), 0};
-  for (Node& node : graph.nodes) {
-    if (node.name == "positive") x = {&node, 0};
-  }
+  Value x = value_of(graph, "positive");
   const Value a = model.add("conv", {x, model.constant("w5", {3, 4, 1, 1}, 1)}, "fourth");
   const Value both = model.add("concat", {x, a}, "both", {{"axis", int64_t{1}}});
   const Value y = model.add("conv", {both, model.constant("w6", {2, 7, 1, 1}, 1)}, "fifth");
@@ -140,10 +151,7 @@ TEST(QuantizeModelTest, WhatMeetsBetweenProductsBecomesHardware) {
   FloatModel model;
   Graph& graph = model.graph;
   graph.outputs.clear();
-  Value x = {&graph.nodes.front(), 0};
-  for (Node& node : graph.nodes) {
-    if (node.name == "positive") x = {&node, 0};
-  }
+  Value x = value_of(graph, "positive");
   Value y =
       model.add("relu", {model.add("conv", {x, model.constant("w5", {4, 4, 1, 1}, 1)}, "a")}, "b");
   y = model.add("conv", {y, model.constant("w6", {4, 4, 1, 1}, 1)}, "c");
@@ -161,11 +169,7 @@ TEST(QuantizeModelTest, WhatMeetsBetweenProductsBecomesHardware) {
   const QuantizedModel quantized = quantize_model(graph, samples, {.power_of_two = true});
   const Compiled compiled = compile(quantized.graph, {});
   EXPECT_EQ(count_of(compiled.parts.head, "conv") + count_of(compiled.parts.tail, "matmul"), 0);
-  const PartsRunner runner(compiled.parts);
-  for (const Tensor& sample : samples) {
-    EXPECT_EQ(runner.run({sample})[0].reals,
-              Evaluator(quantized.graph).run(std::span(&sample, 1))[0].reals);
-  }
+  expect_equal_parts(quantized.graph, compiled, samples);
 }
 
 // What a curve does to sums of few integers is tried out; of many, its operand is quantized.
@@ -185,12 +189,7 @@ TEST(QuantizeModelTest, CurvesBehindWideSumsBecomeHardware) {
     const QuantizedModel quantized = quantize_model(
         graph, samples, {.weight_bits = bits, .activation_bits = bits, .power_of_two = true});
     EXPECT_EQ(quantized.activations.size(), bits == 4 ? 2U : 3U);
-    const Compiled compiled = compile(quantized.graph, {});
-    const PartsRunner runner(compiled.parts);
-    for (const Tensor& sample : samples) {
-      EXPECT_EQ(runner.run({sample})[0].reals,
-                Evaluator(quantized.graph).run(std::span(&sample, 1))[0].reals);
-    }
+    expect_equal_parts(quantized.graph, compile(quantized.graph, {}), samples);
   }
 }
 
@@ -215,12 +214,7 @@ TEST(QuantizeModelTest, PoolsBehindChannelsTurnedOverBecomeHardware) {
   const std::vector<Tensor> samples = model.samples(10);
   const QuantizedModel quantized = quantize_model(graph, samples, {.power_of_two = true});
   EXPECT_EQ(quantized.activations.size(), 2U);  // x and c; the product takes what the pool gives
-  const Compiled compiled = compile(quantized.graph, {});
-  const PartsRunner runner(compiled.parts);
-  for (const Tensor& sample : samples) {
-    EXPECT_EQ(runner.run({sample})[0].reals,
-              Evaluator(quantized.graph).run(std::span(&sample, 1))[0].reals);
-  }
+  expect_equal_parts(quantized.graph, compile(quantized.graph, {}), samples);
 }
 
 // Padding at one side, behind an activation.
@@ -228,22 +222,14 @@ TEST(QuantizeModelTest, PaddedActivationsBecomeHardware) {
   FloatModel model;
   Graph& graph = model.graph;
   graph.outputs.clear();
-  Value x = {&graph.nodes.front(), 0};
-  for (Node& node : graph.nodes) {
-    if (node.name == "positive") x = {&node, 0};
-  }
+  Value x = value_of(graph, "positive");
   x = model.add("pad", {x}, "wider", {{"pad", Shape{0, 0, 0, 0, 0, 0, 1, 1}}});
   x = model.add("conv", {x, model.constant("w5", {4, 4, 2, 2}, 1)}, "a");
   graph.outputs.push_back({"scores", x});
   const std::vector<Tensor> samples = model.samples(10);
   const QuantizedModel quantized = quantize_model(graph, samples, {.power_of_two = true});
   EXPECT_EQ(quantized.activations.size(), 2U);  // x and positive
-  const Compiled compiled = compile(quantized.graph, {});
-  const PartsRunner runner(compiled.parts);
-  for (const Tensor& sample : samples) {
-    EXPECT_EQ(runner.run({sample})[0].reals,
-              Evaluator(quantized.graph).run(std::span(&sample, 1))[0].reals);
-  }
+  expect_equal_parts(quantized.graph, compile(quantized.graph, {}), samples);
 }
 
 // A single negative element, and weights below what has a scale in float32.
