@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "src/fold/queue_network.h"
+#include "src/fold/rate.h"
 #include "src/fold/schedule.h"
 #include "src/fold/shorten_queues.h"
 #include "src/ir/folding.h"
@@ -24,8 +25,6 @@
 namespace foldstream {
 namespace {
 
-// Frames after which the rate of a network that isn't periodic is judged by its second half.
-constexpr int64_t kFrames = 64;
 // Frames that mostly show why a network is slower.
 constexpr int64_t kFewFrames = 4;
 // A schedule is improved again where that left less than this of its price.
@@ -166,36 +165,6 @@ std::vector<size_t> waited_for_room(const StreamGraph& graph) {
   return links;
 }
 
-// What the cycle model says of a stream graph at the rate of one frame every `interval` cycles.
-struct Rate {
-  bool is_known = false;  // the times repeat, or everything stops
-  bool is_full = false;
-  double cycles = 0;  // of a frame; 0 when everything stops
-  SimResult result;
-};
-
-Rate rate_of(const StreamGraph& graph, int64_t interval, int64_t frames) {
-  SimOptions options;
-  options.frames = frames;
-  Rate rate;
-  rate.result = simulate(graph, options);
-  const SimResult& result = rate.result;
-  if (result.deadlock) {
-    rate.is_known = true;
-    return rate;
-  }
-  rate.is_known = result.period_frames > 0;
-  int64_t over = result.period_frames, cycles = result.period_cycles;
-  if (!rate.is_known) {
-    const int64_t half = frames / 2;
-    over = frames - half;
-    cycles = result.frame_out.back() - result.frame_out[static_cast<size_t>(half) - 1];
-  }
-  rate.is_full = cycles <= over * interval;
-  rate.cycles = static_cast<double>(cycles) / static_cast<double>(over);
-  return rate;
-}
-
 // Of queues that keep the rate.
 QueueResult described(QueueNetwork& network, const Rate& rate, int64_t latency) {
   QueueResult result;
@@ -208,7 +177,7 @@ QueueResult described(QueueNetwork& network, const Rate& rate, int64_t latency) 
 
 // A circle that is too slow, which mostly shows after a few frames. Adds to the work done.
 std::optional<CriticalCycle> slow_circle(const QueueNetwork& network, int64_t& work) {
-  for (const int64_t frames : {kFewFrames, kFrames}) {
+  for (const int64_t frames : {kFewFrames, kRateFrames}) {
     work += frames * network.steps();
     if (auto found = critical_cycle(network.streams(), network.interval(), frames)) return found;
   }
@@ -243,7 +212,7 @@ std::optional<std::vector<int64_t>> cheapest_queues(QueueNetwork& network, int64
     for (size_t i = 0; i < nodes.size(); ++i) {
       if (nodes[i]->integer("queue") != queues[i]) network.set(*nodes[i], queues[i]);
     }
-    const Rate rate = rate_of(network.streams(), network.interval(), kFrames);
+    const Rate rate = rate_of(network.streams(), network.interval(), kRateFrames);
     const bool is_late = rate.result.latency_cycles > latency;
     if (rate.is_full && !is_late) return queues;
     work += rate.result.work + 100;
@@ -289,7 +258,7 @@ std::optional<QueueResult> as_asked(Graph& core, Family family,
     return std::nullopt;
   }
   for (Node* node : nodes) network.set(*node, asked.at(node->name));
-  const Rate rate = rate_of(network.streams(), network.interval(), kFrames);
+  const Rate rate = rate_of(network.streams(), network.interval(), kRateFrames);
   if (rate.is_full && rate.result.latency_cycles <= latency) {
     return described(network, rate, latency);
   }
@@ -375,10 +344,10 @@ QueueResult set_queues(Graph& core, Family family, int64_t latency, QueueEffort 
 
 QueueResult judge_queues(Graph& core, Family family, int64_t latency) {
   QueueNetwork network(core, family, {});
-  const Rate rate = rate_of(network.streams(), network.interval(), kFrames);
+  const Rate rate = rate_of(network.streams(), network.interval(), kRateFrames);
   if (rate.result.deadlock) {
     throw Error("the design stops: " + rate.result.deadlock->message(),
-                remedy(network.streams(), kFrames));
+                remedy(network.streams(), kRateFrames));
   }
   if (!rate.is_full) {
     throw Error(fmt::format("a frame takes {} cycles, though no node needs more than {}",

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "src/fold/fitter.h"
+#include "src/fold/rate.h"
 #include "src/sim/critical_cycle.h"
 #include "src/sim/cycle_model.h"
 #include "src/util/parallel.h"
@@ -18,8 +19,6 @@ namespace {
 constexpr int64_t kPaceFrames = 16;
 // Frames after which times repeat, mostly.
 constexpr int64_t kFewFrames = 4;
-// Frames after which the times of the whole network from empty queues on repeat, mostly.
-constexpr int64_t kFrames = 64;
 // Steps in them at most of which each is looked at.
 constexpr int64_t kTracedSteps = 5'000'000;
 // Queues of which the whole network is asked together, and how many times its even share of the
@@ -459,23 +458,16 @@ class Judge {
   void run_from_empty(const StreamGraph& part, int64_t most_work, Trial& trial) const {
     int64_t steps = 0;
     for (const StreamBlock& block : part.blocks) steps += block.rhythm.steps();
-    if (trial.work + kFrames * steps > most_work) return;
-    SimOptions options;
-    options.frames = kFrames;
-    const SimResult found = simulate(part, options);
-    trial.work += found.work;
-    if (found.deadlock) {
-      trial.verdict = Verdict::slower;
-    } else if (found.period_frames > 0) {
-      const double cycles =
-          static_cast<double>(found.period_cycles) / static_cast<double>(found.period_frames);
-      const bool is_slower = cycles > static_cast<double>(network_.interval());
-      trial.verdict = is_slower ? Verdict::slower : Verdict::enough;
-      if (is_slower) trial.cycles = cycles;
-    } else if (kFrames * steps <= kTracedSteps) {
+    if (trial.work + kRateFrames * steps > most_work) return;
+    const Rate rate = rate_of(part, network_.interval(), kRateFrames);
+    trial.work += rate.result.work;
+    if (rate.is_known) {
+      trial.verdict = rate.is_full ? Verdict::enough : Verdict::slower;
+      if (!rate.is_full) trial.cycles = rate.cycles;
+    } else if (kRateFrames * steps <= kTracedSteps) {
       // Behind a slow circle times may repeat late: what comes before it takes its lead first.
-      trial.work += kFrames * steps;
-      if (const auto slow = critical_cycle(part, network_.interval(), kFrames)) {
+      trial.work += kRateFrames * steps;
+      if (const auto slow = critical_cycle(part, network_.interval(), kRateFrames)) {
         trial.verdict = Verdict::slower;
         trial.cycles = static_cast<double>(slow->cycles) / static_cast<double>(slow->frames);
       }
