@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "src/train/device_adam.h"
+#include "src/train/device_optimizer.h"
 #include "src/train/device_samples.h"
 #include "src/train/network.h"
 #include "src/train/samples.h"
@@ -58,19 +58,23 @@ TEST(DeviceSamplesTest, GivesTheFloatsOfFillBatch) {
   }
 }
 
-// A weight behind a ternary quantizer, one behind a sign, one that is free and decays, a bias.
+// A weight behind a ternary quantizer, one behind a sign, one that is free and decays, a bias; and
+// three that Muon trains: free, ternary, and a small convolution's behind a sign.
 std::vector<Parameter> parameters() {
-  std::vector<Parameter> all(4);
+  std::vector<Parameter> all(7);
   torch::manual_seed(3);
   for (size_t i = 0; i < all.size(); ++i) {
     Parameter& parameter = all[i];
     parameter.name = std::to_string(i);
-    parameter.value = torch::rand({11, static_cast<int64_t>(i) + 2}) * 2 - 1;
-    parameter.weight = i < 3;
-    if (i < 2) {
+    const auto columns = static_cast<int64_t>(i) + 2;
+    parameter.value = (i == 6 ? torch::rand({4, 2, 3, 3}) : torch::rand({11, columns})) * 2 - 1;
+    parameter.weight = i != 3;
+    parameter.muon = i > 3;
+    const bool ternary = i == 0 || i == 5;
+    if (ternary || i == 1 || i == 6) {
       Quantizer quantizer;
-      quantizer.bits = i == 0 ? 2 : 1;
-      quantizer.value = i == 0 ? 0.5 : 1;
+      quantizer.bits = ternary ? 2 : 1;
+      quantizer.value = ternary ? 0.5 : 1;
       parameter.quantizer = quantizer;
       parameter.lowest = quantizer.lowest() * quantizer.value;
       parameter.highest = quantizer.highest() * quantizer.value;
@@ -85,9 +89,9 @@ std::vector<Parameter> parameters() {
   return all;
 }
 
-TEST(DeviceAdamTest, AgreesWithTheKernels) {
+TEST(DeviceOptimizerTest, AgreesWithTheKernels) {
   std::vector<Parameter> kernels = parameters(), operations = parameters();
-  DeviceAdam adam(operations);
+  DeviceOptimizer optimizer(operations, false);
   constexpr double kRate = 0.05, kDecay = 0.01;
   for (int64_t step = 1; step <= 20; ++step) {
     for (size_t i = 0; i < kernels.size(); ++i) {
@@ -96,12 +100,15 @@ TEST(DeviceAdamTest, AgreesWithTheKernels) {
       const double decay = kernels[i].weight ? kDecay : 0;
       update(kernels[i], gradient, AdamStep(kRate, decay, step));
     }
-    adam.step(operations, DeviceAdam::numbers(AdamStep(kRate, kDecay, step)));
+    optimizer.step(operations, DeviceOptimizer::numbers(AdamStep(kRate, kDecay, step)));
   }
   for (size_t i = 0; i < kernels.size(); ++i) {
     EXPECT_FALSE(operations[i].leaf().grad().defined());
     EXPECT_TRUE(torch::allclose(kernels[i].value, operations[i].value, 1e-5, 1e-6)) << i;
-    EXPECT_TRUE(torch::allclose(kernels[i].second, operations[i].second, 1e-5, 1e-6)) << i;
+    EXPECT_TRUE(torch::allclose(kernels[i].first, operations[i].first, 1e-5, 1e-6)) << i;
+    if (!kernels[i].muon) {
+      EXPECT_TRUE(torch::allclose(kernels[i].second, operations[i].second, 1e-5, 1e-6)) << i;
+    }
     if (!kernels[i].codes.defined()) continue;
     EXPECT_TRUE(torch::equal(
         operations[i].codes,

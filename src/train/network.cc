@@ -6,7 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include "src/train/device_adam.h"
+#include "src/train/device_optimizer.h"
+#include "src/train/muon.h"
 #include "src/util/error.h"
 
 namespace foldstream::train {
@@ -188,6 +189,23 @@ bool in_half(const LayerSpec& layer) {
   }
 }
 
+// Whether a pool takes the largest of a quantize layer's codes.
+bool pools_codes(const Recipe& recipe, const LayerSpec& layer) {
+  return layer.kind == Kind::max_pool && layer.from >= 0 &&
+         recipe.layers[layer.from].kind == Kind::quantize;
+}
+
+// The quantize layers, as flags of all layers, whose codes nothing but pools takes.
+std::vector<bool> only_pooled(const Recipe& recipe) {
+  std::vector<bool> pooled(recipe.layers.size()), otherwise(recipe.layers.size());
+  for (const LayerSpec& layer : recipe.layers) {
+    if (layer.from >= 0) (pools_codes(recipe, layer) ? pooled : otherwise)[layer.from] = true;
+    if (layer.with >= 0) otherwise[layer.with] = true;
+  }
+  for (size_t i = 0; i < pooled.size(); ++i) pooled[i] = pooled[i] && !otherwise[i];
+  return pooled;
+}
+
 torch::Tensor power_of_two(const torch::Tensor& log_scale) {
   // The exponent is rounded; its gradient passes.
   return log_scale + (log_scale.round() - log_scale).detach();
@@ -274,7 +292,9 @@ Network::Network(const Recipe& recipe, uint64_t seed, torch::Device device, bool
       half_(device.is_cuda() && recipe.precision == Precision::bfloat16) {
   torch::manual_seed(seed);
   for (const LayerSpec& layer : recipe_.layers) add_layer(layer);
-  if (!kernels) adam_ = std::make_unique<DeviceAdam>(parameters_);
+  if (recipe_.optimizer == Optimizer::muon) choose_muon();
+  only_pooled_ = only_pooled(recipe_);
+  if (!kernels) device_optimizer_ = std::make_unique<DeviceOptimizer>(parameters_, half_);
 }
 
 Network::~Network() = default;
@@ -292,6 +312,15 @@ Parameter& Network::add(const std::string& name, torch::Tensor value) {
   parameter.second = torch::zeros_like(value, device_);
   index_.emplace(name, parameters_.size());
   return parameters_.emplace_back(std::move(parameter));
+}
+
+// Between the first and the last weights.
+void Network::choose_muon() {
+  std::vector<Parameter*> weights;
+  for (Parameter& parameter : parameters_) {
+    if (parameter.weight) weights.push_back(&parameter);
+  }
+  for (size_t i = 1; i + 1 < weights.size(); ++i) weights[i]->muon = true;
 }
 
 void Network::add_layer(const LayerSpec& layer) {
@@ -398,13 +427,27 @@ torch::Tensor Network::forward(const torch::Tensor& x, Pass pass) {
   std::vector<torch::Tensor> results;
   const bool planes = pass.half && x.dim() == 4;
   const torch::Tensor input = planes ? x.contiguous(torch::MemoryFormat::ChannelsLast) : x;
-  for (const LayerSpec& layer : recipe_.layers) {
-    const auto operand = [&](int index) {
-      const torch::Tensor& from = index < 0 ? input : results[index];
-      return in_half(layer) ? from : from.to(torch::kFloat);
+  const auto result = [&](int index) { return index < 0 ? input : results[index]; };
+  const auto run_on = [&](const LayerSpec& layer, const torch::Tensor& from) {
+    const auto operand = [&](const torch::Tensor& tensor) {
+      return in_half(layer) ? tensor : tensor.to(torch::kFloat);
     };
-    const torch::Tensor other = layer.kind == Kind::add ? operand(layer.with) : torch::Tensor();
-    results.push_back(run(layer, operand(layer.from), other, pass));
+    const torch::Tensor other =
+        layer.kind == Kind::add ? operand(result(layer.with)) : torch::Tensor();
+    return run(layer, operand(from), other, pass);
+  };
+  for (size_t i = 0; i < recipe_.layers.size(); ++i) {
+    const LayerSpec& layer = recipe_.layers[i];
+    if (only_pooled_[i]) {
+      results.emplace_back();
+    } else if (!pools_codes(recipe_, layer)) {
+      results.push_back(run_on(layer, result(layer.from)));
+    } else {
+      // The largest code is that of the largest value. Of the codes many are equal, and the
+      // gradient would go to the first of them.
+      const LayerSpec& quantize = recipe_.layers[layer.from];
+      results.push_back(run_on(quantize, run_on(layer, result(quantize.from))));
+    }
   }
   return results.back().to(torch::kFloat);
 }
@@ -527,6 +570,16 @@ void Network::calibrate(const LayerSpec& layer, const torch::Tensor& x) {
 }
 
 void update(Parameter& parameter, const torch::Tensor& gradient, const AdamStep& step) {
+  if (parameter.muon) {
+    const torch::NoGradGuard no_gradient;
+    parameter.first.lerp_(gradient, 1 - kMuonMomentum);
+    const torch::Tensor direction = muon_direction(gradient, parameter.first, false);
+    parameter.value.mul_(1 - step.rate * step.decay)
+        .sub_(direction * step.rate)
+        .clamp_(parameter.lowest, parameter.highest);
+    parameter.refresh();
+    return;
+  }
   const torch::Tensor contiguous = gradient.contiguous();
   const float* slope = contiguous.data_ptr<float>();
   float* value = parameter.value.data_ptr<float>();
@@ -548,7 +601,7 @@ void update(Parameter& parameter, const torch::Tensor& gradient, const AdamStep&
 }
 
 void Network::step(double rate, double decay, int64_t steps) {
-  FOLDSTREAM_CHECK(!adam_);
+  FOLDSTREAM_CHECK(!device_optimizer_);
   for (Parameter& parameter : parameters_) {
     const torch::Tensor gradient = parameter.leaf().grad();
     if (!gradient.defined()) continue;
@@ -558,8 +611,8 @@ void Network::step(double rate, double decay, int64_t steps) {
 }
 
 void Network::step(const torch::Tensor& numbers) {
-  FOLDSTREAM_CHECK(adam_ != nullptr);
-  adam_->step(parameters_, numbers);
+  FOLDSTREAM_CHECK(device_optimizer_ != nullptr);
+  device_optimizer_->step(parameters_, numbers);
 }
 
 std::vector<std::pair<std::string, torch::Tensor>> Network::state(bool optimizer) {

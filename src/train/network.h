@@ -49,8 +49,9 @@ torch::Tensor distillation(const torch::Tensor& scores, const torch::Tensor& tea
 struct Parameter {
   std::string name;
   torch::Tensor value;
-  torch::Tensor first, second;  // Adam's moments
+  torch::Tensor first, second;  // Adam's moments; of Muon the first alone
   bool weight = false;          // weight decay applies
+  bool muon = false;            // trained by Muon instead of Adam
   double lowest = -1e30, highest = 1e30;
   // Of weights behind a constant scale: quantized once a step, not in the graph.
   std::optional<Quantizer> quantizer;
@@ -61,16 +62,16 @@ struct Parameter {
   void refresh();  // codes from value
 };
 
-// One step of Adam on `parameter` in the processor's memory; moments and, behind a constant scale,
-// codes follow.
+// One step of its optimizer on `parameter` in the processor's memory; moments and, behind a
+// constant scale, codes follow.
 void update(Parameter& parameter, const torch::Tensor& gradient, const AdamStep& step);
 
-class DeviceAdam;
+class DeviceOptimizer;
 
 class Network {
  public:
   // Weights drawn with `seed`. `kernels`: steps are those of the kernels, on a processor; without,
-  // those of DeviceAdam.
+  // those of DeviceOptimizer.
   Network(const Recipe& recipe, uint64_t seed, torch::Device device, bool kernels = true);
   ~Network();
 
@@ -80,9 +81,10 @@ class Network {
   torch::Tensor scores(const torch::Tensor& x);
   // Scores for another network to learn from: as in evaluation, but in the precision of training.
   torch::Tensor teach(const torch::Tensor& x);
-  // One step of Adam from the gradients, which are cleared, by kernels. `steps` counts from 1.
+  // One step of the optimizers from the gradients, which are cleared, by kernels. `steps` counts
+  // from 1.
   void step(double rate, double decay, int64_t steps);
-  // The same by DeviceAdam, which makes the numbers.
+  // The same by DeviceOptimizer, which makes the numbers.
   void step(const torch::Tensor& numbers);
 
   // Every tensor that evaluation depends on, by name; those of the optimizer too where asked for.
@@ -112,6 +114,7 @@ class Network {
   Parameter& parameter(const std::string& name);
   const Parameter& parameter(const std::string& name) const;
   Parameter& add(const std::string& name, torch::Tensor value);
+  void choose_muon();
   void add_layer(const LayerSpec& layer);
   void add_weights(const LayerSpec& layer);
   void add_scale(const std::string& name, const Quantizer& quantizer, int64_t channels);
@@ -128,11 +131,12 @@ class Network {
   Recipe recipe_;
   torch::Device device_;
   bool half_;
+  std::vector<bool> only_pooled_;
   std::vector<Parameter> parameters_;
   std::map<std::string, size_t, std::less<>> index_;
   std::map<std::string, torch::Tensor, std::less<>> buffers_;  // running statistics
   std::set<std::string, std::less<>> calibrated_;              // scales that have a start
-  std::unique_ptr<DeviceAdam> adam_;                           // none with kernels
+  std::unique_ptr<DeviceOptimizer> device_optimizer_;          // none with kernels
 };
 
 }  // namespace foldstream::train

@@ -455,6 +455,99 @@ TEST(NetworkTest, StateRestoresTheScoresAndTheNextStep) {
   EXPECT_TRUE(torch::equal(first.forward(x, false), second.forward(x, false)));
 }
 
+// One weight before a quantize layer, whose codes are all 1: the gradient is by the largest value.
+TEST(NetworkTest, TheGradientOfAPoolIsThatOfTheLargestValue) {
+  const Recipe recipe = parse_recipe(R"(
+name = "pool"
+input = [1, 2, 2]
+classes = 1
+[data]
+set = "npy"
+validation = 1
+[training]
+epochs = 1
+[quantizer.sign]
+bits = 1
+estimator = "triangle"
+[[layer]]
+type = "conv"
+channels = 1
+kernel = 1
+[[layer]]
+type = "quantize"
+quantizer = "sign"
+[[layer]]
+type = "max_pool"
+kernel = 2
+[[layer]]
+type = "flatten"
+[[layer]]
+type = "linear"
+units = 1
+)",
+                                     "pool");
+  const torch::Tensor x = torch::tensor({0.125F, 0.5F, 0.75F, 0.25F}).reshape({1, 1, 2, 2});
+  Network network(recipe, 1, torch::kCPU);
+  network.load(
+      {{"conv0.weight", torch::ones({1, 1, 1, 1})}, {"linear4.weight", torch::ones({1, 1})}});
+  const torch::Tensor scores = network.forward(x, true);
+  EXPECT_EQ(scores.item<float>(), 1);
+  scores.sum().backward();
+  network.step(0.01, 0, 1);
+  for (const auto& [name, value] : network.state(true)) {
+    // A tenth of the gradient, which is the triangle's at 0.75 by the operand.
+    if (name == "conv0.weight.first") {
+      EXPECT_NEAR(value.item<float>(), 0.1 * 2 * (1 - 0.75) * 0.75, 1e-6);
+    }
+  }
+}
+
+// Codes that something else takes too, from a scale that is learned.
+TEST(NetworkTest, PooledCodesAreThoseOfThePool) {
+  std::string text(kEverything);
+  const std::string pool = "type = \"max_pool\"\nkernel = 2\n";
+  text.insert(text.find(pool) + pool.size(), "name = \"pooled\"\n");
+  const std::string quantize = "[[layer]]\ntype = \"quantize\"\nquantizer = \"relu\"\n";
+  text.insert(text.find(quantize) + quantize.size(), "name = \"codes\"\n");
+  const std::string conv = "[[layer]]\ntype = \"conv\"\nchannels = 6\n";
+  text.insert(text.find(conv), R"([[layer]]
+type = "conv"
+channels = 8
+kernel = 2
+stride = 2
+from = "codes"
+weights = "rows"
+[[layer]]
+type = "batch_norm"
+[[layer]]
+type = "quantize"
+quantizer = "relu"
+[[layer]]
+type = "add"
+with = "pooled"
+)");
+  Network network(parse_recipe(text, "branches"), 1, torch::kCPU);
+  train_a_little(network, 6);
+  expect_equal_scores(network);
+}
+
+TEST(NetworkTest, MuonTrainsWhatIsBetweenTheFirstAndTheLastWeights) {
+  std::string text(kEverything);
+  text.replace(text.find("epochs = 1"), 10, "epochs = 1\noptimizer = \"muon\"");
+  const Recipe recipe = parse_recipe(text, "muon");
+  Network network(recipe, 1, torch::kCPU);
+  train_a_little(network, 3);
+  expect_equal_scores(network);
+  std::vector<std::string> by_adam;  // which has a second moment
+  for (const auto& [name, value] : network.state(true)) {
+    if (name.ends_with(".weight.second") && value.abs().max().item<float>() > 0) {
+      by_adam.push_back(name.substr(0, name.find('.')));
+    }
+  }
+  EXPECT_EQ(by_adam, (std::vector<std::string>{"conv2", "batch_norm3", "batch_norm7", "linear17",
+                                               "tensor_norm18"}));
+}
+
 TEST(NetworkTest, SeedsReproduceAndDiffer) {
   const Recipe recipe = parse_recipe(kEverything, "everything");
   const auto weights = [&](uint64_t seed) {

@@ -314,6 +314,8 @@ class Parser {
     recipe_.last_learning_rate = section.number("last_learning_rate", 0, 10, 0);
     recipe_.weight_decay = section.number("weight_decay", 0, 1, 0);
     recipe_.warmup = section.integer("warmup", 0, 1000000, 0);
+    recipe_.optimizer = section.choice<Optimizer>(
+        "optimizer", {{"adam", Optimizer::adam}, {"muon", Optimizer::muon}}, Optimizer::adam);
     recipe_.precision = section.choice<Precision>(
         "precision", {{"float32", Precision::float32}, {"bfloat16", Precision::bfloat16}},
         Precision::float32);

@@ -111,6 +111,10 @@ struct Distillation {
 // 8 bits are exact in either; what bfloat16 rounds are sums and gradients.
 enum class Precision { float32, bfloat16 };
 
+// What weights between the first and the last layer with weights are trained by; the others, and
+// what is no weight, by Adam.
+enum class Optimizer { adam, muon };
+
 enum class Loss { squared_hinge, cross_entropy };
 
 struct Recipe {
@@ -127,6 +131,7 @@ struct Recipe {
   int64_t epochs = 1, batch = 100;
   double learning_rate = 0.01, last_learning_rate = 0, weight_decay = 0;
   int64_t warmup = 0;  // epochs
+  Optimizer optimizer = Optimizer::adam;
   Precision precision = Precision::float32;
   Loss loss = Loss::cross_entropy;
   double temperature = 1;  // scores are divided by this for cross entropy

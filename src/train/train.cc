@@ -23,7 +23,7 @@
 #include "src/onnx/writer.h"
 #include "src/train/checkpoint.h"
 #include "src/train/device.h"
-#include "src/train/device_adam.h"
+#include "src/train/device_optimizer.h"
 #include "src/train/device_samples.h"
 #include "src/train/exact_sums.h"
 #include "src/train/export.h"
@@ -211,25 +211,23 @@ class Trainer {
     outcome_.validation_accuracy = best_accuracy_;
     outcome_.history = history_;
     outcome_.finished = epoch_ == recipe_.epochs;
-    if (!outcome_.finished) {
-      write_state();
-      return outcome_;
-    }
+    write_state();  // of a finished one too: --resume then has nothing left to do but to write
+    if (!outcome_.finished) return outcome_;
     network_->load(best_);
     exact_ = has_exact_sums(*network_);
-    try {
-      write_model_file();
-    } catch (...) {
-      write_state();  // --resume has nothing left to do but to write
-      throw;
-    }
+    write_model_file();
     if (test_.count > 0) {
       outcome_.correct = correct_of(test_, 0, test_.count, !exact_);
       outcome_.total = test_.count;
     }
-    fs::remove(checkpoint_);
-    if (teacher_) fs::remove(teacher_->checkpoint_);
     return outcome_;
+  }
+
+  // What is of no use once this and all others trained with it are finished.
+  std::vector<fs::path> checkpoints() const {
+    std::vector<fs::path> paths = {checkpoint_};
+    if (teacher_) paths.push_back(teacher_->checkpoint_);
+    return paths;
   }
 
  private:
@@ -424,7 +422,7 @@ class Trainer {
       put(indices_, torch::arange(recipe.validation, recipe.validation + recipe.batch).to(there_));
       const torch::Tensor changes = samples_.changes(recipe.batch, random);
       if (changes.defined()) put(changes_, changes.to(there_));
-      put(numbers_, DeviceAdam::numbers(AdamStep(0, 0, 1)).to(there_));
+      put(numbers_, DeviceOptimizer::numbers(AdamStep(0, 0, 1)).to(there_));
       {
         const torch::NoGradGuard no_gradient;
         network.forward(samples_.batch(indices_, changes_), true);
@@ -444,7 +442,7 @@ class Trainer {
       std::vector<torch::Tensor> numbers;
       for (int64_t step = trainer_.epoch_ * steps; step < (trainer_.epoch_ + 1) * steps; ++step) {
         const AdamStep adam(rate_at(recipe, step, steps), recipe.weight_decay, step + 1);
-        numbers.push_back(DeviceAdam::numbers(adam));
+        numbers.push_back(DeviceOptimizer::numbers(adam));
       }
       const torch::Tensor all_numbers = there(torch::cat(numbers), steps);
       const torch::Tensor losses = torch::zeros({steps}, there_);
@@ -650,11 +648,13 @@ std::vector<Outcome> train(std::span<const Options> all) {
   use_threads(all[0].threads);
   try {
     std::vector<std::unique_ptr<Trainer>> trainers;
+    std::vector<fs::path> checkpoints;
     int64_t steps = 0;
     Shelf shelf;
     for (const Options& options : all) {
       trainers.push_back(std::make_unique<Trainer>(options, shelf));
       steps += trainers.back()->steps();
+      std::ranges::copy(trainers.back()->checkpoints(), std::back_inserter(checkpoints));
     }
     Progress progress("steps", steps);
     const bool overlap = std::ranges::all_of(
@@ -678,9 +678,15 @@ std::vector<Outcome> train(std::span<const Options> all) {
     for (const std::future<Outcome>& one : outcomes) one.wait();
     std::vector<Outcome> all_outcomes;
     for (std::future<Outcome>& one : outcomes) all_outcomes.push_back(one.get());
+    if (std::ranges::all_of(all_outcomes, &Outcome::finished)) {
+      for (const fs::path& path : checkpoints) fs::remove(path);
+    }
     return all_outcomes;
   } catch (const c10::Error& error) {
-    throw Error(fmt::format("libtorch: {}", error.what_without_backtrace()));
+    const std::string message = error.what_without_backtrace();
+    const bool memory = message.find("allocate") != std::string::npos;
+    throw Error(fmt::format("libtorch: {}", message),
+                memory ? "lower 'batch' in the recipe, or train with more memory" : "");
   }
 }
 

@@ -227,12 +227,27 @@ TEST_F(TrainTest, AFailureDoesNotStopTheOthers) {
     write_npy(path("damaged") / "X_train.npy", x);
     fs::copy_file(path("Y_train.npy"), path("damaged") / "Y_train.npy",
                   fs::copy_options::overwrite_existing);
-    std::vector<Options> all = {options("bad.onnx"), options(beside ? "good1.onnx" : "good2.onnx")};
+    const std::string number = beside ? "1" : "2";
+    std::vector<Options> all = {options("bad" + number + ".onnx"),
+                                options("good" + number + ".onnx")};
     all[0].data = path("damaged");
     for (Options& one : all) one.like_device = true;
     EXPECT_THROW(train(all), Error);
     EXPECT_FALSE(fs::exists(all[0].output));
     EXPECT_TRUE(fs::exists(all[1].output));
+    // The one that is finished is only written again; the other one starts over.
+    const std::string good = read_file(all[1].output);
+    fs::remove(all[1].output);
+    all[0].data = all[1].data;
+    for (Options& one : all) one.resume = true;
+    const std::vector<Outcome> outcomes = train(all);
+    EXPECT_GT(outcomes[0].samples_per_second, 0);
+    EXPECT_EQ(outcomes[1].samples_per_second, 0);
+    EXPECT_EQ(read_file(all[1].output), good);
+    for (const Options& one : all) {
+      EXPECT_TRUE(fs::exists(one.output));
+      EXPECT_FALSE(fs::exists(one.output.string() + ".checkpoint"));
+    }
   }
 }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/train/device_adam.h"
+#include "src/train/device_optimizer.h"
+
+#include "src/train/muon.h"
 
 namespace foldstream::train {
 namespace {
 
-enum Number : int64_t { kRate, kCorrection, kDecay };
+enum Number : int64_t { kRate, kCorrection, kDecay, kMuonRate };
 
 // All of one tensor a parameter, side by side; `part` is given the place of each.
 template <class F>
@@ -16,7 +18,7 @@ torch::Tensor joined(const std::vector<Parameter>& parameters, const F& of) {
 
 }  // namespace
 
-DeviceAdam::DeviceAdam(std::vector<Parameter>& parameters) {
+DeviceOptimizer::DeviceOptimizer(std::vector<Parameter>& parameters, bool half) : half_(half) {
   const torch::NoGradGuard no_gradient;
   const auto each = [&](const auto& number) {
     return joined(parameters, [&](const Parameter& parameter) {
@@ -30,6 +32,8 @@ DeviceAdam::DeviceAdam(std::vector<Parameter>& parameters) {
   lowest_ = each([](const Parameter& p) { return p.lowest; });
   highest_ = each([](const Parameter& p) { return p.highest; });
   decays_ = each([](const Parameter& p) { return p.weight ? 1.0 : 0.0; });
+  momenta_ =
+      each([](const Parameter& p) { return p.muon ? kMuonMomentum : AdamStep(0, 0, 1).beta1; });
   const auto quantizers = [&](const auto& number, double otherwise) {
     return each([&](const Parameter& p) { return p.quantizer ? number(*p.quantizer) : otherwise; });
   };
@@ -42,9 +46,7 @@ DeviceAdam::DeviceAdam(std::vector<Parameter>& parameters) {
     if (parameter.quantizer) {
       (parameter.quantizer->bipolar() ? any_bipolar_ : any_other_) = true;
     }
-    const auto place = [&](const torch::Tensor& all) {
-      return all.narrow(0, begin, parameter.value.numel()).view(parameter.value.sizes());
-    };
+    const auto place = [&](const torch::Tensor& all) { return part(all, parameter, begin); };
     parameter.first = place(first_);
     parameter.second = place(second_);
     if (parameter.codes.defined()) parameter.codes = place(codes_).detach().requires_grad_(true);
@@ -53,12 +55,17 @@ DeviceAdam::DeviceAdam(std::vector<Parameter>& parameters) {
   }
 }
 
-torch::Tensor DeviceAdam::numbers(const AdamStep& step) {
-  return torch::tensor(
-      {step.rate / step.correction1, 1 / step.correction2, step.rate * step.decay});
+torch::Tensor DeviceOptimizer::part(const torch::Tensor& all, const Parameter& parameter,
+                                    int64_t begin) const {
+  return all.narrow(0, begin, parameter.value.numel()).view(parameter.value.sizes());
 }
 
-void DeviceAdam::step(std::vector<Parameter>& parameters, const torch::Tensor& numbers) {
+torch::Tensor DeviceOptimizer::numbers(const AdamStep& step) {
+  return torch::tensor(
+      {step.rate / step.correction1, 1 / step.correction2, step.rate * step.decay, step.rate});
+}
+
+void DeviceOptimizer::step(std::vector<Parameter>& parameters, const torch::Tensor& numbers) {
   const torch::NoGradGuard no_gradient;
   const AdamStep constants(0, 0, 1);
   const torch::Tensor gradient = joined(parameters, [](const Parameter& parameter) {
@@ -66,10 +73,20 @@ void DeviceAdam::step(std::vector<Parameter>& parameters, const torch::Tensor& n
     return own.defined() ? own : torch::zeros_like(parameter.value);
   });
   for (Parameter& parameter : parameters) parameter.leaf().mutable_grad().reset();
-  first_.mul_(constants.beta1).add_(gradient * (1 - constants.beta1));
+  first_.mul_(momenta_).add_(gradient * at::rsub(momenta_, 1));
   second_.mul_(constants.beta2).add_(gradient * (1 - constants.beta2) * gradient);
   const torch::Tensor size = (second_ * numbers[kCorrection]).sqrt_().add_(constants.epsilon);
-  value_.mul_(at::rsub(decays_ * numbers[kDecay], 1)).sub_(first_ * numbers[kRate] / size);
+  torch::Tensor change = first_ * numbers[kRate] / size;
+  int64_t begin = 0;
+  for (const Parameter& parameter : parameters) {
+    if (parameter.muon) {
+      const torch::Tensor own = part(gradient, parameter, begin);
+      part(change, parameter, begin)
+          .copy_(muon_direction(own, parameter.first, half_) * numbers[kMuonRate]);
+    }
+    begin += parameter.value.numel();
+  }
+  value_.mul_(at::rsub(decays_ * numbers[kDecay], 1)).sub_(change);
   torch::minimum_out(value_, value_, highest_);
   torch::maximum_out(value_, value_, lowest_);
   if (any_other_) {
