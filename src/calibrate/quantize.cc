@@ -134,8 +134,57 @@ double integers_before(const Value& value, const QuantizeOptions& options) {
 
 // An activation that streamlining tries out point by point.
 bool is_curve(const Node& node) {
-  return is(node, "sigmoid") || is(node, "tanh") || is(node, "elu");
+  constexpr std::string_view kCurves[] = {"sigmoid",  "tanh", "elu",  "erf",
+                                          "softplus", "abs",  "power"};
+  return std::ranges::find(kCurves, node.op->name) != std::end(kCurves);
 }
+
+// Of each node that computes element by element, the nearest value that all its computed operands
+// are functions of.
+class Sources {
+ public:
+  explicit Sources(const Graph& model) {
+    constexpr std::string_view kFunctions[] = {"add", "sub",  "mul",  "div",  "max",
+                                               "min", "relu", "clip", "sign", "leaky_relu"};
+    for (const Node& node : model.nodes) {
+      const bool function = std::ranges::find(kFunctions, node.op->name) != std::end(kFunctions);
+      if (!function && !is_curve(node)) continue;
+      if (const std::optional<Value> source = common(node)) nearest_.emplace(&node, *source);
+    }
+  }
+
+  // Null where there is none.
+  const Value* of(const Node& node) const {
+    const auto found = nearest_.find(&node);
+    return found == nearest_.end() ? nullptr : &found->second;
+  }
+
+ private:
+  // `value`, what it is a function of, what that is one of, and so on.
+  std::vector<Value> chain(Value value) const {
+    std::vector<Value> all{value};
+    while (const Value* source = of(*value.node)) all.push_back(value = *source);
+    return all;
+  }
+
+  std::optional<Value> common(const Node& node) const {
+    std::optional<std::vector<Value>> shared;
+    for (const Value& operand : node.in) {
+      if (is_constant(operand)) continue;
+      std::vector<Value> own = chain(operand);
+      if (!shared) {
+        shared = std::move(own);
+        continue;
+      }
+      const std::set<Value> known(own.begin(), own.end());
+      std::erase_if(*shared, [&](const Value& value) { return !known.contains(value); });
+    }
+    if (!shared || shared->empty()) return std::nullopt;
+    return shared->front();
+  }
+
+  std::map<const Node*, Value> nearest_;
+};
 
 bool one_sign(const Tensor& tensor) {
   const auto [least, most] = std::ranges::minmax(tensor.reals);
@@ -143,13 +192,15 @@ bool one_sign(const Tensor& tensor) {
 }
 
 // Whether the value is known to rise, or to fall, with the integers of the product before it, in
-// all channels: then hardware has its largest from theirs.
-bool keeps_order(Value value) {
+// all channels: then hardware has its largest from theirs. `functions`: joins of functions of one
+// value, whose order isn't known.
+bool keeps_order(Value value, const std::map<const Node*, Value>& functions) {
   constexpr std::string_view kOrdered[] = {"add",     "sub",      "mul",      "div",
                                            "relu",    "clip",     "max_pool", "batch_normalization",
                                            "reshape", "transpose"};
   while (std::ranges::find(kOrdered, value.node->op->name) != std::end(kOrdered)) {
     const Node& node = *value.node;
+    if (functions.contains(&node)) return false;
     if (is(node, "batch_normalization") && !one_sign(*node.tensor("scale"))) return false;
     const auto computed = std::ranges::find_if_not(node.in, is_constant);
     if (std::ranges::count_if(node.in, is_constant) + 1 != std::ssize(node.in)) return true;
@@ -173,12 +224,28 @@ class Plan {
       if (!is_product(*node) && !before.contains(&*node)) continue;
       for (const Value& operand : node->in) before.insert(operand.node);
     }
+    const Sources sources(model);
+    for (const Node& node : model.nodes) {
+      if (!before.contains(&node) || !is_join(node)) continue;
+      if (const Value* source = sources.of(node)) {
+        functions_.emplace(&node, *source);
+        look_inside(node, *source);
+      }
+    }
     for (const Node& node : model.nodes) {
       if (!node.out.empty() && !node.out[0].is_float) continue;
       const bool early = before.contains(&node);
-      const bool curve = early && is_curve(node) &&
-                         integers_before(node.in[0], options) > static_cast<double>(kMostTried);
-      const bool unordered = early && is(node, "max_pool") && !keeps_order(node.in[0]);
+      const auto many = [&](const Value& value) {
+        return integers_before(value, options) > static_cast<double>(kMostTried);
+      };
+      if (const auto function = functions_.find(&node); function != functions_.end()) {
+        if (!many(function->second)) continue;
+        for (const Node* taker : takers_.at(&node)) places_.insert(taker);
+        leaves(function->second, [](const Value&) {});
+        continue;
+      }
+      const bool curve = early && is_curve(node) && !inside_.contains(&node) && many(node.in[0]);
+      const bool unordered = early && is(node, "max_pool") && !keeps_order(node.in[0], functions_);
       const bool zeros = early && is(node, "pad") && node.real("value", 0) == 0;
       if (is_product(node) || (early && is_pool(node)) || curve || unordered || zeros) {
         places_.insert(&node);
@@ -200,6 +267,24 @@ class Plan {
   bool has_one_range(const Value& value) const { return one_range_.contains(group_.at(value)); }
 
  private:
+  // Notes what is between a join of functions of `source` and that, and what takes it.
+  void look_inside(const Node& join, const Value& source) {
+    std::vector<const Node*> open{&join};
+    std::set<const Node*> seen{&join};
+    while (!open.empty()) {
+      const Node& node = *open.back();
+      open.pop_back();
+      for (const Value& operand : node.in) {
+        if (operand == source) {
+          takers_[&join].insert(&node);
+        } else if (!is_constant(operand) && seen.insert(operand.node).second) {
+          inside_.insert(operand.node);
+          open.push_back(operand.node);
+        }
+      }
+    }
+  }
+
   // The values that a quantizer is put behind so that `value` is quantized, each to `use`.
   template <class F>
   void leaves(const Value& value, const F& use) {
@@ -244,6 +329,11 @@ class Plan {
     if (one_range_.erase(from) > 0) one_range_.insert(into);
   }
 
+  // Joins of functions of one value, which they are functions of; nodes inside such functions;
+  // nodes that take the value.
+  std::map<const Node*, Value> functions_;
+  std::set<const Node*> inside_;
+  std::map<const Node*, std::set<const Node*>> takers_;
   std::set<const Node*> places_;
   std::map<Value, Value> group_;                 // of each quantized value: the name of its group
   std::map<Value, std::vector<Value>> members_;  // in the order of the model

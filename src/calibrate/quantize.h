@@ -42,9 +42,11 @@ struct QuantizedModel {
 //   a row of the result;
 // and, if there is such a product behind it,
 // - every average pool, mean or sum over places;
-// - every add, sub, mul, max, min and concat of computed values;
+// - every add, sub, mul, max, min and concat of computed values, but for functions of one value, as
+//   x * sigmoid(x);
 // - every padding with zeros;
-// - every sigmoid, tanh and elu of sums that have more values than streamlining tries out;
+// - every such function, sigmoid, tanh, elu, erf, softplus, abs and power of sums that have more
+//   values than streamlining tries out;
 // - every max pool of what rises with such sums in some channels and falls in others.
 // Activations have one scale each, those that an add, sub, max, min or concat joins the same one,
 // and are unsigned where no sample was negative; concat takes all signed if one is. Scales have the

@@ -193,6 +193,49 @@ TEST(QuantizeModelTest, CurvesBehindWideSumsBecomeHardware) {
   }
 }
 
+// Products and sums of functions of one value are one curve: nothing inside is quantized.
+TEST(QuantizeModelTest, FunctionsOfOneValueAreNotJoined) {
+  for (const std::string kind : {"silu", "gelu", "hard swish", "leak"}) {
+    for (const int bits : {4, 8}) {
+      FloatModel model;
+      Graph& graph = model.graph;
+      graph.outputs.clear();
+      Value x = {&graph.nodes.front(), 0};
+      x = model.add("conv", {x, model.constant("w5", {16, 2, 5, 5}, 0.2)}, "wide");
+      x = model.add("conv", {x, model.constant("w6", {6, 16, 1, 1}, 0.5)}, "wider");
+      x = model.add("add", {x, model.constant("b6", {6, 1, 1}, 0.2)}, "biased");
+      const auto constant = [&](const std::string& name) { return model.constant(name, {}, 1); };
+      if (kind == "silu") {
+        x = model.add("mul", {x, model.add("sigmoid", {x}, "share")}, "curve");
+      } else if (kind == "gelu") {
+        const Value erf =
+            model.add("erf", {model.add("div", {x, constant("root")}, "less")}, "erf");
+        x = model.add("mul", {x, model.add("add", {erf, constant("one")}, "share")}, "twice");
+        x = model.add("mul", {x, constant("half")}, "curve");
+      } else if (kind == "hard swish") {
+        const Value sum = model.add("add", {x, constant("three")}, "more");
+        const Value share = model.add("clip", {sum}, "share", {{"min", 0.0}, {"max", 1.0}});
+        x = model.add("mul", {x, share}, "curve");
+      } else {
+        x = model.add("sub", {x, model.add("relu", {x}, "positive again")}, "negative");
+      }
+      x = model.add("max_pool", {x}, "best", {{"kernel", Shape{2, 2}}, {"stride", Shape{2, 2}}});
+      x = model.add("reshape", {x}, "row", {{"shape", Shape{1, x.type().count()}}});
+      graph.outputs.push_back(
+          {"scores",
+           model.add("matmul", {x, model.constant("w7", {x.type().count(), 3}, 1)}, "end")});
+      const std::vector<Tensor> samples = model.samples(10);
+      const QuantizedModel quantized = quantize_model(
+          graph, samples, {.weight_bits = bits, .activation_bits = bits, .power_of_two = true});
+      // Operands of three products, of them one before the pool; of wide sums the curve's, too.
+      EXPECT_EQ(quantized.activations.size(), bits == 4 ? 3U : 4U) << kind;
+      const Compiled compiled = compile(quantized.graph, {});
+      EXPECT_EQ(count_of(compiled.parts.tail, "matmul"), 0) << kind;
+      expect_equal_parts(quantized.graph, compiled, samples);
+    }
+  }
+}
+
 // A maximum of values that fall with the sums of some channels.
 TEST(QuantizeModelTest, PoolsBehindChannelsTurnedOverBecomeHardware) {
   FloatModel model;

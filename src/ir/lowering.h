@@ -26,6 +26,8 @@ struct Step {
       direction;  // +1 never falls, -1 never rises, 0 neither is known
   // y = mul * x + add over the reals; absent when the step isn't affine.
   std::function<std::pair<double, double>(int64_t channel)> affine;
+  // Of a step that joins two functions of x, as x * sigmoid(x): the steps of each, by operand.
+  std::vector<std::vector<Step>> branches;
 };
 
 // How the elements of q lie. The value's elements, in their order, seen as a tensor of shape
@@ -128,6 +130,9 @@ class Lowering {
   // result 0 = operand `port` with one more step; `axis` is the channel axis of the step's
   // constants or -1.
   virtual void step(size_t port, int axis, Step step) = 0;
+  // result 0 = function(operand 0, operand 1) as one step, where both are steps on the same
+  // integers and one of them isn't affine; false, and nothing set, where they aren't.
+  virtual bool join(float (*function)(float a, float b)) = 0;
   // result 0 = operand 0 through a quantizer.
   virtual void quantize(Quantizer quantizer) = 0;
   // The node stays in float at the host's edge, for this reason.

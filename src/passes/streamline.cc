@@ -7,6 +7,7 @@
 #include <cmath>
 #include <memory>
 #include <set>
+#include <tuple>
 #include <unordered_map>
 
 #include "src/ir/eval.h"
@@ -29,11 +30,14 @@ void spread(Traced& traced, int axis) {
   traced.axis = axis;
 }
 
+float after(const std::vector<Step>& steps, float x, int64_t channel) {
+  for (const Step& step : steps) x = step.apply(x, channel);
+  return x;
+}
+
 float reference(const Traced& traced, int64_t q, int64_t channel) {
   const double scaled = entry(traced.scale, channel) * static_cast<double>(q);
-  float x = static_cast<float>(scaled + entry(traced.bias, channel));
-  for (const Step& step : traced.steps) x = step.apply(x, channel);
-  return x;
+  return after(traced.steps, static_cast<float>(scaled + entry(traced.bias, channel)), channel);
 }
 
 // Which axis of the value each dimension of q is, where they correspond one to one.
@@ -245,6 +249,30 @@ class Streamliner : public Lowering {
     set(0, std::move(result));
   }
 
+  bool join(float (*function)(float a, float b)) override {
+    const Traced &a = in(0), &b = in(1);
+    const bool same = a.is_integer() && a.q == b.q && a.layout == b.layout && a.shape == b.shape &&
+                      a.scale == b.scale && a.bias == b.bias;
+    const bool axes = a.axis < 0 || b.axis < 0 || a.axis == b.axis;
+    if (!same || !axes || (affine(0) && affine(1))) return false;
+    const auto [end_a, end_b] =
+        std::ranges::mismatch(a.steps, b.steps, {}, &Step::source, &Step::source);
+    Traced result = a;
+    result.axis = std::max(a.axis, b.axis);
+    result.steps.assign(a.steps.begin(), end_a);
+    Step step;
+    step.source = node_;
+    step.branches = {{end_a, a.steps.end()}, {end_b, b.steps.end()}};
+    step.apply = [function, branches = step.branches](float x, int64_t channel) {
+      return function(after(branches[0], x, channel), after(branches[1], x, channel));
+    };
+    step.direction = [](int64_t) { return 0; };
+    result.steps.push_back(std::move(step));
+    finding_.becomes = "folded into what follows";
+    set(0, std::move(result));
+    return true;
+  }
+
   void quantize(Quantizer quantizer) override {
     const Traced& operand = in(0);
     if (operand.is_constant()) {
@@ -275,6 +303,9 @@ class Streamliner : public Lowering {
   }
 
  private:
+  // The level of an integer in a channel.
+  using Levels = std::function<int64_t(int64_t q, int64_t channel)>;
+
   // Foldings, reports and simulations call hardware by name.
   void name_hardware() {
     std::set<std::string> taken;
@@ -583,31 +614,42 @@ class Streamliner : public Lowering {
     spread(described, quantizer.axis);
     const int64_t channels = described.channels();
 
+    const Levels levels = [&](int64_t q, int64_t c) {
+      return quantizer.code(reference(described, q, c), c);
+    };
     std::vector<int> directions(channels);
-    int64_t base = quantizer.hi, top = quantizer.lo;
-    std::vector<int64_t> least(channels), most(channels);
     for (int64_t c = 0; c < channels; ++c) {
-      const auto level = [&](int64_t q) { return quantizer.code(reference(described, q, c), c); };
-      const int64_t lo = entry(described.lo, c), hi = entry(described.hi, c);
-      directions[c] = direction(described, c, level);
-      if (directions[c] == 0 && hi - lo > kMostTried) {
+      directions[c] = direction(described, c, levels);
+      const int64_t integers = entry(described.hi, c) - entry(described.lo, c) + 1;
+      if (directions[c] == 0 && integers - 1 > kMostTried) {
         return keep_quantizer(
             fmt::format(
                 "an activation before it isn't known to keep the order of floats, and there "
                 "are {} integers before that, too many to try all",
-                hi - lo + 1),
+                integers),
             fmt::format("quantize before the activation as well, or have at most {} integers there",
                         kMostTried + 1),
             quantizer);
       }
-      if (directions[c] == 0) {
+    }
+    std::optional<Bend> bend;
+    if (std::ranges::count(directions, 0) > 0) {
+      bend = bend_of(described, directions, levels);
+      if (!bend) {
         return keep_quantizer(
-            "what it quantizes neither only rises nor only falls with the integers before it",
-            "use a monotone activation, or quantize before it as well", quantizer);
+            "what it quantizes turns more than once with the integers before it, or up in some "
+            "channels and down in others",
+            "use an activation that turns at most once, or quantize after each turn", quantizer);
       }
-      const auto [a, b] = std::minmax({level(lo), level(hi)});
-      least[c] = a, most[c] = b;
-      base = std::min(base, a), top = std::max(top, b);
+    }
+    int64_t base = quantizer.hi, top = quantizer.lo;
+    std::vector<int64_t> least(channels), most(channels);
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t first = levels(entry(described.lo, c), c);
+      const int64_t last = levels(entry(described.hi, c), c);
+      const int64_t middle = bend ? levels(bend->at[c], c) : first;
+      std::tie(least[c], most[c]) = std::minmax({first, middle, last});
+      base = std::min(base, least[c]), top = std::max(top, most[c]);
     }
     if (top == base) {  // constant in every channel: one level keeps the stream
       if (base == quantizer.lo) {
@@ -630,43 +672,11 @@ class Streamliner : public Lowering {
       return set(0, std::move(result));
     }
 
-    const int64_t levels = top - base;
-    std::vector<int64_t> thresholds(channels * levels), flips(channels);
-    for (int64_t c = 0; c < channels; ++c) {
-      const auto level = [&](int64_t q) { return quantizer.code(reference(described, q, c), c); };
-      const int64_t lo = entry(described.lo, c), hi = entry(described.hi, c);
-      flips[c] = directions[c] < 0;
-      for (int64_t i = 0; i < levels; ++i) {
-        // Rising: the i-th threshold is where level base + 1 + i begins. Falling: counted from the
-        // top, where it ends.
-        const int64_t v = directions[c] > 0 ? base + 1 + i : top - i;
-        thresholds[c * levels + i] = first_true(
-            lo, hi, [&](int64_t q) { return directions[c] > 0 ? level(q) >= v : level(q) < v; });
-      }
-    }
-    std::map<std::string, Attr, std::less<>> attr;
     const int axis = described.axis;
-    int dimension = settled_dimension(described);
-    std::map<std::string, Tensor, std::less<>> data;
-    const auto row = [&](int64_t c) { return thresholds.begin() + c * levels; };
-    bool uniform = true;
-    for (int64_t c = 1; c < channels && uniform; ++c) {
-      uniform = flips[c] == flips[0] && std::equal(row(0), row(1), row(c));
-    }
-    const int last = static_cast<int>(described.q.type().shape.size()) - 1;
-    if (!uniform && dimension != last) dimension = channels_moved_last(described);
-    if (!uniform && dimension != last) attr["axis"] = int64_t{dimension};
-    const int64_t rows = uniform ? 1 : channels;
-    thresholds.resize(rows * levels);
-    flips.resize(rows);
-    data["t"] = make_ints(Shape{rows, levels}, std::move(thresholds));
-    if (std::any_of(flips.begin(), flips.end(), [](int64_t flip) { return flip != 0; })) {
-      data["flip"] = make_ints(Shape{rows}, std::move(flips));
-    }
-    Node& node = target().add(require_op("threshold"), {described.q}, node_->name, std::move(attr),
-                              std::move(data));
+    const Value q = bend ? bent(described, levels, *bend, base)
+                         : thresholds(described, levels, directions, base, top, node_->name);
     Traced result = coded(quantizer, base);
-    result.q = {&node, 0};
+    result.q = q;
     result.layout = described.layout;
     result.axis = axis >= 0 ? axis : quantizer.axis;
     if (axis >= 0) {
@@ -677,6 +687,102 @@ class Streamliner : public Lowering {
       result.lo = {least[0] - base}, result.hi = {most[0] - base};
     }
     set(0, std::move(result));
+  }
+
+  // Where levels change their direction, once in each channel: a valley where they fall before it
+  // and rise behind it, else a peak.
+  struct Bend {
+    bool valley;
+    std::vector<int64_t> at;
+  };
+
+  // Every channel that has no direction is tried out. Nothing where they don't bend once, and
+  // alike.
+  static std::optional<Bend> bend_of(const Traced& traced, const std::vector<int>& directions,
+                                     const Levels& levels) {
+    for (const bool valley : {true, false}) {
+      Bend bend{valley, std::vector<int64_t>(directions.size())};
+      const int down = valley ? -1 : 1;  // the direction before the bend
+      bool all = true;
+      for (size_t c = 0; all && c < directions.size(); ++c) {
+        const auto channel = static_cast<int64_t>(c);
+        const int64_t lo = entry(traced.lo, channel), hi = entry(traced.hi, channel);
+        int64_t& at = bend.at[c];
+        at = directions[c] == down ? hi : lo;
+        if (directions[c] != 0) continue;
+        const auto level = [&](int64_t q) { return -down * levels(q, channel); };
+        for (int64_t q = lo + 1; q <= hi; ++q) {
+          if (level(q) < level(at)) at = q;
+        }
+        for (int64_t q = lo + 1; all && q <= hi; ++q) {
+          all = q <= at ? level(q) <= level(q - 1) : level(q) >= level(q - 1);
+        }
+      }
+      if (all) return bend;
+    }
+    return std::nullopt;
+  }
+
+  // Levels from `base` on that bend: those before it and those behind it, each constant beyond it,
+  // are thresholds; the greater of both is the level in a valley, the lesser on a peak.
+  Value bent(Traced& described, const Levels& levels, const Bend& bend, int64_t base) {
+    std::vector<Value> pieces;
+    for (const bool behind : {false, true}) {
+      const Levels piece = [&](int64_t q, int64_t c) {
+        return levels(behind ? std::max(q, bend.at[c]) : std::min(q, bend.at[c]), c);
+      };
+      int64_t top = base + 1;
+      for (int64_t c = 0; c < std::ssize(bend.at); ++c) {
+        top = std::max({top, piece(entry(described.lo, c), c), piece(entry(described.hi, c), c)});
+      }
+      const std::vector<int> directions(bend.at.size(), behind == bend.valley ? 1 : -1);
+      pieces.push_back(thresholds(described, piece, directions, base, top,
+                                  node_->name + (behind ? "_behind" : "_before")));
+    }
+    return {&target().add(require_op("eltwise"), std::move(pieces), node_->name,
+                          {{"function", std::string(bend.valley ? "max" : "min")}}),
+            0};
+  }
+
+  // Levels from `base` to `top` that go one way in each channel, as thresholds. Brings q to where
+  // their channels are wanted.
+  Value thresholds(Traced& described, const Levels& levels, const std::vector<int>& directions,
+                   int64_t base, int64_t top, const std::string& name) {
+    const int64_t channels = described.channels(), count = top - base;
+    std::vector<int64_t> rows(channels * count), flips(channels);
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t lo = entry(described.lo, c), hi = entry(described.hi, c);
+      flips[c] = directions[c] < 0;
+      for (int64_t i = 0; i < count; ++i) {
+        // Rising: the i-th threshold is where level base + 1 + i begins. Falling: counted from the
+        // top, where it ends.
+        const int64_t v = directions[c] > 0 ? base + 1 + i : top - i;
+        rows[c * count + i] = first_true(lo, hi, [&](int64_t q) {
+          return directions[c] > 0 ? levels(q, c) >= v : levels(q, c) < v;
+        });
+      }
+    }
+    std::map<std::string, Attr, std::less<>> attr;
+    int dimension = settled_dimension(described);
+    std::map<std::string, Tensor, std::less<>> data;
+    const auto row = [&](int64_t c) { return rows.begin() + c * count; };
+    bool uniform = true;
+    for (int64_t c = 1; c < channels && uniform; ++c) {
+      uniform = flips[c] == flips[0] && std::equal(row(0), row(1), row(c));
+    }
+    const int last = static_cast<int>(described.q.type().shape.size()) - 1;
+    if (!uniform && dimension != last) dimension = channels_moved_last(described);
+    if (!uniform && dimension != last) attr["axis"] = int64_t{dimension};
+    const int64_t different = uniform ? 1 : channels;
+    rows.resize(different * count);
+    flips.resize(different);
+    data["t"] = make_ints(Shape{different, count}, std::move(rows));
+    if (std::any_of(flips.begin(), flips.end(), [](int64_t flip) { return flip != 0; })) {
+      data["flip"] = make_ints(Shape{different}, std::move(flips));
+    }
+    return {&target().add(require_op("threshold"), {described.q}, name, std::move(attr),
+                          std::move(data)),
+            0};
   }
 
   // The dimension of q along which the vectors of `traced` vary, or -1; brings q into the value's
@@ -713,8 +819,7 @@ class Streamliner : public Lowering {
 
   // +1 or -1 when the level never falls or never rises with q. Static where every step says so,
   // else by trying all points.
-  template <class Level>
-  static int direction(const Traced& traced, int64_t c, const Level& level) {
+  static int direction(const Traced& traced, int64_t c, const Levels& levels) {
     int known = sign(entry(traced.scale, c));
     if (known == 0) known = 1;  // constant
     for (const Step& step : traced.steps) known *= step.direction(c);
@@ -722,9 +827,9 @@ class Streamliner : public Lowering {
     const int64_t lo = entry(traced.lo, c), hi = entry(traced.hi, c);
     if (hi - lo > kMostTried) return 0;
     bool rises = true, falls = true;
-    int64_t before = level(lo);
+    int64_t before = levels(lo, c);
     for (int64_t q = lo + 1; q <= hi; ++q) {
-      const int64_t now = level(q);
+      const int64_t now = levels(q, c);
       rises = rises && now >= before;
       falls = falls && now <= before;
       before = now;
@@ -785,34 +890,40 @@ class Streamliner : public Lowering {
                              {{"perm", back(traced.layout)}}),
                0};
     }
-    // A reshape may lie between a step and this value; the step's constants belong to its own
-    // shape.
-    const auto shaped = [&](const Shape& shape) {
-      if (value.type().shape == shape) return;
-      value = {&target().add(require_op("reshape"), {value}, value.node->name + "_shaped",
-                             {{"shape", shape}}),
-               0};
-    };
-    for (const Step& step : traced.steps) {
-      std::vector<Value> operands;
-      for (const Value& operand : step.source->in) {
-        if (traced_.at(operand).is_constant()) {
-          operands.push_back(in_float(operand));
-        } else {
-          if (element_count(operand.type().shape) == value.type().count()) {
-            shaped(operand.type().shape);
-          }
-          operands.push_back(value);
-        }
-      }
-      Node& copy = target().add(*step.source->op, std::move(operands), step.source->name,
-                                step.source->attr, step.source->data);
-      value = {&copy, 0};
-    }
-    shaped(source.type().shape);
+    value = shaped(repeated(traced.steps, value), source.type().shape);
     if (!source.type().is_float) {  // codes that the model itself has as integers
       value = {&target().add(require_op("cast"), {value}, source.node->name + "_integer",
                              {{"type", element_name(source.type())}}),
+               0};
+    }
+    return value;
+  }
+
+  Value shaped(Value value, const Shape& shape) {
+    if (value.type().shape == shape) return value;
+    return {&target().add(require_op("reshape"), {value}, value.node->name + "_shaped",
+                          {{"shape", shape}}),
+            0};
+  }
+
+  // The steps' own operators on a float value.
+  Value repeated(const std::vector<Step>& steps, Value value) {
+    for (const Step& step : steps) {
+      std::vector<Value> operands;
+      for (size_t port = 0; port < step.source->in.size(); ++port) {
+        const Value& operand = step.source->in[port];
+        if (traced_.at(operand).is_constant()) {
+          operands.push_back(in_float(operand));
+          continue;
+        }
+        Value own = step.branches.empty() ? value : repeated(step.branches[port], value);
+        // A reshape may lie before a step, whose constants belong to its own shape.
+        const Shape& shape = operand.type().shape;
+        if (element_count(shape) == own.type().count()) own = shaped(own, shape);
+        operands.push_back(own);
+      }
+      value = {&target().add(*step.source->op, std::move(operands), step.source->name,
+                             step.source->attr, step.source->data),
                0};
     }
     return value;

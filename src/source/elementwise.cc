@@ -89,6 +89,7 @@ void lower_unary(Lowering& lowering, float (*apply)(float x), int direction) {
 void lower_binary(Lowering& lowering, const BinaryStep& binary, void (*join)(Lowering&)) {
   const bool constant[2] = {lowering.in(0).is_constant(), lowering.in(1).is_constant()};
   if (!constant[0] && !constant[1]) {
+    if (lowering.join(binary.apply)) return;
     if (join != nullptr) return join(lowering);
     return lowering.keep("it joins two computed values",
                          "let branches meet in a sum, a product, a maximum or a concatenation");

@@ -9,6 +9,7 @@ namespace {
 // x -> a x + b x^3 + c x^5, five times, takes what is between 1e-3 and 1 to about 1: steep at 0,
 // which takes fewer rounds than converging to 1 exactly.
 constexpr int kRounds = 5;
+constexpr double kStep = 0.2;  // root mean square of a direction's elements
 constexpr double kFirst = 3.4445, kThird = -4.7750, kFifth = 2.0315;
 
 }  // namespace
@@ -33,7 +34,8 @@ torch::Tensor muon_direction(const torch::Tensor& gradient, const torch::Tensor&
   // Ahead of the momentum by the newest gradient once more (Nesterov).
   const torch::Tensor ahead = gradient.lerp(momentum, kMuonMomentum);
   const int64_t rows = ahead.size(0), columns = ahead.numel() / rows;
-  return orthogonal(ahead, half) * std::sqrt(static_cast<double>(std::max(rows, columns)));
+  return orthogonal(ahead, half) *
+         (kStep * std::sqrt(static_cast<double>(std::max(rows, columns))));
 }
 
 }  // namespace foldstream::train

@@ -16,8 +16,9 @@ inline constexpr double kMuonMomentum = 0.95;
 // smaller. Computed in bfloat16 where `half`.
 torch::Tensor orthogonal(const torch::Tensor& weights, bool half);
 
-// The direction of a step, with elements of about 1 (root mean square), from the gradient and the
-// momentum, which has taken the gradient in before.
+// The direction of a step, from the gradient and the momentum, which has taken the gradient in
+// before. Its elements are about 0.2 (root mean square), as those of Adam's steps are, so that both
+// do with one rate (J. Liu et al., "Muon is scalable for LLM training", 2025).
 torch::Tensor muon_direction(const torch::Tensor& gradient, const torch::Tensor& momentum,
                              bool half);
 

@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cmath>
 #include <tuple>
 #include <vector>
 
@@ -44,21 +42,18 @@ TEST(MuonTest, NoGradientIsNoStep) {
   EXPECT_TRUE(torch::equal(muon_direction(none, none, false), none));
 }
 
-TEST(MuonTest, ElementsOfADirectionAreAboutOne) {
+TEST(MuonTest, ADirectionFollowsMomentumAndGradientInStepsLikeAdams) {
   torch::manual_seed(3);
   const std::vector<std::vector<int64_t>> shapes = {
       {64, 64}, {128, 64, 3, 3}, {16, 400}, {400, 16}};
   for (const auto& shape : shapes) {
     const torch::Tensor gradient = torch::randn(shape), momentum = torch::randn(shape);
     const torch::Tensor direction = muon_direction(gradient, momentum, false);
-    EXPECT_NEAR(direction.square().mean().sqrt().item<double>(), 1, 0.25) << direction.sizes();
-    // Along what the momentum and the newest gradient say.
+    EXPECT_NEAR(direction.square().mean().sqrt().item<double>(), 0.2, 0.05) << direction.sizes();
     const torch::Tensor ahead = gradient * (1 - kMuonMomentum) + momentum * kMuonMomentum;
-    EXPECT_TRUE(torch::allclose(
-        direction,
-        orthogonal(ahead, false) *
-            std::sqrt(std::max(direction.size(0), direction.numel() / direction.size(0))),
-        1e-4, 1e-4));
+    const torch::Tensor along = orthogonal(ahead, false);
+    const torch::Tensor cosine = (direction * along).sum() / (direction.norm() * along.norm());
+    EXPECT_NEAR(cosine.item<double>(), 1, 1e-5) << direction.sizes();
   }
 }
 

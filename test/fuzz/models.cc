@@ -175,7 +175,8 @@ onnx::ModelProto linear_network() {
 onnx::ModelProto scalar_functions() {
   Model m({1, 3}, 13);
   std::string x = "x";
-  for (const char* type : {"Sigmoid", "Tanh", "Sign", "Abs", "Neg", "Round", "Floor", "Ceil"}) {
+  for (const char* type :
+       {"Sigmoid", "Softplus", "Erf", "Tanh", "Sign", "Abs", "Neg", "Round", "Floor", "Ceil"}) {
     x = m.node(type, {x});
   }
   x = m.node("Pow", {m.node("Sqrt", {m.node("Abs", {x})}), m.floats({}, {2})});

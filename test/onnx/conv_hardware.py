@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Some of conv_lowering.py's random networks with branches in simulated hardware, under random stalls: the results are those of
-the integers.
+"""Some of conv_lowering.py's random networks with branches, and of lowering.py's whose activations turn, in simulated hardware,
+under random stalls: the results are those of the integers.
 
 usage: conv_hardware.py FOLDSTREAM
 """
@@ -12,23 +12,34 @@ import tempfile
 
 from common import np
 from conv_lowering import f32, network
+from lowering import curved
 
 SKIPPED = 77
-NETWORKS, FRAMES = 8, 6
+NETWORKS, CURVED, FRAMES = 8, 3, 6
+
+
+def networks():
+    """Seed, generator behind its network, what was built, model, shape of a frame."""
+    seed = seen = 0
+    while seen < NETWORKS:
+        rng = np.random.default_rng(seed)
+        net, model, shape = network(rng)
+        if net.wanted["eltwise"] + net.wanted["concat_streams"] and net.wanted["mvau"] + net.wanted["vvau"]:
+            yield seed, rng, net, model, shape
+            seen += 1
+        seed += 1
+    for seed in range(CURVED):
+        rng = np.random.default_rng(seed)
+        net, model, width = curved(rng)
+        yield seed, rng, net, model, [1, width]
 
 
 def main():
     program = sys.argv[1]
-    failures, seen, seed = 0, 0, -1
+    failures = 0
     with tempfile.TemporaryDirectory() as folder:
         at = pathlib.Path(folder)
-        while seen < NETWORKS:
-            seed += 1
-            rng = np.random.default_rng(seed)
-            net, model, shape = network(rng)
-            if not net.wanted["eltwise"] + net.wanted["concat_streams"] or not net.wanted["mvau"] + net.wanted["vvau"]:
-                continue
-            seen += 1
+        for seed, rng, net, model, shape in networks():
             (at / "model.onnx").write_bytes(model.SerializeToString())
             np.save(at / "x.npy", (rng.integers(-40, 41, [FRAMES, *shape]) / 8).astype(f32))
             found = {}
@@ -45,7 +56,7 @@ def main():
             equal = len(found) == 2 and np.array_equal(found["integer"], found["rtl"])
             failures += not equal
             print(f"network {seed}: {'equal' if equal else 'DIFFERENT'}: {' '.join(net.said)}")
-    print(f"{seen - failures} passed, {failures} failed")
+    print(f"{NETWORKS + CURVED - failures} passed, {failures} failed")
     return 1 if failures else 0
 
 

@@ -64,9 +64,9 @@ class Network:
             self.then("QuantizeLinear", scale, zero)
             self.then("DequantizeLinear", scale, zero)
 
-    def weights(self, inner, width):
+    def weights(self, inner, width, kind=None):
         rng = self.rng
-        kind = rng.choice(["integers", "Quant", "QuantT", "Bipolar", "DQ", "scaled"])
+        kind = kind or rng.choice(["integers", "Quant", "QuantT", "Bipolar", "DQ", "scaled"])
         self.said.append(kind)
         if kind == "integers":
             return self.constant(rng.integers(-3, 4, [inner, width]).astype(f32))
@@ -87,9 +87,9 @@ class Network:
         w = self.node("Quant", operands, domain=DOMAIN, signed=1, narrow=int(rng.integers(0, 2)), rounding_mode="ROUND")
         return self.node("Transpose", [w], perm=[1, 0]) if turned else w
 
-    def layer(self):
+    def layer(self, kind=None):
         width = int(self.rng.integers(2, 12))
-        w = self.weights(self.shape[-1], width)
+        w = self.weights(self.shape[-1], width, kind)
         self.layers += 1
         if self.rng.random() < 0.3:
             self.x = self.node("Gemm", [self.x, w, self.constant(self.rng.normal(size=[width]).astype(f32))])
@@ -116,6 +116,27 @@ class Network:
                 self.then("Flatten")
             else:
                 self.then(kind)
+
+    def curve(self):
+        """A function of one value that turns once: the expressions that frameworks write, and ONNX's own functions."""
+        rng, x = self.rng, self.x
+        kind = rng.choice(["SiLU", "Gelu", "HardSwish", "Mish", "Abs", "Pow", "Tent", "Softplus"])
+        self.said.append(kind)
+        if kind == "SiLU":
+            self.x = self.node("Mul", [x, self.node("Sigmoid", [x])])
+        elif kind == "Gelu":
+            share = self.node("Erf", [self.node("Div", [x, self.constant(f32(2**0.5))])])
+            product = self.node("Mul", [x, self.node("Add", [share, self.constant(f32(1))])])
+            self.x = self.node("Mul", [product, self.constant(f32(0.5))])
+        elif kind == "Mish":
+            self.x = self.node("Mul", [x, self.node("Tanh", [self.node("Softplus", [x])])])
+        elif kind == "Pow":
+            self.x = self.node("Pow", [x, self.constant(f32(2))])
+        elif kind == "Tent":  # rises, then falls; what both operands share lies before, too
+            above = self.node("Relu", [self.node("Sub", [x, self.constant(f32(0.75))])])
+            self.x = self.node("Sub", [x, self.node("Mul", [above, self.constant(f32(3))])])
+        else:
+            self.x = self.node(kind, [x])
 
     def tail(self):
         kind = self.rng.choice(["nothing", "scale", "Softmax", "ArgMax", "TopK"])
@@ -149,15 +170,37 @@ def network(rng):
     return net, model_of(net.nodes, {"x": [1, width]}, {"y": net.shape}, net.constants), width
 
 
+def curved(rng):
+    """A network whose activations turn, on few enough integers to try all."""
+    net = Network(rng, int(rng.integers(2, 20)))
+    width = net.shape[-1]
+    quantizer = lambda scale: net.then("Quant", scale, f32(0), f32(rng.choice([2, 3, 4])), domain=DOMAIN, signed=int(rng.integers(0, 2)),
+                                       narrow=0, rounding_mode="ROUND")  # fmt: skip
+    quantizer(net.power())
+    for _ in range(int(rng.integers(1, 3))):
+        net.layer("integers")
+        vector = lambda: rng.normal(size=net.shape[-1:]).astype(f32)
+        if rng.random() < 0.7:
+            net.then("BatchNormalization", vector(), vector(), vector(), rng.uniform(0.1, 30, net.shape[-1:]).astype(f32))
+        net.curve()
+        if rng.random() < 0.5:
+            net.then("Mul", f32(rng.uniform(0.2, 3)))
+            net.then("Add", vector())
+        quantizer(net.power([1, net.shape[-1]] if rng.random() < 0.5 else []))
+    net.layer()
+    net.nodes.append(helper.make_node("Identity", [net.x], ["y"]))
+    return net, model_of(net.nodes, {"x": [1, width]}, {"y": net.shape}, net.constants, opset=14), width
+
+
 def main():
     options = arguments()
     probe = Probe(options.probe)
-    failures = selections = 0
+    failures = selections = bends = 0
     kept = []
-    networks = 400
+    networks = 600
     for seed in range(networks):
         rng = np.random.default_rng(seed)
-        net, model, width = network(rng)
+        net, model, width = network(rng) if seed < 400 else curved(rng)
         path = probe.save(model)
         x = (rng.integers(-40, 41, [40, 1, width]) / 8).astype(f32)
         try:
@@ -174,14 +217,16 @@ def main():
             failures += 1
         lowered = probe.call("lowered", path).stdout
         selections += len(re.findall(" = label_select ", lowered))
+        bends += len(re.findall(" = eltwise ", lowered))
         if len(re.findall(" = mvau ", lowered)) != net.layers:
             kept.append(f"network {seed} {' '.join(net.said)}")
     print(
-        f"{networks} networks, {failures} failures, {len(kept)} with a layer left in float, {selections} end in label selection"
+        f"{networks} networks, {failures} failures, {len(kept)} with a layer left in float, {selections} end in label selection, "
+        f"{bends} activations turn"
     )
     for line in kept[:20]:
         print(f"  left in float: {line}")
-    return 1 if failures or kept or not selections else 0
+    return 1 if failures or kept or not selections or not bends else 0
 
 
 if __name__ == "__main__":

@@ -7,34 +7,33 @@
 #include "src/ir/lowering.h"
 #include "src/ir/onnx_node.h"
 #include "src/source/elementwise.h"
+#include "src/source/expression.h"
 #include "src/source/import.h"
 
 namespace foldstream {
 namespace {
 
-constexpr std::string_view kOnnx[] = {"Clip", "HardSigmoid"};
+constexpr std::string_view kOnnx[] = {"Clip", "HardSigmoid", "HardSwish"};
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// min(max(alpha * x + beta, 0), 1)
+// min(max(alpha * x + beta, 0), 1); for HardSwish that by x.
 std::vector<Value> import_hard_sigmoid(const OnnxNode& source, Graph& graph) {
   expect_operands(source, 1, 1);
-  Value x = source.in[0];
-  const auto with = [&](std::string_view op, std::string_view key, double absent) {
-    const std::string name = source.name + "_" + std::string(key);
-    Tensor value = make_floats({}, {real_attr(source, key, absent)});
-    const Value constant{
-        &graph.add(require_op("constant"), {}, name + "_value", {}, {{"value", std::move(value)}}),
-        0};
-    x = {&graph.add(require_op(op), {x, constant}, name), 0};
-  };
-  constexpr double kAlpha = 0.2F;
-  with("mul", "alpha", kAlpha);
-  with("add", "beta", 0.5);
-  return {{&graph.add(require_op("clip"), {x}, source.name, {{"min", 0.0}, {"max", 1.0}}), 0}};
+  const Expression with(source, graph);
+  const bool swish = source.type == "HardSwish";
+  const double alpha = swish ? 1.0F / 6 : real_attr(source, "alpha", 0.2F);
+  const double beta = swish ? 0.5 : real_attr(source, "beta", 0.5);
+  const Value x = source.in[0];
+  const Value scaled = with.apply("mul", {x, with.number(alpha, "alpha_value")}, "alpha");
+  const Value sum = with.apply("add", {scaled, with.number(beta, "beta_value")}, "beta");
+  const Value share{&graph.add(require_op("clip"), {sum}, source.name + (swish ? "_share" : ""),
+                               {{"min", 0.0}, {"max", 1.0}}),
+                    0};
+  return {swish ? with.apply("mul", {x, share}) : share};
 }
 
 std::vector<Value> import(const OnnxNode& source, Graph& graph) {
-  if (source.type == "HardSigmoid") return import_hard_sigmoid(source, graph);
+  if (source.type != "Clip") return import_hard_sigmoid(source, graph);
   expect_operands(source, 1, 3);
   const auto bound = [&](std::string_view key, size_t port, double absent) {
     return source.has(port) ? scalar_operand(source, port, key) : real_attr(source, key, absent);

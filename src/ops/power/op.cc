@@ -42,6 +42,15 @@ void to_onnx(const Node&, OnnxSink& sink) {
   sink.node("", "Pow", {sink.input(0), sink.input(1)}, {sink.output(0)});
 }
 
+// Of negative numbers, or with exponents below 0, a power may fall.
+void lower(const Node&, Lowering& lowering) {
+  lower_binary(lowering, {.apply = apply,
+                          .direction = [](double, bool) { return 0; },
+                          .affine = [](double, bool) -> std::optional<std::pair<double, double>> {
+                            return {};
+                          }});
+}
+
 }  // namespace
 
 extern const Op op_power;
@@ -51,6 +60,7 @@ const Op op_power{.name = "power",
                   .import = import,
                   .to_onnx = to_onnx,
                   .infer = infer,
-                  .eval = eval};
+                  .eval = eval,
+                  .lower = lower};
 
 }  // namespace foldstream
