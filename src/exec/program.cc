@@ -129,6 +129,7 @@ class Builder {
   const Tensor* constant(const Value& value) const { return plan_.meaning->constant(value); }
   bool is_constant(const Node& node) const { return constant({const_cast<Node*>(&node), 0}); }
 
+  void drop_copies();
   void find_ranges();
   void find_tables();
   void choose_forms();
@@ -172,13 +173,11 @@ bool windows_of_operand(const Node& node) {
   return kernels != nullptr && (kernels->windowed || kernels->gives_windows);
 }
 
-// Whether each result is operand 0, perhaps under another shape.
-bool passes_on(const Node& node) {
-  return node.op->kind == Op::Kind::view ||
-         (node.op->kernels != nullptr && node.op->kernels->copies);
-}
+// Whether the result is operand 0 under another shape.
+bool passes_on(const Node& node) { return node.op->kind == Op::Kind::view; }
 
 void Builder::build() {
+  drop_copies();
   users_ = plan_.graph.users();
   plan_.meaning = std::make_unique<Evaluator>(plan_.graph);
   find_ranges();
@@ -193,6 +192,18 @@ void Builder::build() {
     }
   }
   for (const Output& output : plan_.graph.outputs) add_output(output);
+}
+
+// What only carries streams in hardware: its users take what it carries, and a product stands next
+// to the windows that its kernel reads in their operand's frame.
+void Builder::drop_copies() {
+  for (Node& node : plan_.graph.nodes) {
+    if (node.op->kernels == nullptr || !node.op->kernels->copies) continue;
+    for (size_t port = 0; port < node.out.size(); ++port) {
+      plan_.graph.replace(value_of(node, static_cast<int>(port)), node.in[0]);
+    }
+  }
+  plan_.graph.remove_dead();
 }
 
 void Builder::find_ranges() {
@@ -268,7 +279,7 @@ void Builder::find_tables() {
       continue;
     }
     if (is_constant(node) || node.in.empty()) continue;
-    if (node.out.size() != 1 && !passes_on(node)) continue;
+    if (node.out.size() != 1) continue;
     const bool moves = passes_on(node) || (node.op->kernels != nullptr && node.op->kernels->moves);
     const bool computes = node.op->kernels != nullptr && node.op->kernels->uniform != nullptr &&
                           node.op->kernels->uniform(node);
@@ -346,12 +357,7 @@ void Builder::choose_forms() {
       const Range range = operand_range(node, port);
       const Kernels* kernels = node.op->kernels;
       Form wish = kernel::dense_form(range);
-      if (passes_on(node)) {
-        for (size_t out = 1; out < node.out.size(); ++out) {
-          wishes_[value].insert(form(value_of(node, static_cast<int>(out))));
-        }
-        wish = form(value_of(node));
-      } else if (kernels != nullptr && kernels->gives_windows && seen_through(node)) {
+      if (passes_on(node) || (kernels != nullptr && kernels->gives_windows && seen_through(node))) {
         wish = form(value_of(node));
       } else if (kernels != nullptr && kernels->wants != nullptr) {
         wish =

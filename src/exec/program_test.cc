@@ -231,6 +231,17 @@ TEST(Program, WindowsWhereTheyLie) {
   }
 }
 
+// As in a finished design, where queues and converters stand between the blocks.
+TEST(Program, WindowsBehindWhatCarriesStreams) {
+  Net net(integer_type(4, false, {1, 9, 8, 6}));
+  expect_twin(net.then("sliding_window", {{"kernel", Shape{3, 3}}, {"stride", Shape{1, 1}}})
+                  .then("fifo", {{"depth", int64_t{4}}})
+                  .then("width_converter", {{"lanes_in", int64_t{1}}, {"lanes_out", int64_t{3}}})
+                  .mvau(random_ints({10, 54}, -7, 7), 3)
+                  .then("fifo", {{"depth", int64_t{4}}})
+                  .done());
+}
+
 TEST(Program, PaddingOutsideTheOperandsRange) {
   Net net(integer_type(1, false, {1, 5, 5, 4}));
   expect_twin(
