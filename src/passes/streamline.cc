@@ -696,30 +696,30 @@ class Streamliner : public Lowering {
     std::vector<int64_t> at;
   };
 
-  // Every channel that has no direction is tried out. Nothing where they don't bend once, and
-  // alike.
+  // Channels that have no direction are tried out. Nothing where they don't bend once, and alike.
   static std::optional<Bend> bend_of(const Traced& traced, const std::vector<int>& directions,
                                      const Levels& levels) {
-    for (const bool valley : {true, false}) {
-      Bend bend{valley, std::vector<int64_t>(directions.size())};
-      const int down = valley ? -1 : 1;  // the direction before the bend
-      bool all = true;
-      for (size_t c = 0; all && c < directions.size(); ++c) {
-        const auto channel = static_cast<int64_t>(c);
-        const int64_t lo = entry(traced.lo, channel), hi = entry(traced.hi, channel);
-        int64_t& at = bend.at[c];
-        at = directions[c] == down ? hi : lo;
-        if (directions[c] != 0) continue;
-        const auto level = [&](int64_t q) { return -down * levels(q, channel); };
-        for (int64_t q = lo + 1; q <= hi; ++q) {
-          if (level(q) < level(at)) at = q;
-        }
-        for (int64_t q = lo + 1; all && q <= hi; ++q) {
-          all = q <= at ? level(q) <= level(q - 1) : level(q) >= level(q - 1);
-        }
+    Bend valley{true, {}}, peak{false, {}};
+    bool valleys = true, peaks = true;
+    for (int64_t c = 0; c < std::ssize(directions); ++c) {
+      const int64_t lo = entry(traced.lo, c), hi = entry(traced.hi, c);
+      if (directions[c] != 0) {
+        valley.at.push_back(directions[c] > 0 ? lo : hi);
+        peak.at.push_back(directions[c] > 0 ? hi : lo);
+        continue;
       }
-      if (all) return bend;
+      std::vector<int64_t> all;
+      for (int64_t q = lo; q <= hi; ++q) all.push_back(levels(q, c));
+      const auto [least, most] = std::ranges::minmax_element(all);
+      const std::ranges::greater falls;
+      valleys =
+          valleys && std::is_sorted(all.begin(), least, falls) && std::is_sorted(least, all.end());
+      peaks = peaks && std::is_sorted(all.begin(), most) && std::is_sorted(most, all.end(), falls);
+      valley.at.push_back(lo + (least - all.begin()));
+      peak.at.push_back(lo + (most - all.begin()));
     }
+    if (valleys) return valley;
+    if (peaks) return peak;
     return std::nullopt;
   }
 
