@@ -64,8 +64,13 @@ Json recorded(const std::string& name, const DesignOptions& options, const Desig
 // Compares the engines, and results to expect if there are any. Gives what is written to
 // report/verification.json.
 Json verify(const Options& options, const Network& network) {
-  const std::vector<Frame> frames =
-      frames_of(network.model, read_npy(options.verify[0]), options.verify[0]);
+  std::vector<std::string> given, expected;
+  for (const std::string& file : options.verify) {
+    const bool input =
+        names_input(network.model, file) || (given.empty() && !names_output(network.model, file));
+    (input ? given : expected).push_back(file);
+  }
+  const std::vector<Frame> frames = frames_of(network.model, input_files(network.model, given));
   Progress progress("verifying", static_cast<int64_t>(frames.size()) * 3);
   std::map<Engine, std::vector<Frame>> results;
   for (const Engine engine : {Engine::float_reference, Engine::integer, Engine::rtl}) {
@@ -88,10 +93,9 @@ Json verify(const Options& options, const Network& network) {
   };
   compare("integer_against_float", results[Engine::integer], results[Engine::float_reference]);
   compare("rtl_against_integer", results[Engine::rtl], results[Engine::integer]);
-  if (options.verify.size() > 1) {
-    compare(
-        "float_against_expected", results[Engine::float_reference],
-        results_of(network.model, read_npy(options.verify[1]), frames.size(), options.verify[1]));
+  if (!expected.empty()) {
+    compare("float_against_expected", results[Engine::float_reference],
+            results_of(network.model, output_files(network.model, expected), frames.size()));
   }
   return report;
 }
@@ -244,8 +248,8 @@ void add_build(Program& program) {
       .add_option(
           "--verify", options->verify,
           "frames, a numpy file, on which all engines must agree; a second file: the results "
-          "to expect")
-      ->expected(1, 2);
+          "to expect; of several inputs and outputs NAME=FILE each")
+      ->expected(1, -1);
   add_design_options(command, options->design);
 }
 

@@ -14,7 +14,8 @@ namespace foldstream {
 namespace {
 
 struct Options {
-  std::string network, input, output, engine = "float";
+  std::string network, engine = "float";
+  std::vector<std::string> input, output;
   RunOptions how;
 };
 
@@ -22,25 +23,28 @@ int run(const Program& program, const Options& options) {
   const Engine engine = parse_engine(options.engine);
   const Network network = load_network(options.network);
   const Graph& model = network.model;
-  if (model.outputs.size() != 1) {
-    throw Error(fmt::format("the model has {} outputs, but one array holds only one",
-                            model.outputs.size()));
-  }
-  const std::vector<Frame> frames = frames_of(model, read_npy(options.input), options.input);
+  const std::vector<PortFile> files = output_files(model, options.output);
+  const std::vector<Frame> frames = frames_of(model, input_files(model, options.input));
   const EngineRunner runner(network, engine, options.how);
   Progress progress("frames", static_cast<int64_t>(frames.size()));
-  const NpyArray results = array_of(runner.run(frames, progress), 0);
-  write_npy(options.output, results);
+  const std::vector<Frame> results = runner.run(frames, progress);
+  Json written = Json::array();
+  std::string text;
+  for (size_t port = 0; port < files.size(); ++port) {
+    const NpyArray array = array_of(results, port);
+    write_npy(files[port].path, array);
+    written.push_back(
+        {{"name", files[port].port}, {"output", files[port].path}, {"shape", array.shape}});
+    text += fmt::format("{}{} written to '{}'", port == 0 ? "" : ", ", to_string(array.shape),
+                        files[port].path);
+  }
   if (program.json) {
-    std::cout << Json{{"frames", frames.size()},
-                      {"engine", options.engine},
-                      {"output", options.output},
-                      {"shape", results.shape}}
-                     .dump(2)
-              << "\n";
+    std::cout
+        << Json{{"frames", frames.size()}, {"engine", options.engine}, {"results", written}}.dump(2)
+        << "\n";
   } else {
-    std::cout << fmt::format("{} frames by the {} engine: {} written to '{}'\n", frames.size(),
-                             options.engine, to_string(results.shape), options.output);
+    std::cout << fmt::format("{} frames by the {} engine: {}\n", frames.size(), options.engine,
+                             text);
     for (const std::string& note : runner.notes()) std::cout << "note: " << note << "\n";
   }
   return kDone;
@@ -56,8 +60,16 @@ void add_run(Program& program) {
                   [&program, options] { return run(program, *options); });
   command.add_option("network", options->network, "a model, or a folder that build wrote")
       ->required();
-  command.add_option("--input", options->input, "frames, a numpy file")->required();
-  command.add_option("--output", options->output, "where the results go, a numpy file")->required();
+  command
+      .add_option("--input", options->input,
+                  "frames, a numpy file; of several inputs NAME=FILE each")
+      ->required()
+      ->allow_extra_args(false);
+  command
+      .add_option("--output", options->output,
+                  "where the results go, a numpy file; of several outputs NAME=FILE each")
+      ->required()
+      ->allow_extra_args(false);
   command.add_option("--engine", options->engine, kEngineHelp)->capture_default_str();
   add_run_options(command, options->how);
 }
