@@ -165,7 +165,8 @@ class TrainTest(unittest.TestCase):
             model, alone = self.train(recipe, "--epochs", 2, "--seed", one["seed"])
             self.assertEqual(one["history"], alone["history"])
             self.assertEqual((self.folder / f"tfc-w1a1-seed{one['seed']}.onnx").read_bytes(), model.read_bytes())
-        result = run("train", recipe, "--data", self.folder, "-o", self.folder / "m.onnx", "--epochs", 2, "--seed", 4, "--seeds", 3)
+        result = run("train", recipe, "--data", self.folder, "-o", self.folder / "m.onnx", "--threads", 1, "--epochs", 2,
+                     "--seed", 4, "--seeds", 3)
         mean = sum(one["accuracy"] for one in several) / 3
         self.assertIn(f", {100 * mean:.2f} % (", result.stdout.splitlines()[-1])
 
