@@ -92,6 +92,9 @@ double best_scale(std::span<const Member> members, bool power_of_two) {
 }
 
 bool is(const Node& node, std::string_view op) { return node.op->name == op; }
+bool is_one_of(const Node& node, std::span<const std::string_view> ops) {
+  return std::ranges::find(ops, node.op->name) != ops.end();
+}
 bool is_quantizer(const Node& node) { return is(node, "quant") || is(node, "bipolar_quant"); }
 bool is_constant(const Value& value) { return value.node->op->kind == Op::Kind::constant; }
 
@@ -109,7 +112,7 @@ bool is_pool(const Node& node) {
 // Where computed values meet: operands that hardware joins as integers.
 bool is_join(const Node& node) {
   constexpr std::string_view kJoins[] = {"add", "sub", "mul", "max", "min", "concat"};
-  return std::ranges::find(kJoins, node.op->name) != std::end(kJoins) && node.in.size() > 1 &&
+  return is_one_of(node, kJoins) && node.in.size() > 1 &&
          std::ranges::none_of(node.in, is_constant);
 }
 
@@ -119,7 +122,7 @@ double integers_before(const Value& value, const QuantizeOptions& options) {
   constexpr std::string_view kAffine[] = {
       "add", "sub", "mul", "div", "batch_normalization", "reshape", "transpose"};
   const Node* node = value.node;
-  while (std::ranges::find(kAffine, node->op->name) != std::end(kAffine)) {
+  while (is_one_of(*node, kAffine)) {
     const auto computed = std::ranges::find_if_not(node->in, is_constant);
     if (std::ranges::count_if(node->in, is_constant) + 1 != std::ssize(node->in)) break;
     node = computed->node;
@@ -136,7 +139,7 @@ double integers_before(const Value& value, const QuantizeOptions& options) {
 bool is_curve(const Node& node) {
   constexpr std::string_view kCurves[] = {"sigmoid",  "tanh", "elu",  "erf",
                                           "softplus", "abs",  "power"};
-  return std::ranges::find(kCurves, node.op->name) != std::end(kCurves);
+  return is_one_of(node, kCurves);
 }
 
 // Of each node that computes element by element, the nearest value that all its computed operands
@@ -147,8 +150,7 @@ class Sources {
     constexpr std::string_view kFunctions[] = {"add", "sub",  "mul",  "div",  "max",
                                                "min", "relu", "clip", "sign", "leaky_relu"};
     for (const Node& node : model.nodes) {
-      const bool function = std::ranges::find(kFunctions, node.op->name) != std::end(kFunctions);
-      if (!function && !is_curve(node)) continue;
+      if (!is_one_of(node, kFunctions) && !is_curve(node)) continue;
       if (const std::optional<Value> source = common(node)) nearest_.emplace(&node, *source);
     }
   }
@@ -198,7 +200,7 @@ bool keeps_order(Value value, const std::map<const Node*, Value>& functions) {
   constexpr std::string_view kOrdered[] = {"add",     "sub",      "mul",      "div",
                                            "relu",    "clip",     "max_pool", "batch_normalization",
                                            "reshape", "transpose"};
-  while (std::ranges::find(kOrdered, value.node->op->name) != std::end(kOrdered)) {
+  while (is_one_of(*value.node, kOrdered)) {
     const Node& node = *value.node;
     if (functions.contains(&node)) return false;
     if (is(node, "batch_normalization") && !one_sign(*node.tensor("scale"))) return false;

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/ir/op.h"
-
 #include <fmt/format.h>
 
 #include <cmath>
 #include <numbers>
 
-#include "src/ir/onnx_node.h"
-#include "src/source/elementwise.h"
 #include "src/source/expression.h"
-#include "src/source/import.h"
+#include "src/source/unary.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -49,26 +45,11 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
   return import_as("erf", source, graph, 1);
 }
 
-std::vector<Tensor> eval(const Node&, std::span<const Tensor* const> in) {
-  return eval_unary(in, apply);
-}
-
-void to_onnx(const Node&, OnnxSink& sink) {
-  sink.node("", "Erf", {sink.input(0)}, {sink.output(0)});
-}
-
-void lower(const Node&, Lowering& lowering) { lower_unary(lowering, apply, 0); }
+constexpr Unary kErf{"erf", "Erf", "the error function", apply, 0};
 
 }  // namespace
 
 extern const Op op_erf;
-const Op op_erf{.name = "erf",
-                .doc = "the error function",
-                .onnx = kOnnx,
-                .import = import,
-                .to_onnx = to_onnx,
-                .infer = infer_unary,
-                .eval = eval,
-                .lower = lower};
+constinit const Op op_erf = unary_op<kErf>(kOnnx, import);
 
 }  // namespace foldstream

@@ -7,6 +7,7 @@
 
 #include "src/ir/onnx_node.h"
 #include "src/source/elementwise.h"
+#include "src/source/expression.h"
 #include "src/source/import.h"
 #include "src/util/error.h"
 
@@ -18,9 +19,8 @@ constexpr std::string_view kOnnx[] = {"Pow", "Sqrt"};
 std::vector<Value> import(const OnnxNode& source, Graph& graph) {
   if (source.type == "Pow") return import_as("power", source, graph, 2);
   expect_operands(source, 1, 1);
-  Node& half = graph.add(require_op("constant"), {}, source.name + "_exponent", {},
-                         {{"value", make_floats({}, {0.5})}});
-  return {{&graph.add(require_op("power"), {source.in[0], {&half, 0}}, source.name), 0}};
+  const Expression with(source, graph);
+  return {with.apply("power", {source.in[0], with.number(0.5, "exponent")})};
 }
 
 float apply(float a, float b) {

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/ir/op.h"
-
 #include <cmath>
 
-#include "src/ir/onnx_node.h"
-#include "src/source/elementwise.h"
 #include "src/source/expression.h"
-#include "src/source/import.h"
+#include "src/source/unary.h"
 
 namespace foldstream {
 namespace {
@@ -28,26 +24,11 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
   return {with.apply("mul", {x, with.apply("sigmoid", {scaled}, "sigmoid")})};
 }
 
-std::vector<Tensor> eval(const Node&, std::span<const Tensor* const> in) {
-  return eval_unary(in, apply);
-}
-
-void to_onnx(const Node&, OnnxSink& sink) {
-  sink.node("", "Sigmoid", {sink.input(0)}, {sink.output(0)});
-}
-
-void lower(const Node&, Lowering& lowering) { lower_unary(lowering, apply, 0); }
+constexpr Unary kSigmoid{"sigmoid", "Sigmoid", "1 / (1 + exp(-x))", apply, 0};
 
 }  // namespace
 
 extern const Op op_sigmoid;
-const Op op_sigmoid{.name = "sigmoid",
-                    .doc = "1 / (1 + exp(-x))",
-                    .onnx = kOnnx,
-                    .import = import,
-                    .to_onnx = to_onnx,
-                    .infer = infer_unary,
-                    .eval = eval,
-                    .lower = lower};
+constinit const Op op_sigmoid = unary_op<kSigmoid>(kOnnx, import);
 
 }  // namespace foldstream

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/ir/op.h"
-
 #include <algorithm>
 #include <cmath>
 
-#include "src/ir/onnx_node.h"
-#include "src/source/elementwise.h"
 #include "src/source/expression.h"
-#include "src/source/import.h"
+#include "src/source/unary.h"
 
 namespace foldstream {
 namespace {
@@ -29,27 +25,12 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
   return {with.apply("mul", {x, with.apply("tanh", {softplus}, "tanh")})};
 }
 
-std::vector<Tensor> eval(const Node&, std::span<const Tensor* const> in) {
-  return eval_unary(in, apply);
-}
-
-void to_onnx(const Node&, OnnxSink& sink) {
-  sink.node("", "Softplus", {sink.input(0)}, {sink.output(0)});
-}
-
 // Whether libm's exp keeps the order of every two floats isn't known.
-void lower(const Node&, Lowering& lowering) { lower_unary(lowering, apply, 0); }
+constexpr Unary kSoftplus{"softplus", "Softplus", "log(1 + exp(x))", apply, 0};
 
 }  // namespace
 
 extern const Op op_softplus;
-const Op op_softplus{.name = "softplus",
-                     .doc = "log(1 + exp(x))",
-                     .onnx = kOnnx,
-                     .import = import,
-                     .to_onnx = to_onnx,
-                     .infer = infer_unary,
-                     .eval = eval,
-                     .lower = lower};
+constinit const Op op_softplus = unary_op<kSoftplus>(kOnnx, import);
 
 }  // namespace foldstream

@@ -1,44 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/ir/op.h"
-
 #include <cmath>
 
-#include "src/ir/onnx_node.h"
-#include "src/source/elementwise.h"
-#include "src/source/import.h"
+#include "src/source/unary.h"
 
 namespace foldstream {
 namespace {
 
-constexpr std::string_view kOnnx[] = {"Tanh"};
-
 // In double, rounded once; whether libm's tanh keeps the order of every two floats isn't known.
 float apply(float x) { return static_cast<float>(std::tanh(static_cast<double>(x))); }
 
-std::vector<Value> import(const OnnxNode& source, Graph& graph) {
-  return import_as("tanh", source, graph, 1);
-}
-
-std::vector<Tensor> eval(const Node&, std::span<const Tensor* const> in) {
-  return eval_unary(in, apply);
-}
-
-void to_onnx(const Node&, OnnxSink& sink) {
-  sink.node("", "Tanh", {sink.input(0)}, {sink.output(0)});
-}
-
-void lower(const Node&, Lowering& lowering) { lower_unary(lowering, apply, 0); }
+constexpr Unary kTanh{"tanh", "Tanh", "hyperbolic tangent", apply, 0};
 
 }  // namespace
 
 extern const Op op_tanh;
-const Op op_tanh{.name = "tanh",
-                 .doc = "hyperbolic tangent",
-                 .onnx = kOnnx,
-                 .import = import,
-                 .to_onnx = to_onnx,
-                 .infer = infer_unary,
-                 .eval = eval,
-                 .lower = lower};
+constinit const Op op_tanh = unary_op<kTanh>();
 
 }  // namespace foldstream
