@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Samples a second of `foldstream train` and of Brevitas on the same network, batch and data, alternating in one run.
 
-usage: PYTHON bench/train_speed.py --data MNIST_DIR [--command build/release/foldstream] [--threads 1] [--runs 3]
-                                   [--net tfc] [--bits w1a1] [--samples 26000]
+usage: PYTHON bench/train_speed.py --data DIR [--command build/release/foldstream] [--threads 1] [--runs 3]
+                                   [--net tfc] [--bits w1a1] [--samples 20000] [--gradients float32]
 
-PYTHON is one that has brevitas and torch (bench/requirements-brevitas.txt). Both train one epoch with batches of 100:
-the same layers, squared hinge, Adam with weights clamped after each step, data in memory. Counted is the time of training
-alone: ours as `foldstream train --json` reports it, theirs around the loop over batches; once by the clock and once as processor
-time of the process, since the machine may be shared. The first epoch of Brevitas warms up and isn't counted. Prints a table.
+PYTHON is one that has brevitas and torch (bench/requirements-brevitas.txt). DIR has the files of MNIST, or of CIFAR-10 for `--net
+cnv`. Both train epochs of so many samples with batches of 100: the same layers, squared hinge, Adam with weights clamped after each
+step, data in memory. Counted is the time of training: ours as `foldstream train --json` reports it, which has the evaluation of 100
+more samples in it, theirs around the loop over batches; once by the clock and once as processor time of the process, since the
+machine may be shared. The first epoch of Brevitas warms up and isn't counted. Prints a table.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
 
 WIDTHS = {"tfc": 64, "sfc": 256, "lfc": 1024}
 BATCH = 100
-VALIDATION = 6000
+VALIDATION = 100
 
 
 class Constant(ExtendedInjector):
@@ -68,15 +69,34 @@ class Scores(torch.nn.Module):
         return self.norm(x.reshape(-1, 1)).reshape(x.shape)
 
 
-def network(units, weight_bits, activation_bits):
+def network(net, weight_bits, activation_bits):
     weights, activations = quantizer(WeightQuantSolver, weight_bits), quantizer(ActQuantSolver, activation_bits)
-    layers = [brevitas.nn.QuantIdentity(act_quant=activations)]
-    sizes = [784, units, units, units]
-    for inputs, outputs in zip(sizes, sizes[1:]):
-        layers.append(brevitas.nn.QuantLinear(inputs, outputs, bias=False, weight_quant=weights))
-        layers.append(torch.nn.BatchNorm1d(outputs, momentum=0.01))
+    layers = []
+
+    def block(product, norm):
+        layers.extend([product, norm, brevitas.nn.QuantIdentity(act_quant=activations)])
+
+    def linear(inputs, outputs):
+        return brevitas.nn.QuantLinear(inputs, outputs, bias=False, weight_quant=weights)
+
+    if net == "cnv":
+        layers.append(brevitas.nn.QuantIdentity(act_quant=quantizer(ActQuantSolver, 8)))
+        inputs = 3
+        for outputs in (64, 128, 256):
+            for channels in (inputs, outputs):
+                conv = brevitas.nn.QuantConv2d(channels, outputs, 3, bias=False, weight_quant=weights)
+                block(conv, torch.nn.BatchNorm2d(outputs, eps=1e-4, momentum=0.01))
+            if outputs != 256:
+                layers.append(torch.nn.MaxPool2d(2))
+            inputs = outputs
+        layers.append(torch.nn.Flatten())
+        sizes = [256, 512, 512]
+    else:
         layers.append(brevitas.nn.QuantIdentity(act_quant=activations))
-    layers.append(brevitas.nn.QuantLinear(units, 10, bias=False, weight_quant=weights))
+        sizes = [784] + 3 * [WIDTHS[net]]
+    for inputs, outputs in zip(sizes, sizes[1:]):
+        block(linear(inputs, outputs), torch.nn.BatchNorm1d(outputs, momentum=0.01))
+    layers.append(linear(sizes[-1], 10))
     layers.append(Scores())
     return torch.nn.Sequential(*layers)
 
@@ -85,6 +105,27 @@ def read_idx(folder, name, header):
     path = folder / name
     content = path.read_bytes() if path.exists() else gzip.decompress((folder / (name + ".gz")).read_bytes())
     return numpy.frombuffer(content, numpy.uint8, offset=header)
+
+
+def samples(arguments):
+    """Pixels and labels behind those that validate."""
+    if arguments.net == "cnv":
+        rows = numpy.fromfile(arguments.data / "data_batch_1.bin", numpy.uint8).reshape(-1, 3073)
+        pixels, labels = rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0]
+    else:
+        pixels = read_idx(arguments.data, "train-images-idx3-ubyte", 16).reshape(-1, 784)
+        labels = read_idx(arguments.data, "train-labels-idx1-ubyte", 8)
+    used = slice(VALIDATION, VALIDATION + arguments.samples)
+    return torch.from_numpy(pixels[used].copy()), torch.from_numpy(labels[used].copy()).long()
+
+
+def recipe_text(arguments):
+    """Ours, without augmentation, which Brevitas' loop has neither."""
+    text = pathlib.Path(f"recipes/{arguments.net}-{arguments.bits}.toml").read_text()
+    data = f'[data]\nset = "{"cifar10" if arguments.net == "cnv" else "mnist"}"\nvalidation = {VALIDATION}\n\n'
+    text = re.sub(r"(?ms)^\[data\]$.*?(?=^\[)", data, text)
+    text = re.sub(r"(?m)^batch = .*$", f"batch = {BATCH}", text)
+    return text.replace("[training]\n", f'[training]\ngradients = "{arguments.gradients}"\n')
 
 
 def theirs(model, optimizer, pixels, labels):
@@ -101,7 +142,7 @@ def theirs(model, optimizer, pixels, labels):
         optimizer.step()
         with torch.no_grad():
             for layer in model:
-                if isinstance(layer, brevitas.nn.QuantLinear):
+                if isinstance(layer, (brevitas.nn.QuantLinear, brevitas.nn.QuantConv2d)):
                     layer.weight.clamp_(-1, 1)
     return time.perf_counter() - began, time.process_time() - used
 
@@ -109,7 +150,7 @@ def theirs(model, optimizer, pixels, labels):
 def ours(arguments, recipe, folder, epochs):
     """`epochs` epochs; (seconds by the clock, seconds of processor), start and reading of data included in the second."""
     command = [arguments.command, "train", recipe, "--data", arguments.data, "-o", folder / "m.onnx", "--epochs", epochs]
-    command += ["--threads", arguments.threads, "--samples", arguments.samples, "--json"]
+    command += ["--threads", arguments.threads, "--samples", VALIDATION + arguments.samples, "--json"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -123,28 +164,26 @@ def main():
     parser.add_argument("--command", default="build/release/foldstream")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--net", choices=WIDTHS, default="tfc")
+    parser.add_argument("--net", choices=[*WIDTHS, "cnv"], default="tfc")
     parser.add_argument("--bits", default="w1a1")
-    parser.add_argument("--samples", type=int, default=26000)
+    parser.add_argument("--samples", type=int, default=20000)
+    parser.add_argument("--gradients", choices=["float32", "int8"], default="float32")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     weight_bits, activation_bits = map(int, re.fullmatch(r"w(\d)a(\d)", arguments.bits).groups())
 
-    count = arguments.samples - VALIDATION
-    pixels = read_idx(arguments.data, "train-images-idx3-ubyte", 16).reshape(-1, 784)[VALIDATION : VALIDATION + count]
-    labels = read_idx(arguments.data, "train-labels-idx1-ubyte", 8)[VALIDATION : VALIDATION + count]
-    pixels, labels = torch.from_numpy(pixels.copy()), torch.from_numpy(labels.copy()).long()
+    pixels, labels = samples(arguments)
+    count = len(labels)
     torch.manual_seed(1)
-    model = network(WIDTHS[arguments.net], weight_bits, activation_bits)
+    model = network(arguments.net, weight_bits, activation_bits)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     theirs(model, optimizer, pixels, labels)
 
     rows = {"foldstream": [], "Brevitas": []}
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        text = pathlib.Path(f"recipes/{arguments.net}-{arguments.bits}.toml").read_text()
         recipe = folder / "recipe.toml"
-        recipe.write_text(text.replace("shift = 1\n", ""))  # Brevitas' loop has no augmentation either
+        recipe.write_text(recipe_text(arguments))
         for _ in range(arguments.runs):
             # Processor time of two more epochs, so that the start cancels.
             one, three = ours(arguments, recipe, folder, 1), ours(arguments, recipe, folder, 3)

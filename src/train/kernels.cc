@@ -4,16 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
-// One copy of a function for each width of vectors. Contraction is off in the whole build, so all
-// copies round alike. The sanitizers and the loader of clones don't go together.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
-#define FOLDSTREAM_VECTORIZED __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define FOLDSTREAM_VECTORIZED
-#endif
-
-#define FOLDSTREAM_ALONE __restrict__  // no other operand overlaps it
+#include "src/train/vectorized.h"
 
 namespace foldstream::train {
 namespace {
@@ -211,6 +204,50 @@ void normalize_gradient(const Extent& extent, const float* FOLDSTREAM_ALONE x,
   each(extent, begin, end, [&](int64_t at, int64_t c) {
     out[at] = gradient[at] * factor[c] + (x[at] - mean[c]) * slope[c] + offset[c];
   });
+}
+
+FOLDSTREAM_VECTORIZED
+void max_pool(const Pool& pool, const float* FOLDSTREAM_ALONE x, float* FOLDSTREAM_ALONE out,
+              int32_t* FOLDSTREAM_ALONE places, int64_t planes) {
+  const int64_t stride = pool.stride_width;
+  for (int64_t line = 0; line < planes * pool.out_height; ++line) {
+    const int64_t plane = line / pool.out_height, out_y = line % pool.out_height;
+    float* best = out + line * pool.out_width;
+    int32_t* place = places + line * pool.out_width;
+    std::fill(best, best + pool.out_width, -std::numeric_limits<float>::infinity());
+    std::fill(place, place + pool.out_width, 0);
+    for (int64_t ky = 0; ky < pool.kernel_height; ++ky) {
+      const int64_t y = out_y * pool.stride_height - pool.padding_height + ky;
+      if (y < 0 || y >= pool.height) continue;
+      for (int64_t kx = 0; kx < pool.kernel_width; ++kx) {
+        // Windows whose column lies in the plane.
+        const int64_t from = kx - pool.padding_width;
+        const int64_t begin = from >= 0 ? 0 : (stride - 1 - from) / stride;
+        const int64_t end =
+            from >= pool.width ? 0 : std::min(pool.out_width, (pool.width - 1 - from) / stride + 1);
+        const auto at = static_cast<int32_t>(y * pool.width + from);
+        const float* values = x + plane * pool.plane() + at;
+        for (int64_t i = begin; i < end; ++i) {
+          const float value = values[i * stride];
+          const bool more = value > best[i] || value != value;
+          best[i] = more ? value : best[i];
+          place[i] = more ? at + static_cast<int32_t>(i * stride) : place[i];
+        }
+      }
+    }
+  }
+}
+
+void max_pool_gradient(const Pool& pool, const float* FOLDSTREAM_ALONE gradient,
+                       const int32_t* FOLDSTREAM_ALONE places, float* FOLDSTREAM_ALONE out,
+                       int64_t planes) {
+  for (int64_t plane = 0; plane < planes; ++plane) {
+    float* to = out + plane * pool.plane();
+    std::fill(to, to + pool.plane(), 0.0F);
+    for (int64_t i = plane * pool.out_plane(); i < (plane + 1) * pool.out_plane(); ++i) {
+      to[places[i]] += gradient[i];
+    }
+  }
 }
 
 AdamStep::AdamStep(double rate, double decay, int64_t steps)

@@ -47,6 +47,22 @@ void normalize_gradient(const Extent& extent, const float* x, const float* gradi
                         const float* mean, const float* factor, const float* slope,
                         const float* offset, float* out, int64_t begin, int64_t end);
 
+// The largest of each window of planes [height, width]; windows begin `padding` before a plane,
+// with nothing there.
+struct Pool {
+  int64_t height = 1, width = 1, out_height = 1, out_width = 1;
+  int64_t kernel_height = 1, kernel_width = 1, stride_height = 1, stride_width = 1;
+  int64_t padding_height = 0, padding_width = 0;
+  int64_t plane() const { return height * width; }
+  int64_t out_plane() const { return out_height * out_width; }
+};
+// out [planes, out_height, out_width] and the places in x that it came from, from the plane's first
+// element: the first of those that are as large, or the last that is no number.
+void max_pool(const Pool& pool, const float* x, float* out, int32_t* places, int64_t planes);
+// The gradient of x, from `gradient` of out.
+void max_pool_gradient(const Pool& pool, const float* gradient, const int32_t* places, float* out,
+                       int64_t planes);
+
 struct AdamStep {
   float rate, beta1 = 0.9F, beta2 = 0.999F, epsilon = 1e-8F, decay = 0;
   float correction1, correction2;  // 1 - beta^steps

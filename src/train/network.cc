@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "src/train/byte_layers.h"
 #include "src/train/device_optimizer.h"
 #include "src/train/muon.h"
 #include "src/util/error.h"
@@ -172,6 +173,82 @@ struct BatchNorm : torch::autograd::Function<BatchNorm> {
   }
 };
 
+Pool pool_of(const torch::Tensor& x, const Shape& kernel, const Shape& stride,
+             const Shape& padding) {
+  const auto out = [](int64_t size, int64_t kernel, int64_t stride, int64_t padding) {
+    return (size + 2 * padding - kernel) / stride + 1;
+  };
+  Pool pool;
+  pool.width = x.size(-1);
+  pool.kernel_width = kernel.back();
+  pool.stride_width = stride.back();
+  pool.padding_width = padding.back();
+  if (kernel.size() == 2) {
+    pool.height = x.size(2);
+    pool.kernel_height = kernel[0];
+    pool.stride_height = stride[0];
+    pool.padding_height = padding[0];
+  }
+  pool.out_height = out(pool.height, pool.kernel_height, pool.stride_height, pool.padding_height);
+  pool.out_width = out(pool.width, pool.kernel_width, pool.stride_width, pool.padding_width);
+  return pool;
+}
+
+// Of x [N, channels, ...] in memory.
+struct MaxPool : torch::autograd::Function<MaxPool> {
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
+                               const Shape& kernel, const Shape& stride, const Shape& padding) {
+    const Pool pool = pool_of(x, kernel, stride, padding);
+    std::vector<int64_t> sizes = {x.size(0), x.size(1)};
+    if (x.dim() == 4) sizes.push_back(pool.out_height);
+    sizes.push_back(pool.out_width);
+    torch::Tensor out = torch::empty(sizes, x.options());
+    torch::Tensor places = torch::empty(sizes, torch::kInt);
+    by_planes(pool, x, [&](int64_t begin, int64_t end) {
+      max_pool(pool, x.data_ptr<float>() + begin * pool.plane(),
+               out.data_ptr<float>() + begin * pool.out_plane(),
+               places.data_ptr<int32_t>() + begin * pool.out_plane(), end - begin);
+    });
+    context->save_for_backward({places});
+    context->saved_data["x"] = x.sizes().vec();
+    context->saved_data["kernel"] = kernel;
+    context->saved_data["stride"] = stride;
+    context->saved_data["padding"] = padding;
+    return out;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const auto& data = context->saved_data;
+    const torch::Tensor places = context->get_saved_variables()[0];
+    const torch::Tensor gradient = gradients[0].contiguous();
+    torch::Tensor out = torch::empty(data.at("x").toIntVector());
+    const Pool pool = pool_of(out, data.at("kernel").toIntVector(), data.at("stride").toIntVector(),
+                              data.at("padding").toIntVector());
+    by_planes(pool, out, [&](int64_t begin, int64_t end) {
+      max_pool_gradient(pool, gradient.data_ptr<float>() + begin * pool.out_plane(),
+                        places.data_ptr<int32_t>() + begin * pool.out_plane(),
+                        out.data_ptr<float>() + begin * pool.plane(), end - begin);
+    });
+    const torch::Tensor none;
+    return {out, none, none, none};
+  }
+
+ private:
+  template <class F>
+  static void by_planes(const Pool& pool, const torch::Tensor& x, const F& f) {
+    at::parallel_for(0, x.size(0) * x.size(1), std::max<int64_t>(1, kGrain / pool.plane()), f);
+  }
+};
+
+torch::Tensor max_pooled(const torch::Tensor& x, const LayerSpec& layer) {
+  if (in_memory(x)) return MaxPool::apply(x, layer.kernel, layer.stride, layer.padding);
+  if (layer.kernel.size() == 1) {
+    return torch::max_pool1d(x, layer.kernel, layer.stride, layer.padding);
+  }
+  return torch::max_pool2d(x, layer.kernel, layer.stride, layer.padding);
+}
+
 // Whether a layer takes bfloat16 where the pass has it; others are given floats.
 bool in_half(const LayerSpec& layer) {
   switch (layer.kind) {
@@ -204,6 +281,17 @@ std::vector<bool> only_pooled(const Recipe& recipe) {
   }
   for (size_t i = 0; i < pooled.size(); ++i) pooled[i] = pooled[i] && !otherwise[i];
   return pooled;
+}
+
+// The quantize layer whose codes a layer's operand has, moved or chosen among; -1 where values are
+// other ones.
+int codes_from(const Recipe& recipe, const LayerSpec& layer) {
+  int index = layer.from;
+  while (index >= 0 && (recipe.layers[index].kind == Kind::max_pool ||
+                        recipe.layers[index].kind == Kind::flatten)) {
+    index = recipe.layers[index].from;
+  }
+  return index >= 0 && recipe.layers[index].kind == Kind::quantize ? index : -1;
 }
 
 torch::Tensor power_of_two(const torch::Tensor& log_scale) {
@@ -475,10 +563,7 @@ torch::Tensor Network::run(const LayerSpec& layer, const torch::Tensor& x,
     case Kind::tensor_norm:
       return normalize(layer, x, pass.training);
     case Kind::max_pool:
-      if (layer.kernel.size() == 1) {
-        return torch::max_pool1d(x, layer.kernel, layer.stride, layer.padding);
-      }
-      return torch::max_pool2d(x, layer.kernel, layer.stride, layer.padding);
+      return max_pooled(x, layer);
     case Kind::average_pool:
       return average(layer, x);
     case Kind::dropout:
@@ -507,7 +592,9 @@ torch::Tensor Network::product(const LayerSpec& layer, const torch::Tensor& oper
     weights = weights.to(torch::kDouble);
   }
   torch::Tensor y;
-  if (layer.kind == Kind::linear) {
+  if (!pass.wide && in_bytes(layer, x, weights)) {
+    y = byte_product(layer, x, weights);
+  } else if (layer.kind == Kind::linear) {
     y = x.mm(weights.t());
   } else if (layer.kernel.size() == 1) {
     y = torch::conv1d(x, weights, {}, layer.stride, layer.padding, 1, layer.groups);
@@ -517,6 +604,32 @@ torch::Tensor Network::product(const LayerSpec& layer, const torch::Tensor& oper
   if (pass.wide) y = y.to(torch::kFloat);
   if (!layer.bias) return y;
   return y + along_channels(parameter(layer.name + ".bias").value, y.dim());
+}
+
+ByteRange Network::byte_range(const LayerSpec& layer) const {
+  const Quantizer& operand = *recipe_.layers[codes_from(recipe_, layer)].quantizer;
+  const Quantizer& weights = *layer.quantizer;
+  return {std::lround(operand.lowest()), std::lround(operand.highest()),
+          std::lround(std::max(-weights.lowest(), weights.highest()))};
+}
+
+bool Network::in_bytes(const LayerSpec& layer, const torch::Tensor& x,
+                       const torch::Tensor& weights) const {
+  const int source = codes_from(recipe_, layer);
+  if (device_optimizer_ || !x.is_cpu() || layer.kind != Kind::conv || layer.groups != 1 ||
+      !layer.quantizer || source < 0 || recipe_.layers[source].quantizer->per_channel) {
+    return false;
+  }
+  return std::ranges::all_of(layer.stride, [](int64_t stride) { return stride == 1; }) &&
+         bytes_convolve(byte_shape(x, weights, layer.padding), byte_range(layer));
+}
+
+torch::Tensor Network::byte_product(const LayerSpec& layer, const torch::Tensor& x,
+                                    const torch::Tensor& weights) const {
+  const torch::Tensor scale = activation_scale(codes_from(recipe_, layer));
+  const torch::Tensor scales = current_scale(layer).expand({layer.units});
+  return convolve({x, byte_range(layer), scale.item<float>()}, {weights, scales.contiguous()},
+                  layer.padding, recipe_.gradients == Gradients::int8);
 }
 
 torch::Tensor Network::normalize(const LayerSpec& layer, const torch::Tensor& x, bool training) {
@@ -655,15 +768,20 @@ torch::Tensor Network::weights(int index) const {
   return used_weights(recipe_.layers[index]).detach().cpu().contiguous();
 }
 
-torch::Tensor Network::weight_scale(int index) const {
-  const LayerSpec& layer = recipe_.layers[index];
+torch::Tensor Network::current_scale(const LayerSpec& layer) const {
   if (layer.quantizer->scale == Quantizer::Scale::constant) {
     return torch::full({}, layer.quantizer->value, torch::kFloat);
   }
   return scale_of(layer).detach().cpu().contiguous();
 }
 
-torch::Tensor Network::activation_scale(int index) const { return weight_scale(index); }
+torch::Tensor Network::weight_scale(int index) const {
+  return current_scale(recipe_.layers[index]);
+}
+
+torch::Tensor Network::activation_scale(int index) const {
+  return current_scale(recipe_.layers[index]);
+}
 
 torch::Tensor Network::bias(int index) const {
   const LayerSpec& layer = recipe_.layers[index];

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/train/byte_convolution.h"
 #include "src/train/kernels.h"
 #include "src/train/recipe.h"
 
@@ -120,10 +121,15 @@ class Network {
   void add_scale(const std::string& name, const Quantizer& quantizer, int64_t channels);
   torch::Tensor scale_of(const LayerSpec& layer) const;
   torch::Tensor used_weights(const LayerSpec& layer) const;
+  torch::Tensor current_scale(const LayerSpec& layer) const;  // without a gradient
   torch::Tensor forward(const torch::Tensor& x, Pass pass);
   torch::Tensor run(const LayerSpec& layer, const torch::Tensor& x, const torch::Tensor& other,
                     Pass pass);
   torch::Tensor product(const LayerSpec& layer, const torch::Tensor& operand, Pass pass) const;
+  ByteRange byte_range(const LayerSpec& layer) const;
+  bool in_bytes(const LayerSpec& layer, const torch::Tensor& x, const torch::Tensor& weights) const;
+  torch::Tensor byte_product(const LayerSpec& layer, const torch::Tensor& x,
+                             const torch::Tensor& weights) const;
   torch::Tensor normalize(const LayerSpec& layer, const torch::Tensor& x, bool training);
   torch::Tensor average(const LayerSpec& layer, const torch::Tensor& x) const;
   void calibrate(const LayerSpec& layer, const torch::Tensor& x);

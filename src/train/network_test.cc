@@ -180,6 +180,37 @@ void expect_slopes(const Function& loss, const torch::Tensor& scores) {
   }
 }
 
+// With windows that overlap, padding, values that are equal, and one that is no number.
+TEST(PoolTest, KernelsAndTensorOperationsAgree) {
+  const int64_t planes = 6;
+  for (const std::vector<int64_t>& k : std::vector<std::vector<int64_t>>{{2, 2, 2, 2, 0, 0},
+                                                                         {3, 2, 1, 2, 1, 0},
+                                                                         {3, 3, 2, 2, 1, 1},
+                                                                         {1, 5, 3, 1, 0, 2},
+                                                                         {4, 4, 3, 4, 2, 1},
+                                                                         {2, 3, 5, 7, 1, 1}}) {
+    for (const bool numbers : {true, false}) {
+      torch::manual_seed(1);
+      torch::Tensor values = torch::randint(-2, 3, {2, 3, 9, 11}).to(torch::kFloat);
+      if (!numbers) values[1][1][4][5] = std::numeric_limits<float>::quiet_NaN();
+      const torch::Tensor x = values.clone().requires_grad_(true);
+      const torch::Tensor y = torch::max_pool2d(x, {k[0], k[1]}, {k[2], k[3]}, {k[4], k[5]});
+      const torch::Tensor slope = torch::randn(y.sizes());
+      y.backward(slope);
+      Pool pool{9, 11, y.size(2), y.size(3), k[0], k[1], k[2], k[3], k[4], k[5]};
+      torch::Tensor out = torch::empty_like(y), places = torch::empty(y.sizes(), torch::kInt);
+      torch::Tensor gradient = torch::empty_like(values);
+      max_pool(pool, values.data_ptr<float>(), out.data_ptr<float>(), places.data_ptr<int32_t>(),
+               planes);
+      max_pool_gradient(pool, slope.data_ptr<float>(), places.data_ptr<int32_t>(),
+                        gradient.data_ptr<float>(), planes);
+      EXPECT_TRUE(torch::equal(out.nan_to_num(77), y.detach().nan_to_num(77))) << k;
+      EXPECT_TRUE(torch::equal(out.isnan(), y.isnan())) << k;
+      EXPECT_TRUE(torch::allclose(gradient, x.grad(), 0, 1e-6)) << k;
+    }
+  }
+}
+
 TEST(LossTest, GradientsAreSlopes) {
   torch::manual_seed(5);
   const torch::Tensor scores = torch::randn({4, 3}, torch::kDouble);

@@ -319,6 +319,9 @@ class Parser {
     recipe_.precision = section.choice<Precision>(
         "precision", {{"float32", Precision::float32}, {"bfloat16", Precision::bfloat16}},
         Precision::float32);
+    recipe_.gradients = section.choice<Gradients>(
+        "gradients", {{"float32", Gradients::float32}, {"int8", Gradients::int8}},
+        Gradients::float32);
     recipe_.loss = section.choice<Loss>(
         "loss", {{"squared_hinge", Loss::squared_hinge}, {"cross_entropy", Loss::cross_entropy}},
         Loss::cross_entropy);

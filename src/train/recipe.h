@@ -111,6 +111,10 @@ struct Distillation {
 // 8 bits are exact in either; what bfloat16 rounds are sums and gradients.
 enum class Precision { float32, bfloat16 };
 
+// Of the products of a layer's result gradient, on a processor: with int8 it is rounded to 8 bits,
+// at random and without bias.
+enum class Gradients { float32, int8 };
+
 // What weights between the first and the last layer with weights are trained by; the others, and
 // what is no weight, by Adam.
 enum class Optimizer { adam, muon };
@@ -133,6 +137,7 @@ struct Recipe {
   int64_t warmup = 0;  // epochs
   Optimizer optimizer = Optimizer::adam;
   Precision precision = Precision::float32;
+  Gradients gradients = Gradients::float32;
   Loss loss = Loss::cross_entropy;
   double temperature = 1;  // scores are divided by this for cross entropy
   std::optional<Distillation> distillation;

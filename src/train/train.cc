@@ -77,11 +77,14 @@ std::vector<SavedTensor> saved(const State& state, const std::string& prefix) {
 }
 
 // Every step takes and gives back the same tensors: their memory stays with the process instead of
-// going back to the system, which would have to clear it anew.
+// going back to the system, which would have to clear it anew. Trainings run in threads, whose own
+// arenas would end at 64 MiB and take what is larger from the system each time: one arena is for
+// all.
 void keep_memory() {
   constexpr int kLimit = 1 << 30;
   mallopt(M_MMAP_THRESHOLD, kLimit);
   mallopt(M_TRIM_THRESHOLD, kLimit);
+  mallopt(M_ARENA_MAX, 1);
 }
 
 void use_threads(int64_t wanted) {
