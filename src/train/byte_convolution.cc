@@ -2,129 +2,28 @@
 #include "src/train/byte_convolution.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <span>
 
-#include "src/kernel/byte_sums.h"
-#include "src/train/vectorized.h"
+#include "src/train/byte_parts.h"
 
 namespace foldstream::train {
 namespace {
 
-using kernel::ByteSums;
-using kernel::kByteColumns;
-using kernel::kByteRows;
-
-constexpr int64_t kStepsEachWay = 127;   // of a rounded gradient
-constexpr int64_t kMiddle = 128;         // its byte of 0 where bytes have no sign
 constexpr int64_t kColumnsAtOnce = 192;  // of several images with small planes, at least
 constexpr int64_t kSmallPlane = 32;      // elements
 constexpr int64_t kQuadsAtOnce = 192;    // of a weight gradient, at least, where there are as many
 
-int64_t up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-
-// Rounds x * factor to one of its two neighbours, to each as often as it is near. What decides is
-// drawn from the number itself and its place: the same for every number of threads, and when a
-// training goes on from a checkpoint. `middle` is added.
-FOLDSTREAM_VECTORIZED
-void round_at_random(const float* FOLDSTREAM_ALONE x, float factor, int32_t middle,
-                     uint8_t* FOLDSTREAM_ALONE out, int64_t count) {
-  constexpr float kShare = 1.0F / (1 << 24);
-  for (int64_t i = 0; i < count; ++i) {
-    uint32_t bits = std::bit_cast<uint32_t>(x[i]) ^ (static_cast<uint32_t>(i) * 0x9E3779B1U);
-    bits = (bits ^ (bits >> 15)) * 0x85EBCA6BU;
-    bits = (bits ^ (bits >> 13)) * 0xC2B2AE35U;
-    const float share = static_cast<float>(static_cast<int32_t>((bits ^ (bits >> 16)) >> 8));
-    const float lifted = x[i] * factor + (kStepsEachWay + 1) + share * kShare;  // positive
-    const int32_t code = static_cast<int32_t>(lifted) - (kStepsEachWay + 1);
-    constexpr auto kMost = static_cast<int32_t>(kStepsEachWay);
-    out[i] = static_cast<uint8_t>(std::clamp(code, -kMost, kMost) + middle);
-  }
-}
-
-FOLDSTREAM_VECTORIZED
-float largest_magnitude(const float* x, int64_t count) {
-  // Of non-negative floats the bits have the same order, and their maximum any order.
-  int32_t largest = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    largest = std::max(largest, std::bit_cast<int32_t>(x[i]) & 0x7FFFFFFF);
-  }
-  return std::bit_cast<float>(largest);
-}
-
-FOLDSTREAM_VECTORIZED
-int64_t sum_of(const int8_t* x, int64_t count) {
-  int32_t sum = 0;
-  for (int64_t i = 0; i < count; ++i) sum += x[i];
-  return sum;
-}
-
-FOLDSTREAM_VECTORIZED
-void scaled(const int32_t* FOLDSTREAM_ALONE sums, int32_t correction, float factor,
-            float* FOLDSTREAM_ALONE out, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(sums[i] + correction) * factor;
+// Images of so many elements each that give that many together.
+int64_t images_for(int64_t wanted, int64_t elements, int64_t images) {
+  return std::clamp<int64_t>((wanted + elements - 1) / elements, 1, std::max<int64_t>(images, 1));
 }
 
 inline void add_up(const int32_t* FOLDSTREAM_ALONE sums, int32_t correction,
                    int32_t* FOLDSTREAM_ALONE out, int64_t count) {
   for (int64_t i = 0; i < count; ++i) out[i] += sums[i] + correction;
-}
-
-FOLDSTREAM_VECTORIZED
-void interleave(const uint8_t* FOLDSTREAM_ALONE a, const uint8_t* FOLDSTREAM_ALONE b,
-                const uint8_t* FOLDSTREAM_ALONE c, const uint8_t* FOLDSTREAM_ALONE d,
-                uint8_t* FOLDSTREAM_ALONE out, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    out[4 * i] = a[i];
-    out[4 * i + 1] = b[i];
-    out[4 * i + 2] = c[i];
-    out[4 * i + 3] = d[i];
-  }
-}
-
-// Steps of which kStepsEachWay reach that far.
-float step_for(float largest) {
-  // Rounding up must not lead beyond the last step.
-  return std::max(largest / static_cast<float>(kStepsEachWay),
-                  std::numeric_limits<float>::min() * 256);
-}
-
-bool fits(int64_t largest, int64_t products) {
-  return largest <= kernel::kLargestProduct &&
-         products <= std::numeric_limits<int32_t>::max() / std::max<int64_t>(largest, 1) / 2;
-}
-
-// 0, step, 2 step ...
-std::vector<int32_t> every(int64_t count, int64_t step) {
-  std::vector<int32_t> all(count);
-  for (int64_t i = 0; i < count; ++i) all[i] = static_cast<int32_t>(i * step);
-  return all;
-}
-
-// f(row, sums of its columns) for `count` rows of `rows`, which are padded to a multiple of
-// kByteRows; the rest of `sums` says of what.
-template <class F>
-void each_row(ByteSums sums, std::span<const int8_t> rows, int64_t count, const F& f) {
-  sums.count = kByteRows;
-  sums.row_bytes = sums.quads * 4;
-  sums.out_stride = sums.columns + kByteColumns;
-  std::vector<int32_t> results(kByteRows * sums.out_stride);
-  sums.out = results.data();
-  for (int64_t row = 0; row < count; row += kByteRows) {
-    sums.rows = rows.data() + row * sums.row_bytes;
-    byte_sums(sums);
-    for (int64_t r = row; r < std::min(row + kByteRows, count); ++r) {
-      f(r, results.data() + (r - row) * sums.out_stride);
-    }
-  }
-}
-
-// Images of so many elements each that give that many together.
-int64_t images_for(int64_t wanted, int64_t elements, int64_t images) {
-  return std::clamp<int64_t>((wanted + elements - 1) / elements, 1, std::max<int64_t>(images, 1));
 }
 
 // [rows, channels, kernel] turned to [channels, rows, kernel turned round].
@@ -157,25 +56,6 @@ bool bytes_reach_operand(const ByteShape& shape, const ByteRange& range) {
 
 bool bytes_reach_weights(const ByteShape& shape, const ByteRange& range, int64_t images) {
   return fits((range.highest - range.lowest) * kStepsEachWay, images * shape.out_plane());
-}
-
-FOLDSTREAM_VECTORIZED
-void to_bytes(const float* FOLDSTREAM_ALONE x, float scale, int64_t lowest,
-              uint8_t* FOLDSTREAM_ALONE out, int64_t count) {
-  // Codes come as multiples of the scale: the nearest integer is less than half away.
-  const float lift = static_cast<float>(-lowest) + 0.5F;
-  for (int64_t i = 0; i < count; ++i) {
-    out[i] = static_cast<uint8_t>(static_cast<int32_t>(x[i] / scale + lift));
-  }
-}
-
-FOLDSTREAM_VECTORIZED
-void to_signed_bytes(const float* FOLDSTREAM_ALONE x, float scale, int8_t* FOLDSTREAM_ALONE out,
-                     int64_t count) {
-  constexpr float kLift = 128.5F;
-  for (int64_t i = 0; i < count; ++i) {
-    out[i] = static_cast<int8_t>(static_cast<int32_t>(x[i] / scale + kLift) - 128);
-  }
 }
 
 Correlation::Correlation(int64_t channels, int64_t height, int64_t width, int64_t rows,

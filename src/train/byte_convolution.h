@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "src/train/byte_parts.h"
+
 namespace foldstream::train {
 
 // One group, stride 1.
@@ -29,21 +31,11 @@ struct ByteShape {
   int64_t weights() const { return rows * channels * kernel(); }
 };
 
-// Of integers, and of the largest magnitude of a weight.
-struct ByteRange {
-  int64_t lowest = 0, highest = 0, weight = 0;
-};
-
 // Whether bytes hold the codes, and sums fit: of the convolution, and of the gradients of operand
 // and weights.
 bool bytes_convolve(const ByteShape& shape, const ByteRange& range);
 bool bytes_reach_operand(const ByteShape& shape, const ByteRange& range);
 bool bytes_reach_weights(const ByteShape& shape, const ByteRange& range, int64_t images);
-
-// Codes x / scale less the lowest.
-void to_bytes(const float* x, float scale, int64_t lowest, uint8_t* out, int64_t count);
-// Codes x / scale.
-void to_signed_bytes(const float* x, float scale, int8_t* out, int64_t count);
 
 // Windows of bytes times constant rows: out[row][y][x] = factor * sum of weights and codes.
 class Correlation {

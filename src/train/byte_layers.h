@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include "src/train/byte_convolution.h"
+#include "src/train/byte_linear.h"
 
 namespace foldstream::train {
 
@@ -26,6 +27,9 @@ struct ByteWeights {
 // they are those of the convolution in floats.
 torch::Tensor convolve(const ByteOperand& x, const ByteWeights& weights, torch::IntArrayRef padding,
                        bool rounded);
+
+// The same of x.values [N, columns] times weights [rows, columns], to [N, rows] (bytes_multiply).
+torch::Tensor multiply(const ByteOperand& x, const ByteWeights& weights, bool rounded);
 
 // Of that convolution.
 ByteShape byte_shape(const torch::Tensor& x, const torch::Tensor& weights,

@@ -16,7 +16,8 @@ namespace {
 
 using Kind = LayerSpec::Kind;
 
-constexpr int64_t kGrain = 1 << 15;  // elements that are worth a thread
+constexpr int64_t kGrain = 1 << 15;        // elements that are worth a thread
+constexpr int64_t kManyWeights = 1 << 14;  // of a linear layer that is worth codes in bytes
 
 // Whether the kernels take it; others are computed by tensor operations.
 bool in_memory(const torch::Tensor& x) {
@@ -616,20 +617,29 @@ ByteRange Network::byte_range(const LayerSpec& layer) const {
 bool Network::in_bytes(const LayerSpec& layer, const torch::Tensor& x,
                        const torch::Tensor& weights) const {
   const int source = codes_from(recipe_, layer);
-  if (device_optimizer_ || !x.is_cpu() || layer.kind != Kind::conv || layer.groups != 1 ||
-      !layer.quantizer || source < 0 || recipe_.layers[source].quantizer->per_channel) {
+  if (device_optimizer_ || !x.is_cpu() || !layer.quantizer || source < 0 ||
+      recipe_.layers[source].quantizer->per_channel) {
     return false;
   }
-  return std::ranges::all_of(layer.stride, [](int64_t stride) { return stride == 1; }) &&
-         bytes_convolve(byte_shape(x, weights, layer.padding), byte_range(layer));
+  const ByteRange range = byte_range(layer);
+  if (layer.kind == Kind::linear) {
+    return weights.numel() >= kManyWeights &&
+           bytes_multiply({weights.size(1), weights.size(0)}, range);
+  }
+  return layer.groups == 1 &&
+         std::ranges::all_of(layer.stride, [](int64_t stride) { return stride == 1; }) &&
+         bytes_convolve(byte_shape(x, weights, layer.padding), range);
 }
 
 torch::Tensor Network::byte_product(const LayerSpec& layer, const torch::Tensor& x,
                                     const torch::Tensor& weights) const {
   const torch::Tensor scale = activation_scale(codes_from(recipe_, layer));
   const torch::Tensor scales = current_scale(layer).expand({layer.units});
-  return convolve({x, byte_range(layer), scale.item<float>()}, {weights, scales.contiguous()},
-                  layer.padding, recipe_.gradients == Gradients::int8);
+  const ByteOperand operand{x, byte_range(layer), scale.item<float>()};
+  const ByteWeights codes{weights, scales.contiguous()};
+  const bool rounded = recipe_.gradients == Gradients::int8;
+  return layer.kind == Kind::linear ? multiply(operand, codes, rounded)
+                                    : convolve(operand, codes, layer.padding, rounded);
 }
 
 torch::Tensor Network::normalize(const LayerSpec& layer, const torch::Tensor& x, bool training) {

@@ -415,6 +415,43 @@ TEST(ExportTest, TheModelOfOneAxisToo) {
   expect_equal_scores(network);
 }
 
+// Products of bytes where they suit, against the operations of a device, which are of floats.
+TEST(NetworkTest, BytesGiveTheScoresOfFloats) {
+  for (const std::string_view text : {kEverything, kOneAxis}) {
+    const Recipe recipe = parse_recipe(text, "r.toml");
+    Network bytes(recipe, 1, torch::kCPU), floats(recipe, 2, torch::kCPU, false);
+    train_a_little(bytes, 3);
+    floats.load(bytes.state(false));
+    std::vector<int64_t> shape = {8};
+    for (const int64_t size : recipe.input) shape.push_back(size);
+    const torch::Tensor x = torch::rand(shape).mul(255).round().div(255);
+    EXPECT_TRUE(torch::equal(bytes.forward(x, false), floats.forward(x, false)));
+  }
+}
+
+TEST(NetworkTest, GradientsInBytesPointTheSameWay) {
+  std::string text(kEverything);
+  const std::string key = "epochs = 1\n";
+  text.insert(text.find(key), "gradients = \"int8\"\n");
+  Network floats(parse_recipe(kEverything, "floats"), 1, torch::kCPU);
+  Network bytes(parse_recipe(text, "bytes"), 1, torch::kCPU);
+  for (Network* network : {&floats, &bytes}) {
+    torch::manual_seed(1);
+    train_a_little(*network, 1);
+  }
+  const auto wanted = floats.state(true), found = bytes.state(true);
+  int64_t rounded = 0;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const auto& [name, first] = wanted[i];
+    if (!name.ends_with(".weight.first") || first.norm().item<double>() == 0) continue;
+    const torch::Tensor other = found[i].second;
+    const double cosine = ((first * other).sum() / (first.norm() * other.norm())).item<double>();
+    EXPECT_GT(cosine, 0.99) << name;
+    rounded += torch::equal(first, other) ? 0 : 1;
+  }
+  EXPECT_GT(rounded, 3);
+}
+
 // Without the last layer, whose numbers a model holds as constants of plain arithmetic.
 std::string without_tensor_norm(std::string_view recipe) {
   return std::string(recipe.substr(0, recipe.rfind("[[layer]]")));

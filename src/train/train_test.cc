@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <thread>
 
 #include "src/train/checkpoint.h"
 #include "src/train/samples.h"
@@ -135,6 +136,33 @@ TEST_F(TrainTest, AStoppedTrainingGoesOnToTheSameModel) {
   EXPECT_EQ(rest.history, whole.history);
   EXPECT_EQ(read_file(path("parts.onnx")), read_file(path("whole.onnx")));
   EXPECT_FALSE(fs::exists(path("parts.onnx.checkpoint")));
+}
+
+TEST_F(TrainTest, GradientsInBytesResumeToTheSameModelWithAnyThreads) {
+  std::string text(kRecipe);
+  text.insert(text.find("epochs"), "gradients = \"int8\"\n");
+  const std::string block = text.substr(
+      text.find("[[layer]]\ntype = \"linear\""),
+      text.find("[[layer]]\ntype = \"dropout\"") - text.find("[[layer]]\ntype = \"linear\""));
+  // Enough weights for products of bytes.
+  text.insert(text.find(block), block);
+  for (size_t at = 0; (at = text.find("units = 12", at)) != std::string::npos; ++at) {
+    text.replace(at, 10, "units = 160");
+  }
+  write_file(path("recipe.toml"), text);
+  Options whole = options("whole.onnx");
+  whole.threads = 1;
+  const Outcome outcome = train(whole);
+  EXPECT_EQ(outcome.mismatches, 0);
+  EXPECT_GT(outcome.correct, 40);
+  Options parts = options("parts.onnx");
+  parts.threads = std::min<int64_t>(2, std::thread::hardware_concurrency());
+  parts.stop_after = 2;
+  train(parts);
+  parts.stop_after = 0;
+  parts.resume = true;
+  train(parts);
+  EXPECT_EQ(read_file(path("parts.onnx")), read_file(path("whole.onnx")));
 }
 
 TEST_F(TrainTest, AStudentLearnsFromItsTeacherAndResumes) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products of bytes against sums written out, of the kernels, of convolutions and of gradients.
-#include "src/train/byte_convolution.h"
+// Products of bytes against sums written out: of the kernels, of layers and of their gradients.
+#include "src/train/byte_layers.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,6 @@
 
 #include "src/kernel/byte_sums.h"
 #include "src/kernel/level.h"
-#include "src/train/byte_layers.h"
 #include "src/train/samples.h"
 
 namespace foldstream::train {
@@ -292,21 +291,116 @@ TEST(ByteConvolutionTest, WhatBytesDontHoldIsRefused) {
   EXPECT_FALSE(bytes_reach_operand(shape, {-1, 1, 1}));
 }
 
+struct LinearDraw {
+  LinearShape shape;
+  ByteRange range;
+  int64_t samples = 1;
+  std::vector<int8_t> codes, weights;
+};
+
+LinearDraw draw_linear(Random& random) {
+  LinearDraw d;
+  d.shape = {integer(random, 1, 90), integer(random, 1, 70)};
+  d.samples = integer(random, 1, 150);
+  const std::vector<ByteRange> ranges = {{-1, 1, 1}, {0, 3, 1}, {-7, 7, 7}, {-64, 63, 1}};
+  d.range = ranges[random.below(std::ssize(ranges))];
+  for (int64_t i = 0; i < d.samples * d.shape.columns; ++i) {
+    d.codes.push_back(static_cast<int8_t>(integer(random, d.range.lowest, d.range.highest)));
+  }
+  for (int64_t i = 0; i < d.shape.rows * d.shape.columns; ++i) {
+    d.weights.push_back(static_cast<int8_t>(integer(random, -d.range.weight, d.range.weight)));
+  }
+  return d;
+}
+
+TEST(ByteLinearTest, EqualsSumsWrittenOut) {
+  Random random(11, 12);
+  for (int round = 0; round < 60; ++round) {
+    const LinearDraw d = draw_linear(random);
+    const auto& [columns, rows] = d.shape;
+    ASSERT_TRUE(bytes_multiply(d.shape, d.range));
+    std::vector<float> scales;
+    for (int64_t r = 0; r < rows; ++r) scales.push_back(std::ldexp(1.0F, static_cast<int>(r % 5)));
+    std::vector<float> out(d.samples * rows);
+    ByteLinear(d.shape, d.range, d.weights.data(), scales.data(), 0.5F)
+        .run(d.codes.data(), out.data(), d.samples);
+    for (int64_t i = 0; i < d.samples; ++i) {
+      for (int64_t r = 0; r < rows; ++r) {
+        int64_t sum = 0;
+        for (int64_t c = 0; c < columns; ++c) {
+          sum += d.codes[i * columns + c] * d.weights[r * columns + c];
+        }
+        ASSERT_EQ(out[i * rows + r], static_cast<float>(sum) * scales[r] * 0.5F);
+      }
+    }
+  }
+}
+
+// Gradients of whole steps, the most in each sample and each row, and any others.
+TEST(ByteLinearTest, GradientsAreThoseWrittenOut) {
+  Random random(13, 14);
+  for (int round = 0; round < 60; ++round) {
+    const LinearDraw d = draw_linear(random);
+    const auto& [columns, rows] = d.shape;
+    const bool whole = round % 2 == 0;
+    ASSERT_TRUE(bytes_reach_operand(d.shape, d.range));
+    ASSERT_TRUE(bytes_reach_weights(d.shape, d.range, d.samples));
+    std::vector<float> gradient;
+    for (int64_t i = 0; i < d.samples * rows; ++i) {
+      const bool most = i % rows == 0 || i < rows;
+      gradient.push_back(most    ? 127
+                         : whole ? static_cast<float>(integer(random, -127, 127))
+                                 : static_cast<float>(random.between(-127, 127)));
+    }
+    std::vector<float> to_x(d.samples * columns), to_weights(rows * columns);
+    const std::vector<float> scales(rows, 0.5F);
+    ByteLinearOperandGradient(d.shape, d.range, d.weights.data(), scales.data())
+        .run(gradient.data(), to_x.data(), d.samples);
+    const ByteLinearWeightGradient of(d.shape, d.range, d.codes.data(), gradient.data(), d.samples,
+                                      0.25F);
+    const int64_t middle = rows / 8 * 4;
+    of.run(to_weights.data(), middle, rows);
+    of.run(to_weights.data(), 0, middle);
+    std::vector<double> x(to_x.size()), x_squares(to_x.size());
+    std::vector<double> weights(to_weights.size()), weight_squares(to_weights.size());
+    for (int64_t i = 0; i < d.samples; ++i) {
+      for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t c = 0; c < columns; ++c) {
+          const double g = gradient[i * rows + r];
+          const double weight = 0.5 * d.weights[r * columns + c];
+          const double code = 0.25 * d.codes[i * columns + c];
+          x[i * columns + c] += g * weight;
+          x_squares[i * columns + c] += weight * weight;
+          weights[r * columns + c] += g * code;
+          weight_squares[r * columns + c] += code * code;
+        }
+      }
+    }
+    const double step = whole ? 0 : 1;
+    expect_near(to_x, x, x_squares, step);
+    expect_near(to_weights, weights, weight_squares, step);
+  }
+}
+
 // As in a graph, whatever the number of threads.
-TEST(ByteLayerTest, AConvolutionAndItsGradientsAreThoseOfTorch) {
+TEST(ByteLayerTest, LayersAndTheirGradientsAreThoseOfTorch) {
   const int threads = at::get_num_threads();
-  for (const bool one_axis : {false, true}) {
+  for (const int axes : {0, 1, 2}) {
     torch::manual_seed(1);
-    std::vector<int64_t> in = {6, 5, 9}, kernel = {7, 5, 3}, padding = {1};
-    if (!one_axis) in.push_back(8), kernel.push_back(2), padding.push_back(0);
+    std::vector<int64_t> in = {6, 5}, shape = {7, 5};
+    const std::vector<int64_t> padding = {1, 0};
+    if (axes >= 1) in.push_back(9), shape.push_back(3);
+    if (axes == 2) in.push_back(8), shape.push_back(2);
+    const torch::IntArrayRef of_axes(padding.data(), axes);
     const auto leaf = [](const torch::Tensor& values) {
       return values.detach().clone().requires_grad_(true);
     };
     const torch::Tensor codes = torch::randint(-1, 2, in) * 0.5F;
-    const torch::Tensor weights = torch::randint(-3, 4, kernel) * 0.25F;
+    const torch::Tensor weights = torch::randint(-3, 4, shape) * 0.25F;
     const torch::Tensor x = leaf(codes), w = leaf(weights);
-    const torch::Tensor y =
-        one_axis ? torch::conv1d(x, w, {}, 1, padding) : torch::conv2d(x, w, {}, 1, padding);
+    const torch::Tensor y = axes == 0   ? x.mm(w.t())
+                            : axes == 1 ? torch::conv1d(x, w, {}, 1, of_axes)
+                                        : torch::conv2d(x, w, {}, 1, of_axes);
     const torch::Tensor slope = torch::randint(-127, 128, y.sizes()) / 64.0F;
     (y * slope).sum().backward();
     std::vector<torch::Tensor> rounded;
@@ -314,13 +408,15 @@ TEST(ByteLayerTest, AConvolutionAndItsGradientsAreThoseOfTorch) {
       for (const int some : {1, 2}) {
         at::set_num_threads(some);
         const torch::Tensor bx = leaf(codes), bw = leaf(weights);
-        const torch::Tensor by =
-            convolve({bx, {-1, 1, 3}, 0.5F}, {bw, torch::full({7}, 0.25F)}, padding, round);
+        const ByteOperand operand{bx, {-1, 1, 3}, 0.5F};
+        const ByteWeights of_weights{bw, torch::full({7}, 0.25F)};
+        const torch::Tensor by = axes == 0 ? multiply(operand, of_weights, round)
+                                           : convolve(operand, of_weights, of_axes, round);
         EXPECT_TRUE(torch::equal(by, y));
         (by * slope).sum().backward();
         const double near = round ? 0.05 : 1e-5;
-        EXPECT_TRUE(torch::allclose(bx.grad(), x.grad(), 0, near * 8));
-        EXPECT_TRUE(torch::allclose(bw.grad(), w.grad(), 0, near * 40));
+        EXPECT_TRUE(torch::allclose(bx.grad(), x.grad(), 0, near * 8)) << axes;
+        EXPECT_TRUE(torch::allclose(bw.grad(), w.grad(), 0, near * 40)) << axes;
         if (round) rounded.push_back(bx.grad()), rounded.push_back(bw.grad());
       }
     }
