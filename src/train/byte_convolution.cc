@@ -44,8 +44,13 @@ std::vector<int8_t> turned(const ByteShape& shape, const int8_t* weights) {
 
 bool bytes_convolve(const ByteShape& shape, const ByteRange& range) {
   const int64_t most = range.highest - range.lowest;
+  // Addresses within an image's planes are of 32 bits.
+  constexpr int64_t kPlanes = int64_t{1} << 28;
+  const int64_t planes = (shape.padded_height() + shape.kernel_height) *
+                         (shape.padded_width() + shape.kernel_width) *
+                         (std::max(shape.channels, shape.rows) + 3);
   return range.lowest <= 0 && range.highest >= 0 && most <= std::numeric_limits<uint8_t>::max() &&
-         range.weight <= std::numeric_limits<int8_t>::max() &&
+         range.weight <= std::numeric_limits<int8_t>::max() && planes <= kPlanes &&
          fits(most * range.weight, shape.channels * shape.kernel());
 }
 

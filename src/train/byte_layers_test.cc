@@ -287,6 +287,9 @@ TEST(ByteConvolutionTest, WhatBytesDontHoldIsRefused) {
   EXPECT_FALSE(bytes_reach_weights(shape, {-128, 127, 1}, 1));
   EXPECT_TRUE(bytes_reach_weights(shape, {0, 127, 1}, 1));
   EXPECT_FALSE(bytes_reach_weights(shape, {0, 127, 1}, int64_t{1} << 40));
+  shape.height = shape.width = 4096;  // addresses leave int32
+  EXPECT_FALSE(bytes_convolve(shape, {-1, 1, 1}));
+  shape.height = shape.width = 1;
   shape.padding_width = 1;
   EXPECT_FALSE(bytes_reach_operand(shape, {-1, 1, 1}));
 }
