@@ -2,6 +2,7 @@
 #include "src/train/byte_convolution.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -24,6 +25,14 @@ int64_t images_for(int64_t wanted, int64_t elements, int64_t images) {
 inline void add_up(const int32_t* FOLDSTREAM_ALONE sums, int32_t correction,
                    int32_t* FOLDSTREAM_ALONE out, int64_t count) {
   for (int64_t i = 0; i < count; ++i) out[i] += sums[i] + correction;
+}
+
+// Channels c to c + 3. One too many repeats the last; its weights are zeros.
+std::array<const uint8_t*, 4> four_planes(const uint8_t* planes, int64_t c, int64_t channels,
+                                          int64_t plane) {
+  std::array<const uint8_t*, 4> four;
+  for (int64_t j = 0; j < 4; ++j) four[j] = planes + std::min(c + j, channels - 1) * plane;
+  return four;
 }
 
 // [rows, channels, kernel] turned to [channels, rows, kernel turned round].
@@ -76,7 +85,7 @@ Correlation::Correlation(int64_t channels, int64_t height, int64_t width, int64_
       zero_(static_cast<uint8_t>(zero)) {
   const int64_t fours = up(channels, 4) / 4, kernel = kernel_height * kernel_width;
   quads_ = kernel * fours;
-  padded_rows_ = up(rows, kByteRows);
+  const int64_t padded_rows = up(rows, kByteRows);
   for (int64_t y = 0; y < kernel_height; ++y) {
     for (int64_t x = 0; x < kernel_width; ++x) {
       for (int64_t four = 0; four < fours; ++four) {
@@ -84,8 +93,8 @@ Correlation::Correlation(int64_t channels, int64_t height, int64_t width, int64_
       }
     }
   }
-  weights_.resize(padded_rows_ * quads_ * 4);
-  corrections_.resize(padded_rows_);
+  weights_.resize(padded_rows * quads_ * 4);
+  corrections_.resize(padded_rows);
   for (int64_t r = 0; r < rows; ++r) {
     int64_t sum = 0;
     for (int64_t c = 0; c < channels; ++c) {
@@ -106,11 +115,7 @@ void Correlation::place(const uint8_t* planes, int64_t padding_height, int64_t p
                         std::vector<uint8_t>& frame) const {
   const int64_t height = height_ - 2 * padding_height, width = width_ - 2 * padding_width;
   for (int64_t c = 0; c < channels_; c += 4) {
-    // A channel too many repeats the last; its weights are zeros.
-    const uint8_t* from[4];
-    for (int64_t j = 0; j < 4; ++j) {
-      from[j] = planes + std::min(c + j, channels_ - 1) * height * width;
-    }
+    const std::array<const uint8_t*, 4> from = four_planes(planes, c, channels_, height * width);
     uint8_t* to = frame.data() + ((c / 4 * height_ + padding_height) * width_ + padding_width) * 4;
     const int64_t lines = padding_width == 0 ? 1 : height;
     const int64_t line = height * width / std::max<int64_t>(lines, 1);
@@ -122,19 +127,15 @@ void Correlation::place(const uint8_t* planes, int64_t padding_height, int64_t p
 }
 
 void Correlation::run(const std::vector<uint8_t>& frame, const float* factors, float* out) const {
-  ByteSums sums;
-  sums.bytes = frame.data();
-  sums.offsets = offsets_.data();
-  sums.quads = quads_;
   // Windows along the whole width of the planes: those that leave a line aren't taken.
-  sums.columns = (out_height_ - 1) * width_ + out_width_;
-  sums.largest = largest_;
-  each_row(sums, weights_, rows_, [&](int64_t r, const int32_t* from) {
-    for (int64_t y = 0; y < out_height_; ++y) {
-      scaled(from + y * width_, corrections_[r], factors[r], out + r * windows() + y * out_width_,
-             out_width_);
-    }
-  });
+  const int64_t columns = (out_height_ - 1) * width_ + out_width_;
+  each_row(sums_of(frame, offsets_, columns, largest_), weights_, rows_,
+           [&](int64_t r, const int32_t* from) {
+             for (int64_t y = 0; y < out_height_; ++y) {
+               scaled(from + y * width_, corrections_[r], factors[r],
+                      out + r * windows() + y * out_width_, out_width_);
+             }
+           });
 }
 
 std::vector<uint8_t> Correlation::room(int64_t frames) const {
@@ -155,18 +156,13 @@ void Correlation::gather(const std::vector<uint8_t>& frame, int64_t index, int64
 void Correlation::run(const std::vector<uint8_t>& room, int64_t frames, int64_t some,
                       const float* factors, float* out) const {
   const std::vector<int32_t> offsets = every(quads_, frames * windows() * 4);
-  ByteSums sums;
-  sums.bytes = room.data();
-  sums.offsets = offsets.data();
-  sums.quads = quads_;
-  sums.columns = some * windows();
-  sums.largest = largest_;
-  each_row(sums, weights_, rows_, [&](int64_t r, const int32_t* from) {
-    for (int64_t i = 0; i < some; ++i) {
-      scaled(from + i * windows(), corrections_[r], factors[r], out + (i * rows_ + r) * windows(),
-             windows());
-    }
-  });
+  each_row(sums_of(room, offsets, some * windows(), largest_), weights_, rows_,
+           [&](int64_t r, const int32_t* from) {
+             for (int64_t i = 0; i < some; ++i) {
+               scaled(from + i * windows(), corrections_[r], factors[r],
+                      out + (i * rows_ + r) * windows(), windows());
+             }
+           });
 }
 
 ByteConvolution::ByteConvolution(const ByteShape& shape, const ByteRange& range,
@@ -214,15 +210,16 @@ ByteOperandGradient::ByteOperandGradient(const ByteShape& shape, const ByteRange
                                          const int8_t* weights, const float* weight_scales)
     : shape_(shape),
       weight_(range.weight),
-      weight_scales_(weight_scales, weight_scales + shape.rows),
-      correlation_(shape.rows, shape.height + shape.kernel_height - 1,
-                   shape.width + shape.kernel_width - 1, shape.channels, shape.kernel_height,
-                   shape.kernel_width, turned(shape, weights).data(), kMiddle,
-                   (kMiddle + kStepsEachWay) * range.weight) {
+      weight_scales_(weight_scales, weight_scales + shape.rows) {
   // Spreading computes what is needed, but has more to add up: worth it beyond that share.
   const int64_t windows = (shape.height - 1) * (shape.width + shape.kernel_width - 1) + shape.width;
-  spreads_ = 5 * windows > 7 * shape.out_plane();
-  if (!spreads_) return;
+  if (5 * windows <= 7 * shape.out_plane()) {
+    correlation_.emplace(shape.rows, shape.height + shape.kernel_height - 1,
+                         shape.width + shape.kernel_width - 1, shape.channels, shape.kernel_height,
+                         shape.kernel_width, turned(shape, weights).data(), kMiddle,
+                         (kMiddle + kStepsEachWay) * range.weight);
+    return;
+  }
   const int64_t kernel = shape.kernel(), columns = up(shape.rows, 4);
   spread_weights_.resize(fours() * kernel * kByteRows * columns);
   corrections_.resize(fours() * kernel * kByteRows);
@@ -240,7 +237,7 @@ ByteOperandGradient::ByteOperandGradient(const ByteShape& shape, const ByteRange
 
 void ByteOperandGradient::run(const float* gradient, const float* largest, float* out,
                               int64_t images) const {
-  spreads_ ? spread(gradient, largest, out, images) : collect(gradient, largest, out, images);
+  correlation_ ? collect(gradient, largest, out, images) : spread(gradient, largest, out, images);
 }
 
 float ByteOperandGradient::round(const float* gradient, const float* largest,
@@ -260,14 +257,14 @@ float ByteOperandGradient::round(const float* gradient, const float* largest,
 
 void ByteOperandGradient::collect(const float* gradient, const float* largest, float* out,
                                   int64_t images) const {
-  std::vector<uint8_t> frame = correlation_.frame(), planes(shape_.out());
+  std::vector<uint8_t> frame = correlation_->frame(), planes(shape_.out());
   std::vector<float> factors(shape_.channels);
   for (int64_t i = 0; i < images; ++i) {
     const float step = round(gradient + i * shape_.out(), largest + i * shape_.rows, planes);
-    correlation_.place(planes.data(), shape_.kernel_height - 1 - shape_.padding_height,
-                       shape_.kernel_width - 1 - shape_.padding_width, frame);
+    correlation_->place(planes.data(), shape_.kernel_height - 1 - shape_.padding_height,
+                        shape_.kernel_width - 1 - shape_.padding_width, frame);
     std::ranges::fill(factors, step);
-    correlation_.run(frame, factors.data(), out + i * shape_.in());
+    correlation_->run(frame, factors.data(), out + i * shape_.in());
   }
 }
 
@@ -281,27 +278,20 @@ void ByteOperandGradient::spread(const float* gradient, const float* largest, fl
   std::vector<float> steps(together);
   const std::vector<int32_t> offsets = every(quads, together * plane * 4);
   std::vector<int32_t> all(kByteRows * together * height * width);
-  ByteSums sums;
-  sums.bytes = bytes.data();
-  sums.offsets = offsets.data();
-  sums.quads = quads;
-  sums.largest = (kMiddle + kStepsEachWay) * weight_;
   for (int64_t first = 0; first < images; first += together) {
     const int64_t some = std::min(together, images - first);
     for (int64_t i = 0; i < some; ++i) {
       steps[i] =
           round(gradient + (first + i) * shape_.out(), largest + (first + i) * shape_.rows, planes);
       for (int64_t q = 0; q < quads; ++q) {
-        // A channel too many repeats the last; its weights are zeros.
-        const uint8_t* from[4];
-        for (int64_t j = 0; j < 4; ++j) {
-          from[j] = planes.data() + std::min(4 * q + j, shape_.rows - 1) * plane;
-        }
+        const std::array<const uint8_t*, 4> from =
+            four_planes(planes.data(), 4 * q, shape_.rows, plane);
         interleave(from[0], from[1], from[2], from[3],
                    bytes.data() + (q * together + i) * plane * 4, plane);
       }
     }
-    sums.columns = some * plane;
+    const ByteSums sums =
+        sums_of(bytes, offsets, some * plane, (kMiddle + kStepsEachWay) * weight_);
     for (int64_t four = 0; four < fours(); ++four) {
       const int64_t rows = std::min(kByteRows, shape_.channels - kByteRows * four);
       std::ranges::fill(all, 0);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "src/train/byte_parts.h"
@@ -66,7 +67,7 @@ class Correlation {
  private:
   int64_t channels_, height_, width_, rows_, out_height_, out_width_, largest_;
   uint8_t zero_;
-  int64_t quads_, padded_rows_;
+  int64_t quads_;
   std::vector<int8_t> weights_;
   std::vector<int32_t> offsets_, corrections_;
 };
@@ -105,13 +106,12 @@ class ByteOperandGradient {
   void spread(const float* gradient, const float* largest, float* out, int64_t images) const;
   // An image's gradient in bytes, planes of them; returns their step.
   float round(const float* gradient, const float* largest, std::vector<uint8_t>& planes) const;
-  int64_t fours() const { return (shape_.channels + 3) / 4; }
+  int64_t fours() const { return up(shape_.channels, kByteRows) / kByteRows; }
 
   ByteShape shape_;
   int64_t weight_;
-  bool spreads_;
   std::vector<float> weight_scales_;
-  Correlation correlation_;
+  std::optional<Correlation> correlation_;  // to collect
   // To spread: for each four channels and each place of the kernel four rows, whose columns are the
   // result's channels; and what is to be added to their sums.
   std::vector<int8_t> spread_weights_;

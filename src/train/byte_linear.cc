@@ -69,17 +69,6 @@ void raise_to_magnitudes(const float* FOLDSTREAM_ALONE x, int32_t* FOLDSTREAM_AL
   }
 }
 
-ByteSums sums_of(const std::vector<uint8_t>& bytes, const std::vector<int32_t>& offsets,
-                 int64_t columns, int64_t largest) {
-  ByteSums sums;
-  sums.bytes = bytes.data();
-  sums.offsets = offsets.data();
-  sums.quads = std::ssize(offsets);
-  sums.columns = columns;
-  sums.largest = largest;
-  return sums;
-}
-
 int32_t correction(int64_t lowest, const int8_t* row, int64_t count) {
   return static_cast<int32_t>(lowest * sum_of(row, count));
 }

@@ -87,6 +87,17 @@ bool fits(int64_t largest, int64_t products) {
          products <= std::numeric_limits<int32_t>::max() / std::max<int64_t>(largest, 1) / 2;
 }
 
+ByteSums sums_of(const std::vector<uint8_t>& bytes, const std::vector<int32_t>& offsets,
+                 int64_t columns, int64_t largest) {
+  ByteSums sums;
+  sums.bytes = bytes.data();
+  sums.offsets = offsets.data();
+  sums.quads = std::ssize(offsets);
+  sums.columns = columns;
+  sums.largest = largest;
+  return sums;
+}
+
 std::vector<int32_t> every(int64_t count, int64_t step) {
   std::vector<int32_t> all(count);
   for (int64_t i = 0; i < count; ++i) all[i] = static_cast<int32_t>(i * step);

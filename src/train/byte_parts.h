@@ -53,6 +53,10 @@ inline int64_t up(int64_t value, int64_t multiple) {
 // 0, step, 2 step ...
 std::vector<int32_t> every(int64_t count, int64_t step);
 
+// Of bytes at those offsets, as each_row completes it.
+ByteSums sums_of(const std::vector<uint8_t>& bytes, const std::vector<int32_t>& offsets,
+                 int64_t columns, int64_t largest);
+
 // f(row, sums of its columns) for `count` rows of `rows`, which are padded to a multiple of
 // kByteRows; the rest of `sums` says of what. `together` rows, such a multiple too, take the same
 // bytes while they are near.
