@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // foldstream synth: size, clock and bitstream of a design by open tools.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>

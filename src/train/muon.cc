@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/train/muon.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace foldstream::train {
