@@ -41,8 +41,11 @@ def main():
         # An error here ends the process with Yosys' own message.
         ys.run_pass(f"read_slang {' '.join(map(str, library))} --top {path.stem} {path}", design)
         ys.run_pass("design -reset", design)
-    bench = verilated.build(build / "model", "check_all", [build / "check_all.sv", HERE / "bench.cc"],
-                            options=["-Wno-fatal", "-Wno-UNSIGNED", *library])
+    try:
+        bench = verilated.build(build / "model", "check_all", [build / "check_all.sv", HERE / "bench.cc"],
+                                options=["-Wno-UNSIGNED", *library])
+    except subprocess.CalledProcessError:
+        sys.exit("FAIL build of the bench: see above")
     print(run("simulation", [bench], cwd=build).strip())
 
 
