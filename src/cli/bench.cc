@@ -205,22 +205,19 @@ int run(const Program& program, const Options& options) {
 
 void add_bench(Program& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command =
-      add_command(program, "bench", "How fast a network runs on this machine's processor.",
-                  "foldstream bench model.onnx --threads 1",
-                  [&program, options] { return run(program, *options); });
-  command.add_option("network", options->network, "a model, or a folder that build wrote")
-      ->required();
-  command.add_option("--batch", options->batch, "images handed over at once")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  command.add_option("--seconds", options->seconds, "how long to measure")
-      ->check(positive())
-      ->capture_default_str();
-  command.add_option("--scale", options->scale, "float inputs come as bytes, divided by this")
-      ->check(positive())
-      ->capture_default_str();
-  command.add_flag("--floats", options->floats, "float inputs come as floats");
+  const Command command =
+      program.add_command("bench", "How fast a network runs on this machine's processor.",
+                          "foldstream bench model.onnx --threads 1",
+                          [&program, options] { return run(program, *options); });
+  command.option("network", options->network, "a model, or a folder that build wrote").required();
+  command.option("--batch", options->batch, "images handed over at once")
+      .whole(1, 1 << 20)
+      .shows_default();
+  command.option("--seconds", options->seconds, "how long to measure").positive().shows_default();
+  command.option("--scale", options->scale, "float inputs come as bytes, divided by this")
+      .positive()
+      .shows_default();
+  command.flag("--floats", options->floats, "float inputs come as floats");
   add_run_options(command, options->how);
 }
 

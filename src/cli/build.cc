@@ -239,17 +239,17 @@ int run(const Program& program, const Options& options) {
 
 void add_build(Program& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = add_command(program, "build", "Makes hardware of a model.",
-                                  "foldstream build model.onnx -o out --fps 1000000 --clock 100",
-                                  [&program, options] { return run(program, *options); });
-  command.add_option("model", options->model, "ONNX or text form")->required();
-  command.add_option("-o,--output", options->output, "the folder to write")->required();
+  const Command command =
+      program.add_command("build", "Makes hardware of a model.",
+                          "foldstream build model.onnx -o out --fps 1000000 --clock 100",
+                          [&program, options] { return run(program, *options); });
+  command.option("model", options->model, "ONNX or text form").required();
+  command.option("-o,--output", options->output, "the folder to write").required();
   command
-      .add_option(
-          "--verify", options->verify,
-          "frames, a numpy file, on which all engines must agree; a second file: the results "
-          "to expect; of several inputs and outputs NAME=FILE each")
-      ->expected(1, -1);
+      .option("--verify", options->verify,
+              "frames, a numpy file, on which all engines must agree; a second file: the results "
+              "to expect; of several inputs and outputs NAME=FILE each")
+      .several_values();
   add_design_options(command, options->design);
 }
 

@@ -227,29 +227,28 @@ void warn_of_strangers(const Graph& core, Designed& result) {
 
 }  // namespace
 
-void add_input_options(CLI::App& command, DesignOptions& options) {
-  command.add_option("--input-type", options.input_type,
-                     "the model's float input is an integer of this type (u8, s4 ...) divided by "
-                     "--input-scale, or 'bipolar' (-1 and +1), so that what computes on it "
-                     "becomes hardware");
-  command.add_option("--input-scale", options.input_scale, "see --input-type; 255 for pixels");
-  command.add_flag("--standalone-thresholds", options.standalone_thresholds,
-                   "keep thresholds out of the matrix-vector units");
+void add_input_options(const Command& command, DesignOptions& options) {
+  command.option("--input-type", options.input_type,
+                 "the model's float input is an integer of this type (u8, s4 ...) divided by "
+                 "--input-scale, or 'bipolar' (-1 and +1), so that what computes on it "
+                 "becomes hardware");
+  command.option("--input-scale", options.input_scale, "see --input-type; 255 for pixels");
+  command.flag("--standalone-thresholds", options.standalone_thresholds,
+               "keep thresholds out of the matrix-vector units");
 }
 
-void add_device_options(CLI::App& command, DesignOptions& options) {
-  auto* board = command.add_option("--board", options.board, "board to build for");
-  command.add_option("--part", options.part, fmt::format("part to build for ({})", kDefaultPart))
-      ->excludes(board);
-  command.add_option("--clock", options.clock_mhz, "clock in MHz")
-      ->check(between(kSlowestClock, kFastestClock))
-      ->capture_default_str();
-  command.add_option("--share", options.share, "share of the part that may be used")
-      ->check(between(0.01, 1))
-      ->capture_default_str();
+void add_device_options(const Command& command, DesignOptions& options) {
+  const Option board = command.option("--board", options.board, "board to build for");
+  command.option("--part", options.part, fmt::format("part to build for ({})", kDefaultPart))
+      .excludes(board);
+  command.option("--clock", options.clock_mhz, "clock in MHz")
+      .between(kSlowestClock, kFastestClock)
+      .shows_default();
+  command.option("--share", options.share, "share of the part that may be used")
+      .between(0.01, 1)
+      .shows_default();
   const auto budget = [&](const char* name, std::optional<int64_t>& most, const char* what) {
-    command.add_option(name, most, fmt::format("at most so many {}", what))
-        ->check(CLI::NonNegativeNumber);
+    command.option(name, most, fmt::format("at most so many {}", what)).not_negative();
   };
   budget("--lut", options.lut, "look-up tables");
   budget("--ff", options.ff, "flip-flops");
@@ -258,68 +257,67 @@ void add_device_options(CLI::App& command, DesignOptions& options) {
   budget("--dsp", options.dsp, "DSP blocks");
 }
 
-void add_latency_options(CLI::App& command, DesignOptions& options) {
-  auto* cycles = command
-                     .add_option("--latency-cycles", options.latency_cycles,
-                                 "from the first beat of a frame in to its last beat out, at an "
-                                 "idle design, at most so many cycles")
-                     ->check(CLI::Range(int64_t{1}, int64_t{1} << 50));
-  command.add_option("--latency-ns", options.latency_ns, "the same in nanoseconds of the clock")
-      ->check(positive())
-      ->excludes(cycles);
+void add_latency_options(const Command& command, DesignOptions& options) {
+  const Option cycles = command
+                            .option("--latency-cycles", options.latency_cycles,
+                                    "from the first beat of a frame in to its last beat out, at an "
+                                    "idle design, at most so many cycles")
+                            .whole(1, int64_t{1} << 50);
+  command.option("--latency-ns", options.latency_ns, "the same in nanoseconds of the clock")
+      .positive()
+      .excludes(cycles);
 }
 
-void add_weight_options(CLI::App& command, DesignOptions& options) {
+void add_weight_options(const Command& command, DesignOptions& options) {
   command
-      .add_option("--weights", options.weights,
-                  "in a search, where weights may be that would be in block memory: "
-                  "bitstream; load, in UltraRAM that a driver fills before the first frame, too; "
-                  "stream, or read from memory outside again and again; auto: the first of these "
-                  "with which a folding fits")
-      ->check(CLI::IsMember({"auto", "bitstream", "load", "stream"}))
-      ->capture_default_str();
+      .option("--weights", options.weights,
+              "in a search, where weights may be that would be in block memory: "
+              "bitstream; load, in UltraRAM that a driver fills before the first frame, too; "
+              "stream, or read from memory outside again and again; auto: the first of these "
+              "with which a folding fits")
+      .one_of({"auto", "bitstream", "load", "stream"})
+      .shows_default();
   command
-      .add_option("--weight-bandwidth", options.weight_gbits,
-                  "Gbit/s that streams of weights may bring, instead of what the board has")
-      ->check(between(0, kFastestMemory));
+      .option("--weight-bandwidth", options.weight_gbits,
+              "Gbit/s that streams of weights may bring, instead of what the board has")
+      .between(0, kFastestMemory);
 }
 
-void add_design_options(CLI::App& command, DesignOptions& options) {
+void add_design_options(const Command& command, DesignOptions& options) {
   add_device_options(command, options);
-  auto* fps =
-      command.add_option("--fps", options.fps, "frames a second to reach")->check(positive());
-  auto* max = command.add_flag("--max", options.max, "as fast as the part allows")->excludes(fps);
+  const Option fps = command.option("--fps", options.fps, "frames a second to reach").positive();
+  const Option max = command.flag("--max", options.max, "as fast as the part allows").excludes(fps);
   add_latency_options(command, options);
-  auto* quickest =
-      command.add_flag("--min-latency", options.min_latency,
-                       "the first frame in as few cycles as the part allows; with --fps of those "
-                       "foldings that reach it");
-  quickest->excludes(max);
-  auto* folding =
-      command.add_option("--folding", options.folding,
-                         "a folding file under FINN's schema, final_hw_config.json for example");
-  folding->excludes(fps)->excludes(max)->excludes(quickest);
+  const Option quickest =
+      command.flag("--min-latency", options.min_latency,
+                   "the first frame in as few cycles as the part allows; with --fps of those "
+                   "foldings that reach it");
+  quickest.excludes(max);
+  const Option folding =
+      command.option("--folding", options.folding,
+                     "a folding file under FINN's schema, final_hw_config.json for example");
+  folding.excludes(fps).excludes(max).excludes(quickest);
   for (const char* latency : {"--latency-cycles", "--latency-ns"}) {
-    folding->excludes(command.get_option(latency));
-    quickest->excludes(command.get_option(latency));
+    folding.excludes(command.option_named(latency));
+    quickest.excludes(command.option_named(latency));
   }
-  auto* pack = command.add_flag("--pack-memories", options.pack_memories,
-                                "let memories of weights share block memories");
+  const Option pack = command.flag("--pack-memories", options.pack_memories,
+                                   "let memories of weights share block memories");
   command
-      .add_option("--memory-clock-ratio", options.memory_clock_ratio,
-                  "with --pack-memories: block memories have a clock so many times as fast as the "
-                  "design's")
-      ->check(CLI::Range(int64_t{1}, kMostMemoryClockRatio))
-      ->needs(pack)
-      ->capture_default_str();
-  command.add_flag("--least-queues", options.least_queues,
-                   "make every queue the least that it can be, and prove it; takes minutes for "
-                   "large networks");
+      .option("--memory-clock-ratio", options.memory_clock_ratio,
+              "with --pack-memories: block memories have a clock so many times as fast as the "
+              "design's")
+      .whole(1, kMostMemoryClockRatio)
+      .needs(pack)
+      .shows_default();
+  command.flag("--least-queues", options.least_queues,
+               "make every queue the least that it can be, and prove it; takes minutes for "
+               "large networks");
   for (const char* budget : {"--lut", "--ff", "--bram", "--uram", "--dsp"})
-    command.get_option(budget)->excludes(folding);
-  command.add_option("--writable-weights", options.writable_weights,
-                     "a node, or all: its weights and thresholds can be written over AXI4-Lite; "
-                     "NODE:s4 for weights of a wider type; repeatable");
+    command.option_named(budget).excludes(folding);
+  command.option("--writable-weights", options.writable_weights,
+                 "a node, or all: its weights and thresholds can be written over AXI4-Lite; "
+                 "NODE:s4 for weights of a wider type; repeatable");
   add_weight_options(command, options);
   add_input_options(command, options);
 }

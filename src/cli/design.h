@@ -43,15 +43,15 @@ struct DesignOptions {
   std::optional<double> weight_gbits;         // that streams of weights may bring in a second
 };
 
-void add_design_options(CLI::App& command, DesignOptions& options);
+void add_design_options(const Command& command, DesignOptions& options);
 // Those of them that say where the design goes: part, clock, share and budgets.
-void add_device_options(CLI::App& command, DesignOptions& options);
+void add_device_options(const Command& command, DesignOptions& options);
 // Those of them that limit the latency.
-void add_latency_options(CLI::App& command, DesignOptions& options);
+void add_latency_options(const Command& command, DesignOptions& options);
 // Those of them that say where weights may be.
-void add_weight_options(CLI::App& command, DesignOptions& options);
+void add_weight_options(const Command& command, DesignOptions& options);
 // Those of them that decide about integers alone.
-void add_input_options(CLI::App& command, DesignOptions& options);
+void add_input_options(const Command& command, DesignOptions& options);
 
 CompileOptions compile_options(const DesignOptions& options);
 const Part& chosen_part(const DesignOptions& options);

@@ -54,12 +54,11 @@ int run(const Program& program, const Options& options) {
 
 void add_estimate(Program& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = add_command(
-      program, "estimate", "Cycles and resources, layer by layer, before hardware is written.",
+  const Command command = program.add_command(
+      "estimate", "Cycles and resources, layer by layer, before hardware is written.",
       "foldstream estimate model.onnx --fps 1000000 --clock 100",
       [&program, options] { return run(program, *options); });
-  command.add_option("network", options->network, "a model, or a folder that build wrote")
-      ->required();
+  command.option("network", options->network, "a model, or a folder that build wrote").required();
   add_design_options(command, options->design);
 }
 

@@ -154,26 +154,25 @@ int run(const Program& program, const Options& options) {
 
 void add_eval(Program& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = add_command(
-      program, "eval", "Accuracy over a data set, and whether the engines agree on every frame.",
+  const Command command = program.add_command(
+      "eval", "Accuracy over a data set, and whether the engines agree on every frame.",
       "foldstream eval model.onnx --dataset mnist --data build/digits --engine integer",
       [&program, options] { return run(program, *options); });
-  command.add_option("network", options->network, "a model, or a folder that build wrote")
-      ->required();
+  command.option("network", options->network, "a model, or a folder that build wrote").required();
   std::string names;
   for (const std::string& name : data_set_names()) names += (names.empty() ? "" : ", ") + name;
-  command.add_option("--dataset", options->data_set, names)->required();
-  command.add_option("--data", options->folder, "the folder with its files")->required();
-  command.add_option("--limit", options->limit, "only the first samples")->check(positive());
+  command.option("--dataset", options->data_set, names).required();
+  command.option("--data", options->folder, "the folder with its files").required();
+  command.option("--limit", options->limit, "only the first samples").positive();
   command
-      .add_option("--scale", options->scale,
-                  "samples are divided by this; 255 for bytes and 1 for floats by default")
-      ->check(positive());
-  command.add_option("--engine", options->engine, kEngineHelp)->capture_default_str();
+      .option("--scale", options->scale,
+              "samples are divided by this; 255 for bytes and 1 for floats by default")
+      .positive();
+  command.option("--engine", options->engine, kEngineHelp).shows_default();
   command
-      .add_option("--compare", options->compare,
-                  "samples to hold against the engine before it; all by default, with cpu 20")
-      ->check(CLI::NonNegativeNumber);
+      .option("--compare", options->compare,
+              "samples to hold against the engine before it; all by default, with cpu 20")
+      .not_negative();
   add_run_options(command, options->how);
 }
 

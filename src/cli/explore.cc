@@ -102,17 +102,16 @@ int run(const Program& program, const Options& options) {
 
 void add_explore(Program& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = add_command(program, "explore",
-                                  "What each rate costs on a part: foldings that no other beats.",
-                                  "foldstream explore model.onnx --board pynq-z1 -o front",
-                                  [&program, options] { return run(program, *options); });
-  command.add_option("model", options->model, "ONNX or text form")->required();
-  command.add_option("-o,--output", options->output,
-                     "a folder for a plot and the foldings, which --folding reads");
-  command
-      .add_option("--points", options->points, "about so many rates, evenly over their logarithm")
-      ->check(CLI::Range(2, 10000))
-      ->capture_default_str();
+  const Command command = program.add_command(
+      "explore", "What each rate costs on a part: foldings that no other beats.",
+      "foldstream explore model.onnx --board pynq-z1 -o front",
+      [&program, options] { return run(program, *options); });
+  command.option("model", options->model, "ONNX or text form").required();
+  command.option("-o,--output", options->output,
+                 "a folder for a plot and the foldings, which --folding reads");
+  command.option("--points", options->points, "about so many rates, evenly over their logarithm")
+      .whole(2, 10000)
+      .shows_default();
   add_device_options(command, options->design);
   add_weight_options(command, options->design);
   add_input_options(command, options->design);

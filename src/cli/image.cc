@@ -63,18 +63,18 @@ int run(const Program& program, const Options& options) {
 
 void add_image(Program& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = add_command(
-      program, "image", "Makes images of constants that a design does not have in its bitstream.",
+  const Command command = program.add_command(
+      "image", "Makes images of constants that a design does not have in its bitstream.",
       "foldstream image out --write MatMul_0.w=w.npy --output new.image",
       [&program, options] { return run(program, *options); });
-  command.add_option("network", options->network, "a folder that build wrote")->required();
-  command.add_option("--output", options->output,
-                     "for the bus, a byte address and a word a line: what must be loaded before "
-                     "the first frame or, with --write, other constants");
-  command.add_option("--memory", options->memory,
-                     "for memory outside: the words of all streams of weights");
+  command.option("network", options->network, "a folder that build wrote").required();
+  command.option("--output", options->output,
+                 "for the bus, a byte address and a word a line: what must be loaded before "
+                 "the first frame or, with --write, other constants");
+  command.option("--memory", options->memory,
+                 "for memory outside: the words of all streams of weights");
   add_write_option(command, options->writes);
-  command.get_option("--write")->needs(command.get_option("--output"));
+  command.option_named("--write").needs(command.option_named("--output"));
 }
 
 }  // namespace foldstream

@@ -110,10 +110,10 @@ int run(const Program& program, const Options& options) {
 
 void add_inspect(Program& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = add_command(
-      program, "inspect", "Says what is in a model, what each node becomes, what blocks hardware.",
+  const Command command = program.add_command(
+      "inspect", "Says what is in a model, what each node becomes, what blocks hardware.",
       "foldstream inspect model.onnx", [&program, options] { return run(program, *options); });
-  command.add_option("model", options->model, "ONNX or text form")->required();
+  command.option("model", options->model, "ONNX or text form").required();
   add_input_options(command, options->design);
 }
 

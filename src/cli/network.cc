@@ -91,18 +91,17 @@ Engine parse_engine(const std::string& name) {
 
 std::string engine_name(Engine engine) { return kEngines[static_cast<size_t>(engine)]; }
 
-void add_run_options(CLI::App& command, RunOptions& options) {
+void add_run_options(const Command& command, RunOptions& options) {
   command
-      .add_option("--stall", options.stall,
-                  "rtl: chance, in each cycle, of a pause at each end of the hardware")
-      ->check(between(0, 0.99))
-      ->capture_default_str();
-  command.add_option("--seed", options.seed, "rtl: of the random pauses")->capture_default_str();
-  command.add_option("--threads", options.threads, "cpu: threads; 0 for one on each core")
-      ->capture_default_str();
-  command.add_option(
-      "--instructions", options.level,
-      "cpu: the level of instructions to use, AVX2 for example; the best by default");
+      .option("--stall", options.stall,
+              "rtl: chance, in each cycle, of a pause at each end of the hardware")
+      .between(0, 0.99)
+      .shows_default();
+  command.option("--seed", options.seed, "rtl: of the random pauses").shows_default();
+  command.option("--threads", options.threads, "cpu: threads; 0 for one on each core")
+      .shows_default();
+  command.option("--instructions", options.level,
+                 "cpu: the level of instructions to use, AVX2 for example; the best by default");
   add_write_option(command, options.writes);
   add_design_options(command, options.design);
 }

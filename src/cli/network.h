@@ -48,7 +48,7 @@ struct RunOptions {
   std::string level = {};                // of its instructions; empty: the best there is
 };
 
-void add_run_options(CLI::App& command, RunOptions& options);
+void add_run_options(const Command& command, RunOptions& options);
 
 // The graph that the CPU twin runs: the model's outputs, then, where the model has a part that
 // becomes hardware, that part's results.

@@ -52,17 +52,16 @@ int run(const Program& program, const Options& options) {
 
 void add_opt(Program& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command =
-      add_command(program, "opt", "Runs passes on a graph and prints its text form.",
-                  "foldstream opt model.onnx --pass fold_constants --pass streamline",
-                  [&program, options] { return run(program, *options); });
-  command
-      .add_option("file", options->file, "ONNX, text form (.fst), or - for text on standard input")
-      ->required();
+  const Command command =
+      program.add_command("opt", "Runs passes on a graph and prints its text form.",
+                          "foldstream opt model.onnx --pass fold_constants --pass streamline",
+                          [&program, options] { return run(program, *options); });
+  command.option("file", options->file, "ONNX, text form (.fst), or - for text on standard input")
+      .required();
   std::string names;
   for (const std::string& name : pass_names()) names += (names.empty() ? "" : ", ") + name;
-  command.add_option("--pass", options->passes, "a pass to run, in the order given: " + names)
-      ->allow_extra_args(false);
+  command.option("--pass", options->passes, "a pass to run, in the order given: " + names)
+      .one_value_each();
 }
 
 }  // namespace foldstream

@@ -98,33 +98,31 @@ int run(const Program& program, const Options& options) {
 
 void add_quantize(Program& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command =
-      add_command(program, "quantize", "Quantizes a float model by samples, without training it.",
-                  "foldstream quantize float.onnx --dataset mnist --data mnist -o quantized.onnx",
-                  [&program, options] { return run(program, *options); });
-  command.add_option("model", options->model, "an ONNX model with float weights")->required();
+  const Command command = program.add_command(
+      "quantize", "Quantizes a float model by samples, without training it.",
+      "foldstream quantize float.onnx --dataset mnist --data mnist -o quantized.onnx",
+      [&program, options] { return run(program, *options); });
+  command.option("model", options->model, "an ONNX model with float weights").required();
   std::string names;
   for (const std::string& name : data_set_names()) names += (names.empty() ? "" : ", ") + name;
-  command.add_option("--dataset", options->data_set, names)->required();
-  command.add_option("--data", options->folder, "the folder with its training and test files")
-      ->required();
-  command.add_option("-o,--output", options->output, "the model to write")->required();
-  command.add_option("--weight-bits", options->how.weight_bits, "2 to 16")
-      ->check(CLI::Range(2, 16))
-      ->capture_default_str();
-  command.add_option("--activation-bits", options->how.activation_bits, "2 to 16")
-      ->check(CLI::Range(2, 16))
-      ->capture_default_str();
-  command.add_flag("--power-of-two", options->how.power_of_two,
-                   "scales that are powers of two: sums are exact in float32");
-  command.add_option("--samples", options->samples, "training samples that choose the scales")
-      ->check(positive())
-      ->capture_default_str();
-  command.add_option("--limit", options->limit, "only the first test samples")->check(positive());
+  command.option("--dataset", options->data_set, names).required();
+  command.option("--data", options->folder, "the folder with its training and test files")
+      .required();
+  command.option("-o,--output", options->output, "the model to write").required();
+  command.option("--weight-bits", options->how.weight_bits, "2 to 16").whole(2, 16).shows_default();
+  command.option("--activation-bits", options->how.activation_bits, "2 to 16")
+      .whole(2, 16)
+      .shows_default();
+  command.flag("--power-of-two", options->how.power_of_two,
+               "scales that are powers of two: sums are exact in float32");
+  command.option("--samples", options->samples, "training samples that choose the scales")
+      .positive()
+      .shows_default();
+  command.option("--limit", options->limit, "only the first test samples").positive();
   command
-      .add_option("--scale", options->scale,
-                  "samples are divided by this; 255 for bytes and 1 for floats by default")
-      ->check(positive());
+      .option("--scale", options->scale,
+              "samples are divided by this; 255 for bytes and 1 for floats by default")
+      .positive();
 }
 
 }  // namespace foldstream

@@ -54,23 +54,21 @@ int run(const Program& program, const Options& options) {
 
 void add_run(Program& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command =
-      add_command(program, "run", "Runs frames through a network.",
-                  "foldstream run model.onnx --input x.npy --output y.npy --engine integer",
-                  [&program, options] { return run(program, *options); });
-  command.add_option("network", options->network, "a model, or a folder that build wrote")
-      ->required();
+  const Command command =
+      program.add_command("run", "Runs frames through a network.",
+                          "foldstream run model.onnx --input x.npy --output y.npy --engine integer",
+                          [&program, options] { return run(program, *options); });
+  command.option("network", options->network, "a model, or a folder that build wrote").required();
   command
-      .add_option("--input", options->input,
-                  "frames, a numpy file; of several inputs NAME=FILE each")
-      ->required()
-      ->allow_extra_args(false);
+      .option("--input", options->input, "frames, a numpy file; of several inputs NAME=FILE each")
+      .required()
+      .one_value_each();
   command
-      .add_option("--output", options->output,
-                  "where the results go, a numpy file; of several outputs NAME=FILE each")
-      ->required()
-      ->allow_extra_args(false);
-  command.add_option("--engine", options->engine, kEngineHelp)->capture_default_str();
+      .option("--output", options->output,
+              "where the results go, a numpy file; of several outputs NAME=FILE each")
+      .required()
+      .one_value_each();
+  command.option("--engine", options->engine, kEngineHelp).shows_default();
   add_run_options(command, options->how);
 }
 

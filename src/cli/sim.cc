@@ -185,21 +185,21 @@ int run(const Program& program, const Options& options) {
 
 void add_sim(Program& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command =
-      add_command(program, "sim", "Cycles of a design, frame after frame.",
-                  "foldstream sim out --frames 10 --engine rtl", [&program, options] {
-                    return options->queues ? judge(program, *options) : run(program, *options);
-                  });
-  command.add_option("folder", options->folder, "a folder that build wrote")->required();
-  command.add_option("--frames", options->frames, "frames, back to back")
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str();
+  const Command command = program.add_command(
+      "sim", "Cycles of a design, frame after frame.",
+      "foldstream sim out --frames 10 --engine rtl", [&program, options] {
+        return options->queues ? judge(program, *options) : run(program, *options);
+      });
+  command.option("folder", options->folder, "a folder that build wrote").required();
+  command.option("--frames", options->frames, "frames, back to back")
+      .whole(1, 1000000)
+      .shows_default();
   command
-      .add_option("--engine", options->engine,
-                  "cycle: the model; rtl: the hardware, compared beat by beat with the model")
-      ->capture_default_str();
-  command.add_flag("--queues", options->queues,
-                   "instead: whether any queue could be a beat shorter, and why not");
+      .option("--engine", options->engine,
+              "cycle: the model; rtl: the hardware, compared beat by beat with the model")
+      .shows_default();
+  command.flag("--queues", options->queues,
+               "instead: whether any queue could be a beat shorter, and why not");
 }
 
 }  // namespace foldstream

@@ -131,22 +131,20 @@ int run(const Program& program, const Options& options) {
 
 void add_synth(Program& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = add_command(
-      program, "synth", "Size, clock and bitstream of a design by open tools.",
+  const Command command = program.add_command(
+      "synth", "Size, clock and bitstream of a design by open tools.",
       "foldstream synth out --device ecp5", [&program, options] { return run(program, *options); });
-  command.add_option("folder", options->folder, "a folder that build wrote")->required();
+  command.option("folder", options->folder, "a folder that build wrote").required();
   std::string names;
   for (const auto& [device, part] : kDevices) {
     names += (names.empty() ? "" : ", ") + std::string(device);
   }
-  command.add_option("--device", options->device, names + ", or the name of a part")->required();
-  command.add_option("--clock", options->clock_mhz, "MHz to aim for; that of the build by default")
-      ->check(positive());
-  command.add_option("--seed", options->seed, "of the placer")->capture_default_str();
-  command.add_option("--limit", options->limit, "seconds for each program")
-      ->check(positive())
-      ->capture_default_str();
-  command.add_flag("--no-place", options->no_place, "count resources only");
+  command.option("--device", options->device, names + ", or the name of a part").required();
+  command.option("--clock", options->clock_mhz, "MHz to aim for; that of the build by default")
+      .positive();
+  command.option("--seed", options->seed, "of the placer").shows_default();
+  command.option("--limit", options->limit, "seconds for each program").positive().shows_default();
+  command.flag("--no-place", options->no_place, "count resources only");
 }
 
 }  // namespace foldstream

@@ -112,32 +112,30 @@ int run(const Program& program, const train::Options& options, int64_t seeds) {
 void add_train(Program& program) {
   const auto options = std::make_shared<train::Options>();
   const auto seeds = std::make_shared<int64_t>(1);
-  CLI::App& command = add_command(
-      program, "train", "Trains a quantized network from a recipe and writes it as QONNX.",
+  const Command command = program.add_command(
+      "train", "Trains a quantized network from a recipe and writes it as QONNX.",
       "foldstream train recipes/tfc-w2a2.toml --data mnist -o tfc.onnx",
       [&program, options, seeds] { return run(program, *options, *seeds); });
-  command.add_option("recipe", options->recipe, "the network and how to train it (recipes/*.toml)")
-      ->required();
-  command.add_option("--data", options->data, "the folder with the data set's files")->required();
-  command.add_option("-o,--output", options->output, "the model to write")->required();
-  command.add_option("--init", options->init, "a model of the same layers to start from");
-  command.add_option("--seed", options->seed, "of all that is random")
-      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()))
-      ->capture_default_str();
+  command.option("recipe", options->recipe, "the network and how to train it (recipes/*.toml)")
+      .required();
+  command.option("--data", options->data, "the folder with the data set's files").required();
+  command.option("-o,--output", options->output, "the model to write").required();
+  command.option("--init", options->init, "a model of the same layers to start from");
+  command.option("--seed", options->seed, "of all that is random")
+      .whole(0, std::numeric_limits<int64_t>::max())
+      .shows_default();
   command
-      .add_option("--seeds", *seeds,
-                  "so many models, of this seed and the next, as MODEL-seedN.onnx")
-      ->check(positive());
-  command.add_option("--epochs", options->epochs, "instead of the recipe's")->check(positive());
-  command.add_option("--samples", options->samples, "only the first of the training set")
-      ->check(positive());
-  command.add_option("--threads", options->threads, "all cores by default")->check(positive());
-  command.add_option("--device", options->device, "cpu or cuda")->capture_default_str();
+      .option("--seeds", *seeds, "so many models, of this seed and the next, as MODEL-seedN.onnx")
+      .positive();
+  command.option("--epochs", options->epochs, "instead of the recipe's").positive();
+  command.option("--samples", options->samples, "only the first of the training set").positive();
+  command.option("--threads", options->threads, "all cores by default").positive();
+  command.option("--device", options->device, "cpu or cuda").shows_default();
   command
-      .add_option("--stop-after", options->stop_after,
-                  "stop after so many epochs and keep MODEL.checkpoint")
-      ->check(positive());
-  command.add_flag("--resume", options->resume, "go on from MODEL.checkpoint where it is there");
+      .option("--stop-after", options->stop_after,
+              "stop after so many epochs and keep MODEL.checkpoint")
+      .positive();
+  command.flag("--resume", options->resume, "go on from MODEL.checkpoint where it is there");
 }
 
 }  // namespace foldstream

@@ -12,10 +12,10 @@
 
 namespace foldstream {
 
-void add_write_option(CLI::App& command, std::vector<std::string>& writes) {
-  command.add_option("--write", writes,
-                     "NODE.CONSTANT=FILE.npy: a constant of a node built with --writable-weights "
-                     "(w: weights, t: thresholds, flip), written at run time; repeatable");
+void add_write_option(const Command& command, std::vector<std::string>& writes) {
+  command.option("--write", writes,
+                 "NODE.CONSTANT=FILE.npy: a constant of a node built with --writable-weights "
+                 "(w: weights, t: thresholds, flip), written at run time; repeatable");
 }
 
 std::vector<std::string> apply_writes(Graph& core, const std::vector<std::string>& writes,

@@ -12,7 +12,7 @@
 
 namespace foldstream {
 
-void add_write_option(CLI::App& command, std::vector<std::string>& writes);
+void add_write_option(const Command& command, std::vector<std::string>& writes);
 
 // Replaces constants of the core as the options say. Gives the nodes that changed, by name.
 std::vector<std::string> apply_writes(Graph& core, const std::vector<std::string>& writes,
