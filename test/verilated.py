@@ -53,5 +53,7 @@ def build(folder, top, sources, *, include=(), options=(), optimize=False):
     options = ["--cc", "--exe", "--build", "--quiet", *(word for variable in make for word in ("-MAKEFLAGS", variable)),
                "-CFLAGS", " ".join([*FLAGS, *(f"-I{path}" for path in include)]),
                "-LDFLAGS", " ".join(map(str, runtime())), *(f"-I{path}" for path in include), *options]
+    if not optimize:  # every further file costs the compiler a second for its headers; optimizing a large one costs more
+        options += ["--output-split", "0"]
     subprocess.run([PROGRAM, *options, "--Mdir", folder, "--top-module", top, *sources], check=True, env=ENVIRONMENT)
     return pathlib.Path(folder) / f"V{top}"

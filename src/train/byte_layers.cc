@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/train/byte_layers.h"
 
+#include <ATen/Parallel.h>
+#include <torch/autograd.h>
+
 #include <mutex>
 #include <tuple>
 #include <vector>

@@ -2,7 +2,7 @@
 // Layers whose products are of bytes, as torch's graph has them.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "src/train/byte_convolution.h"
 #include "src/train/byte_linear.h"

@@ -2,6 +2,7 @@
 // Products of bytes against sums written out: of the kernels, of layers and of their gradients.
 #include "src/train/byte_layers.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>

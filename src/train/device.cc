@@ -2,6 +2,7 @@
 #include "src/train/device.h"
 
 #include <fmt/format.h>
+#include <torch/cuda.h>
 
 #include <utility>
 

@@ -2,7 +2,7 @@
 // The device that trains, and steps on it without the cost of starting each of their operations.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <functional>
 #include <memory>

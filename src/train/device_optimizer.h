@@ -4,7 +4,7 @@
 // that Muon trains.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <vector>
 

@@ -3,7 +3,7 @@
 // tensor operations, to the same floats.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdint>
 #include <span>

@@ -4,7 +4,7 @@
 // et al., "Muon: An optimizer for hidden layers in neural networks", 2024).
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace foldstream::train {
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/train/network.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <torch/autograd.h>
 
 #include <cmath>
 #include <limits>
@@ -354,7 +356,7 @@ torch::Tensor squared_hinge(const torch::Tensor& scores, const torch::Tensor& la
 torch::Tensor cross_entropy(const torch::Tensor& scores, const torch::Tensor& labels,
                             double temperature) {
   if (scores.size(1) == 1) return torch::softplus(-scores * signs(labels) / temperature).mean();
-  return torch::nn::functional::cross_entropy(scores / temperature, labels);
+  return torch::cross_entropy_loss(scores / temperature, labels);
 }
 
 torch::Tensor distillation(const torch::Tensor& scores, const torch::Tensor& teacher_scores,

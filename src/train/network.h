@@ -6,7 +6,7 @@
 // they are not exact in float32 (exact_sums.h): `scores` gives those too.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <map>
 #include <memory>

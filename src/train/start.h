@@ -2,7 +2,7 @@
 // A QONNX model, ours or one that Brevitas wrote, as the start of training.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <string>
 #include <utility>
