@@ -67,6 +67,8 @@ USES = {
     "fmt/format.h": r"\bfmt::(format|format_to|runtime|memory_buffer)\b",
     "fmt/ranges.h": r"\bfmt::join\b",
 }
+# Headers of libraries that cost every file behind them seconds of the compiler, and the one file that may read each.
+COSTLY = {"CLI/CLI.hpp": "src/cli/command.cc", "torch/torch.h": "none; <torch/types.h> and <torch/autograd.h> are enough"}
 
 LICENCE_LINE = "SPDX-License-Identifier: Apache-2.0"
 LICENSED_SUFFIXES = {".cc", ".h", ".sv", ".svh", ".v", ".py", ".sh", ".cmake", ".ys", ".vlt"}
@@ -139,7 +141,13 @@ def rule_layers(root):
 
 
 def rule_includes(root):
-    """A file of src/ includes what it uses of the precompiled headers, itself or by a header of ours."""
+    """A file of src/ includes what it uses of the precompiled headers, itself or by a header of ours, and nothing costly."""
+    build = root / "src/CMakeLists.txt"
+    if build.is_file():
+        listed = re.search(r"set\(common_headers([^)]*)\)", build.read_text())
+        differ = set(re.findall(r"<([^>]+)>", listed[1] if listed else "")) ^ set(USES)
+        if differ:
+            yield f"src/CMakeLists.txt: common_headers and USES of this rule differ in {', '.join(sorted(differ))}"
     direct = {}
     for name in files(root):
         if name.startswith("src/") and name.endswith((".cc", ".h")):
@@ -154,6 +162,9 @@ def rule_includes(root):
         return seen
 
     for name in direct:
+        for header in direct[name] & set(COSTLY):
+            if name != COSTLY[header]:
+                yield f"{name}: includes the costly <{header}>; who may: {COSTLY[header]}"
         included = reached(name)
         for header, use in USES.items():
             if header not in included:
