@@ -77,6 +77,12 @@ std::string tool_version(const std::string& package) {
   throw Error(fmt::format("'{}' is not installed", package), kHelp);
 }
 
+std::map<std::string, std::string> faster_allocation() {
+  const char* library = FOLDSTREAM_ALLOCATOR;
+  if (!variable("LD_PRELOAD").empty() || !is_there(library)) return {};
+  return {{"LD_PRELOAD", library}};
+}
+
 fs::path cache_folder() {
   if (const std::string chosen = variable("FOLDSTREAM_CACHE"); !chosen.empty()) return chosen;
   if (const std::string base = variable("XDG_CACHE_HOME"); !base.empty()) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <system_error>
 
 #include "src/backend/tools.h"
@@ -68,31 +69,31 @@ void run_or_throw(const std::vector<std::string>& argv, const ProcessOptions& op
 }
 
 struct Unit {
-  fs::path source;
-  std::string level;  // of optimisation
+  fs::path source, object;
+  std::vector<std::string> flags;
 };
 
 // Compiles sources to objects, a few at a time.
-void compile(const std::vector<Unit>& sources, const std::vector<std::string>& flags,
-             const fs::path& folder, Progress& progress) {
-  parallel_for(sources.size(), [&](size_t i) {
-    const fs::path& source = sources[i].source;
+void compile(const std::vector<Unit>& units, const std::vector<std::string>& flags,
+             Progress& progress) {
+  parallel_for(units.size(), [&](size_t i) {
+    const Unit& unit = units[i];
     std::vector<std::string> argv = {compiler()};
     argv.insert(argv.end(), flags.begin(), flags.end());
-    argv.insert(argv.end(), {sources[i].level, "-c", source.string(), "-o",
-                             (folder / source.filename()).string() + ".o"});
-    run_or_throw(argv, {}, "compiling the simulation");
-    progress.note(source.filename().string());
+    argv.insert(argv.end(), unit.flags.begin(), unit.flags.end());
+    argv.insert(argv.end(), {"-c", unit.source.string(), "-o", unit.object.string()});
+    run_or_throw(argv, {.environment = faster_allocation()}, "compiling the simulation");
+    progress.note(unit.source.filename().string());
   });
 }
 
 // Collects the generated files, of which each reads the same large headers, into a few: what runs
 // once ("slow" files and symbol tables) apart from what runs in every cycle.
-struct Units {
+struct Sources {
   std::vector<fs::path> once, often;
 };
 
-Units make_units(const fs::path& folder) {
+Sources collect_sources(const fs::path& folder) {
   std::vector<fs::path> once, often;
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (entry.path().extension() != ".cpp") continue;
@@ -143,25 +144,54 @@ void publish(const fs::path& made, const fs::path& folder) {
   }
 }
 
-// Verilator's own run-time library, compiled once for all designs.
-std::vector<fs::path> runtime_objects(const fs::path& verilator, Progress& progress) {
-  const std::vector<std::string> flags = compile_flags(verilator);
-  std::string key = tool_version("verilator") + compiler();
-  for (const std::string& flag : flags) key += " " + flag;
-  const fs::path folder = cache_folder() / "runtime" / sha256(key).substr(0, 32);
-  const std::vector<Unit> sources = {{verilator / "include" / "verilated.cpp", "-O2"},
-                                     {verilator / "include" / "verilated_threads.cpp", "-O2"}};
-  std::vector<fs::path> objects;
-  for (const Unit& unit : sources) {
-    objects.push_back(folder / (unit.source.filename().string() + ".o"));
+// What all simulations share: Verilator's own library, and its headers precompiled, which take
+// longer to read than the code of a small design.
+class Runtime {
+ public:
+  // Made once, in the cache.
+  Runtime(const fs::path& verilator, const std::vector<std::string>& flags, Progress& progress) {
+    const fs::path include = verilator / "include";
+    std::string key = tool_version("verilator") + run_process({compiler(), "--version"}, {}).output;
+    for (const std::string& flag : flags) key += " " + flag;
+    // Some compilers refuse what they made of a header that was written anew since.
+    key +=
+        fmt::format(" {}", fs::last_write_time(include / "verilated.h").time_since_epoch().count());
+    folder_ = cache_folder() / "runtime" / sha256(key).substr(0, 32);
+    if (fs::exists(folder_)) return;
+    const TemporaryFolder made(fmt::format("{}.partial-{}", folder_.string(), ::getpid()));
+    std::vector<Unit> units;
+    for (const char* name : kLibrary) {
+      units.push_back({include / name, made.path() / (std::string(name) + ".o"), {"-O1"}});
+    }
+    for (const char* level : {kOften, kOnce}) {
+      const fs::path header = made.path() / level / kHeader;
+      write_file(header, "#include \"verilated.h\"\n");  // for whom the precompiled one won't do
+      units.push_back(
+          {include / "verilated.h", header.string() + ".gch", {level, "-x", "c++-header"}});
+    }
+    compile(units, flags, progress);
+    publish(made.path(), folder_);
   }
-  if (!fs::exists(folder)) {
-    const TemporaryFolder made(fmt::format("{}.partial-{}", folder.string(), ::getpid()));
-    compile(sources, flags, made.path(), progress);
-    publish(made.path(), folder);
+
+  std::vector<fs::path> objects() const {
+    std::vector<fs::path> objects;
+    for (const char* name : kLibrary) objects.push_back(folder_ / (std::string(name) + ".o"));
+    return objects;
   }
-  return objects;
-}
+  // For a unit of a design at that level of optimization.
+  std::vector<std::string> flags(const std::string& level) const {
+    return {level, "-include", (folder_ / level / kHeader).string()};
+  }
+
+  static constexpr const char* kOften = "-O1";
+  static constexpr const char* kOnce = "-O0";
+
+ private:
+  static constexpr const char* kLibrary[] = {"verilated.cpp", "verilated_threads.cpp"};
+  static constexpr const char* kHeader = "headers.h";
+
+  fs::path folder_;
+};
 
 // Keeps the cache from growing for ever: the simulations not used for longest go.
 void prune(const fs::path& cache) {
@@ -259,25 +289,32 @@ Simulation::Simulation(const Design& design, const BuildOptions& options)
   }
   argv.push_back(top + ".sv");
   progress.note("verilator");
-  run_or_throw(argv, {.folder = rtl, .environment = {{"VERILATOR_ROOT", verilator.string()}}},
-               "Verilator");
+  std::map<std::string, std::string> environment = faster_allocation();
+  environment["VERILATOR_ROOT"] = verilator.string();
+  run_or_throw(argv, {.folder = rtl, .environment = environment}, "Verilator");
 
   write_file(code / "streams.h", streams);
   write_file(code / "simulation.cpp", bench);
   write_file(code / "simulation_bus.h", bus);
-  const Units units = make_units(code);
-  std::vector<Unit> jobs;
-  for (const fs::path& source : units.often) jobs.push_back({source, "-O1"});
-  for (const fs::path& source : units.once) jobs.push_back({source, "-O0"});
   std::vector<std::string> flags = compile_flags(verilator);
+  const Runtime runtime(verilator, flags, progress);
+  std::vector<Unit> units;
+  const auto add = [&](const std::vector<fs::path>& sources, const char* level) {
+    for (const fs::path& source : sources) {
+      units.push_back({source, source.string() + ".o", runtime.flags(level)});
+    }
+  };
+  const Sources generated = collect_sources(code);
+  add(generated.often, Runtime::kOften);
+  add(generated.once, Runtime::kOnce);
   flags.push_back("-I" + code.string());
-  compile(jobs, flags, code, progress);
+  compile(units, flags, progress);
 
   // Built beside its place in the cache, so that renaming it there is one step.
   const TemporaryFolder made(fmt::format("{}.partial-{}", folder_.string(), ::getpid()));
   std::vector<std::string> link = {compiler(), "-o", (made.path() / kProgram).string()};
-  for (const Unit& job : jobs) link.push_back(job.source.string() + ".o");
-  for (const fs::path& object : runtime_objects(verilator, progress)) link.push_back(object);
+  for (const Unit& unit : units) link.push_back(unit.object);
+  for (const fs::path& object : runtime.objects()) link.push_back(object);
   link.insert(link.end(), {"-pthread", "-latomic"});
   run_or_throw(link, {}, "linking the simulation");
   for (const auto& [path, text] : design_.files) {

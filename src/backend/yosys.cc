@@ -367,10 +367,12 @@ SynthesisResult synthesize(const Design& design, const Part& part, const Synthes
   write_file(work.path() / "spec.json", spec.dump(2));
   write_file(work.path() / "synthesis.py", embedded_file("src/backend/embedded/synthesis.py"));
   Progress progress("synthesizing");
-  const ProcessResult yosys =
-      run_process({tool("python").string(), (work.path() / "synthesis.py").string(),
-                   (work.path() / "spec.json").string(), (work.path() / "result.json").string()},
-                  {.limit = options.limit, .line = [&](const auto& line) { progress.note(line); }});
+  const ProcessResult yosys = run_process(
+      {tool("python").string(), (work.path() / "synthesis.py").string(),
+       (work.path() / "spec.json").string(), (work.path() / "result.json").string()},
+      {.environment = faster_allocation(), .limit = options.limit, .line = [&](const auto& line) {
+         progress.note(line);
+       }});
   write_file(folder / "yosys.log", yosys.output);
   if (yosys.timed_out) {
     throw Error(fmt::format("synthesis took more than {} s", options.limit.count()),

@@ -223,8 +223,13 @@ Graph random_graph(Random& random) {
 }
 
 TEST(CycleModel, EqualsTheStallPolicyCycleByCycle) {
+#ifdef __SANITIZE_ADDRESS__
+  constexpr int kGraphs = 150;  // the reference takes 25 times as long there
+#else
+  constexpr int kGraphs = 600;
+#endif
   int finished = 0, stuck = 0;
-  for (unsigned seed = 0; seed < 600; ++seed) {
+  for (unsigned seed = 0; seed < kGraphs; ++seed) {
     SCOPED_TRACE(seed);
     Random random(seed);
     const Graph graph = random_graph(random);
@@ -279,8 +284,8 @@ TEST(CycleModel, EqualsTheStallPolicyCycleByCycle) {
       EXPECT_EQ(count(&Activity::blocked).first, count(&Activity::blocked).second);
     }
   }
-  EXPECT_GT(finished, 300);
-  EXPECT_GT(stuck, 20);
+  EXPECT_GT(finished, kGraphs / 2);
+  EXPECT_GT(stuck, kGraphs / 30);
 }
 
 TEST(CycleModel, SkippingTheSteadyStateChangesNothing) {

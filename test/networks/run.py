@@ -24,6 +24,7 @@ MNIST = {"dataset": "mnist", "fps": 1000000, "rtl_frames": 5000, "queues": ("--f
 # The rate leaves few lanes: the simulation is built in half the time of one at 3,000 frames a second and takes no longer to run.
 CIFAR10 = {"dataset": "cifar10", "fps": 500, "queues": ("--board", "pynq-z1", "--max"), "eval": ("--scale", "1"), "limit": 100, "rtl_frames": 1, "stall_frames": 2,
            "full": {"limit": 1000, "rtl_frames": 20, "stall_frames": 20}}
+LFC = {"limit": 1000, "rtl_frames": 100, "full": {"limit": 10000, "rtl_frames": 500}}
 PIXELS = ("--input-type", "u8", "--input-scale", "255")
 
 SHARED = MNIST | {"model": "tfc-w1a1", "fps": None, "limit": 200, "rtl_frames": 6, "stall_frames": 2, "build": ("--pack-memories",)}
@@ -37,8 +38,8 @@ NETWORKS = {
     "tfc-w1a2": MNIST | {"build": PIXELS},
     "tfc-w2a2": MNIST,
     "finn-tutorial-tfc-w1a1": MNIST | {"build": ("--input-type", "u8"), "eval": ("--scale", "1"), "rtl_frames": 1000},
-    "lfc-w1a1-trained": MNIST | {"fps": 20000, "queues": ("--fps", "20000"), "eval": ("--scale", "1"), "rtl_frames": 100, "full": {"rtl_frames": 500}},
-    "lfc-w1a2-trained": MNIST | {"fps": 20000, "queues": ("--fps", "20000"), "eval": ("--scale", "1"), "rtl_frames": 100, "full": {"rtl_frames": 500}},
+    "lfc-w1a1-trained": MNIST | {"fps": 20000, "queues": ("--fps", "20000"), "eval": ("--scale", "1"), **LFC},
+    "lfc-w1a2-trained": MNIST | {"fps": 20000, "queues": ("--fps", "20000"), "eval": ("--scale", "1"), **LFC},
     # Its scales are no powers of two: a float product is rounded term by term, the integer sum once, at the very end. The
     # codes in between must be the same, the results may differ by that rounding.
     "kws-mlp-w3a3": {"rounding": 1e-6, "fps": 100000, "frames": lambda draw: draw.gauss(0, 40), "shape": (1, 10, 49), "rtl_frames": 100},

@@ -22,14 +22,15 @@ void narrow(const int64_t* from, int64_t count, Element* to) {
 // Sums of products of `Rows` rows of weights with `Vectors` vectors. All are read once for the
 // whole tile and the sums stay in registers; compilers turn words of 16 bits into multiply-adds of
 // eight and more.
-template <int Rows, int Vectors, class Element, class Sum>
-void multiply_tile(const Element* w, int64_t w_step, const Element* x, int64_t x_step,
+template <int Rows, int Vectors, class Sum, class Weight, class Element>
+void multiply_tile(const Weight* w, int64_t w_step, const Element* x, int64_t x_step,
                    int64_t columns, int64_t* acc, int64_t acc_step) {
   Sum sums[Rows][Vectors] = {};
   for (int64_t i = 0; i < columns; ++i) {
     for (int r = 0; r < Rows; ++r) {
       for (int v = 0; v < Vectors; ++v) {
-        sums[r][v] += static_cast<Sum>(w[r * w_step + i]) * static_cast<Sum>(x[v * x_step + i]);
+        const auto weight = static_cast<Element>(w[r * w_step + i]);
+        sums[r][v] += static_cast<Sum>(weight) * static_cast<Sum>(x[v * x_step + i]);
       }
     }
   }
@@ -38,16 +39,17 @@ void multiply_tile(const Element* w, int64_t w_step, const Element* x, int64_t x
   }
 }
 
+constexpr int kTileVectors = 4;
+
 // acc[v, r] for every vector and row, in elements as narrow as the types allow. Vectors in blocks
 // that stay near the processor while all rows pass over them.
-template <class Element, class Sum>
-void multiply(const Tensor& w, const Tensor& x, int64_t groups, std::vector<int64_t>& acc) {
-  constexpr int kRows = 2, kVectors = 4;
+template <class Element, class Sum, class Weight>
+void multiply(const Weight* weights, const Type& w, const Tensor& x, int64_t groups,
+              std::vector<int64_t>& acc) {
+  constexpr int kRows = 2, kVectors = kTileVectors;
   constexpr int64_t kBlockBytes = 128 * 1024;
-  const int64_t rows = w.type.shape[0], columns = w.type.shape[1], group_rows = rows / groups;
+  const int64_t rows = w.shape[0], columns = w.shape[1], group_rows = rows / groups;
   const int64_t x_step = groups * columns, vectors = x.count() / x_step;
-  std::vector<Element> weights(w.ints.size());
-  narrow(w.ints.data(), w.count(), weights.data());
   const int64_t block =
       std::max<int64_t>(kVectors, kBlockBytes / static_cast<int64_t>(sizeof(Element)) / x_step);
   std::vector<Element> values(std::min(block, vectors) * x_step);
@@ -57,21 +59,32 @@ void multiply(const Tensor& w, const Tensor& x, int64_t groups, std::vector<int6
     for (int64_t r = 0; r < rows;) {
       const int64_t group = r / group_rows;
       const bool pair = r + kRows <= (group + 1) * group_rows;
-      const Element* row = weights.data() + r * columns;
+      const Weight* row = weights + r * columns;
       for (int64_t v = 0; v < count;) {
         const bool full = v + kVectors <= count;
         const Element* vector = values.data() + v * x_step + group * columns;
         int64_t* to = acc.data() + (first + v) * rows + r;
-        const auto tile = pair ? (full ? multiply_tile<kRows, kVectors, Element, Sum>
-                                       : multiply_tile<kRows, 1, Element, Sum>)
-                               : (full ? multiply_tile<1, kVectors, Element, Sum>
-                                       : multiply_tile<1, 1, Element, Sum>);
+        const auto tile = pair ? (full ? multiply_tile<kRows, kVectors, Sum, Weight, Element>
+                                       : multiply_tile<kRows, 1, Sum, Weight, Element>)
+                               : (full ? multiply_tile<1, kVectors, Sum, Weight, Element>
+                                       : multiply_tile<1, 1, Sum, Weight, Element>);
         tile(row, columns, vector, x_step, columns, to, rows);
         v += full ? kVectors : 1;
       }
       r += pair ? kRows : 1;
     }
   }
+}
+
+// Weights that a few vectors pass are read once as they are: to copy them takes longer.
+template <class Element, class Sum>
+void multiply(const Tensor& w, const Tensor& x, int64_t groups, std::vector<int64_t>& acc) {
+  if (x.count() / x.type.shape.back() < kTileVectors) {
+    return multiply<Element, Sum>(w.ints.data(), w.type, x, groups, acc);
+  }
+  std::vector<Element> weights(w.ints.size());
+  narrow(w.ints.data(), w.count(), weights.data());
+  multiply<Element, Sum>(weights.data(), w.type, x, groups, acc);
 }
 
 constexpr int kMostHardwareBits = 16;
