@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <map>
 #include <system_error>
@@ -25,11 +26,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kCachedSimulations = 32;
+constexpr size_t kCachedRuntimes = 3;        // of other compilers and other folders of tools
 constexpr int64_t kSplitStatements = 20000;  // of a generated C++ file
 constexpr uintmax_t kUnitBytes = 400'000;    // of generated C++ compiled in one piece
 constexpr const char* kBench = "src/backend/embedded/simulation.cpp";
 constexpr const char* kBus = "src/backend/embedded/simulation_bus.h";
 constexpr const char* kProgram = "simulation";
+constexpr const char* kPartial = ".partial-";
 
 std::string streams_header(const Design& design, const BuildOptions& options) {
   const auto list = [](const auto& ports) {
@@ -134,6 +137,11 @@ std::vector<std::string> compile_flags(const fs::path& verilator) {
           "-I" + (verilator / "include" / "vltstd").string()};
 }
 
+// Where a folder of the cache is made, so that renaming it to its place is one step.
+fs::path beside(const fs::path& folder) {
+  return fmt::format("{}{}{}", folder.string(), kPartial, ::getpid());
+}
+
 // Moves a finished folder into the cache; a rival that was faster is as good.
 void publish(const fs::path& made, const fs::path& folder) {
   std::error_code error;
@@ -142,6 +150,28 @@ void publish(const fs::path& made, const fs::path& folder) {
     throw Error(fmt::format("can't write '{}': {}", folder.string(), error.message()),
                 "set FOLDSTREAM_CACHE to a folder that you may write to");
   }
+}
+
+// Marks an entry of the cache as used now.
+void touch(const fs::path& entry) {
+  std::error_code ignored;
+  fs::last_write_time(entry, fs::file_time_type::clock::now(), ignored);
+}
+
+// Keeps the cache from growing for ever: the entries not used for longest go. What another process
+// may still be making stays.
+void prune(const fs::path& cache, size_t kept) {
+  constexpr auto kLongestBuild = std::chrono::hours(24);
+  const fs::file_time_type now = fs::file_time_type::clock::now();
+  std::error_code ignored;
+  std::vector<std::pair<fs::file_time_type, fs::path>> entries;
+  for (const auto& entry : fs::directory_iterator(cache, ignored)) {
+    const fs::file_time_type used = fs::last_write_time(entry.path(), ignored);
+    const bool made = entry.path().filename().string().find(kPartial) == std::string::npos;
+    if (made || now - used > kLongestBuild) entries.emplace_back(used, entry.path());
+  }
+  std::sort(entries.begin(), entries.end());
+  for (size_t i = 0; i + kept < entries.size(); ++i) fs::remove_all(entries[i].second, ignored);
 }
 
 // What all simulations share: Verilator's own library, and its headers precompiled, which take
@@ -154,11 +184,15 @@ class Runtime {
     std::string key = tool_version("verilator") + run_process({compiler(), "--version"}, {}).output;
     for (const std::string& flag : flags) key += " " + flag;
     // Some compilers refuse what they made of a header that was written anew since.
-    key +=
-        fmt::format(" {}", fs::last_write_time(include / "verilated.h").time_since_epoch().count());
+    std::error_code ignored;
+    const auto written = fs::last_write_time(include / "verilated.h", ignored);
+    key += fmt::format(" {}", written.time_since_epoch().count());
     folder_ = cache_folder() / "runtime" / sha256(key).substr(0, 32);
-    if (fs::exists(folder_)) return;
-    const TemporaryFolder made(fmt::format("{}.partial-{}", folder_.string(), ::getpid()));
+    if (fs::exists(folder_)) {
+      touch(folder_);
+      return;
+    }
+    const TemporaryFolder made(beside(folder_));
     std::vector<Unit> units;
     for (const char* name : kLibrary) {
       units.push_back({include / name, made.path() / (std::string(name) + ".o"), {"-O1"}});
@@ -171,6 +205,7 @@ class Runtime {
     }
     compile(units, flags, progress);
     publish(made.path(), folder_);
+    prune(folder_.parent_path(), kCachedRuntimes);
   }
 
   std::vector<fs::path> objects() const {
@@ -192,19 +227,6 @@ class Runtime {
 
   fs::path folder_;
 };
-
-// Keeps the cache from growing for ever: the simulations not used for longest go.
-void prune(const fs::path& cache) {
-  std::error_code ignored;
-  std::vector<std::pair<fs::file_time_type, fs::path>> entries;
-  for (const auto& entry : fs::directory_iterator(cache, ignored)) {
-    entries.emplace_back(fs::last_write_time(entry.path(), ignored), entry.path());
-  }
-  std::sort(entries.begin(), entries.end());
-  for (size_t i = 0; i + kCachedSimulations < entries.size(); ++i) {
-    fs::remove_all(entries[i].second, ignored);
-  }
-}
 
 class Reader {
  public:
@@ -251,8 +273,7 @@ Simulation::Simulation(const Design& design, const BuildOptions& options)
   folder_ = cache_folder() / "simulations" / sha256(key).substr(0, 32);
   was_cached_ = fs::exists(folder_ / kProgram);
   if (was_cached_) {
-    std::error_code ignored;
-    fs::last_write_time(folder_, fs::file_time_type::clock::now(), ignored);
+    touch(folder_);
     return;
   }
 
@@ -310,8 +331,7 @@ Simulation::Simulation(const Design& design, const BuildOptions& options)
   flags.push_back("-I" + code.string());
   compile(units, flags, progress);
 
-  // Built beside its place in the cache, so that renaming it there is one step.
-  const TemporaryFolder made(fmt::format("{}.partial-{}", folder_.string(), ::getpid()));
+  const TemporaryFolder made(beside(folder_));
   std::vector<std::string> link = {compiler(), "-o", (made.path() / kProgram).string()};
   for (const Unit& unit : units) link.push_back(unit.object);
   for (const fs::path& object : runtime.objects()) link.push_back(object);
@@ -323,7 +343,7 @@ Simulation::Simulation(const Design& design, const BuildOptions& options)
     }
   }
   publish(made.path(), folder_);
-  prune(folder_.parent_path());
+  prune(folder_.parent_path(), kCachedSimulations);
 }
 
 Simulation::Result Simulation::run(const std::vector<std::vector<Tensor>>& frames,
