@@ -73,7 +73,7 @@ void run_or_throw(const std::vector<std::string>& argv, const ProcessOptions& op
 
 struct Unit {
   fs::path source, object;
-  std::vector<std::string> flags;
+  std::vector<std::string> flags;  // beside those of all units
 };
 
 // Compiles sources to objects, a few at a time.
@@ -218,7 +218,7 @@ class Runtime {
     return {level, "-include", (folder_ / level / kHeader).string()};
   }
 
-  static constexpr const char* kOften = "-O1";
+  static constexpr const char* kOften = "-O1";  // for what runs in every cycle
   static constexpr const char* kOnce = "-O0";
 
  private:
