@@ -195,7 +195,7 @@ class Runtime {
     const TemporaryFolder made(beside(folder_));
     std::vector<Unit> units;
     for (const char* name : kLibrary) {
-      units.push_back({include / name, made.path() / (std::string(name) + ".o"), {"-O1"}});
+      units.push_back({include / name, made.path() / (std::string(name) + ".o"), {kOften}});
     }
     for (const char* level : {kOften, kOnce}) {
       const fs::path header = made.path() / level / kHeader;

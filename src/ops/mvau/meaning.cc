@@ -39,14 +39,13 @@ void multiply_tile(const Weight* w, int64_t w_step, const Element* x, int64_t x_
   }
 }
 
-constexpr int kTileVectors = 4;
+constexpr int kRows = 2, kVectors = 4;  // of a tile
 
 // acc[v, r] for every vector and row, in elements as narrow as the types allow. Vectors in blocks
 // that stay near the processor while all rows pass over them.
 template <class Element, class Sum, class Weight>
 void multiply(const Weight* weights, const Type& w, const Tensor& x, int64_t groups,
               std::vector<int64_t>& acc) {
-  constexpr int kRows = 2, kVectors = kTileVectors;
   constexpr int64_t kBlockBytes = 128 * 1024;
   const int64_t rows = w.shape[0], columns = w.shape[1], group_rows = rows / groups;
   const int64_t x_step = groups * columns, vectors = x.count() / x_step;
@@ -79,7 +78,7 @@ void multiply(const Weight* weights, const Type& w, const Tensor& x, int64_t gro
 // Weights that a few vectors pass are read once as they are: to copy them takes longer.
 template <class Element, class Sum>
 void multiply(const Tensor& w, const Tensor& x, int64_t groups, std::vector<int64_t>& acc) {
-  if (x.count() / x.type.shape.back() < kTileVectors) {
+  if (x.count() / x.type.shape.back() < kVectors) {
     return multiply<Element, Sum>(w.ints.data(), w.type, x, groups, acc);
   }
   std::vector<Element> weights(w.ints.size());
