@@ -120,11 +120,12 @@ def samples(arguments):
 
 
 def recipe_text(arguments):
-    """Ours, without augmentation, which Brevitas' loop has neither."""
+    """Ours, without augmentation and without a teacher, which Brevitas' loop has neither."""
     text = pathlib.Path(f"recipes/{arguments.net}-{arguments.bits}.toml").read_text()
     data = f'[data]\nset = "{"cifar10" if arguments.net == "cnv" else "mnist"}"\nvalidation = {VALIDATION}\n\n'
     text = re.sub(r"(?ms)^\[data\]$.*?(?=^\[)", data, text)
     text = re.sub(r"(?m)^batch = .*$", f"batch = {BATCH}", text)
+    text = re.sub(r"(?m)^teacher.*\n", "", text)
     return text.replace("[training]\n", f'[training]\ngradients = "{arguments.gradients}"\n')
 
 

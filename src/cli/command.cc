@@ -139,6 +139,8 @@ int Program::run(int argc, char** argv) {
 template Option Command::option(const std::string&, std::string&, const std::string&) const;
 template Option Command::option(const std::string&, std::filesystem::path&,
                                 const std::string&) const;
+template Option Command::option(const std::string&, std::vector<std::filesystem::path>&,
+                                const std::string&) const;
 template Option Command::option(const std::string&, std::vector<std::string>&,
                                 const std::string&) const;
 template Option Command::option(const std::string&, int&, const std::string&) const;

@@ -5,14 +5,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <limits>
 #include <memory>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "src/cli/command.h"
 #include "src/cli/trainer.h"
+#include "src/util/error.h"
 
 namespace foldstream {
 namespace {
@@ -64,7 +68,7 @@ void print(const train::Options& options, const train::Outcome& outcome) {
 
 // Mean and range over the seeds of `number`, in %.
 template <class F>
-std::string over(const std::vector<train::Outcome>& outcomes, const F& number) {
+std::string over(std::span<const train::Outcome> outcomes, const F& number) {
   double sum = 0, least = 1, most = 0;
   for (const train::Outcome& outcome : outcomes) {
     const double value = number(outcome);
@@ -76,28 +80,50 @@ std::string over(const std::vector<train::Outcome>& outcomes, const F& number) {
                      100 * sum / static_cast<double>(outcomes.size()), 100 * least, 100 * most);
 }
 
-int run(const Program& program, const train::Options& options, int64_t seeds) {
-  std::vector<train::Options> all(seeds, options);
-  for (int64_t i = 0; seeds > 1 && i < seeds; ++i) {
-    all[i].seed = options.seed + static_cast<uint64_t>(i);
-    const std::string extension = options.output.extension().string();
-    all[i].output.replace_extension();
-    all[i].output += fmt::format("-seed{}{}", all[i].seed, extension);
+// One for each seed of each recipe; `output` is a folder where there are several recipes.
+std::vector<train::Options> trainings(const train::Options& options,
+                                      const std::vector<std::filesystem::path>& recipes,
+                                      int64_t seeds) {
+  std::vector<train::Options> all;
+  for (const std::filesystem::path& recipe : recipes) {
+    train::Options one = options;
+    one.recipe = recipe;
+    if (recipes.size() > 1) one.output /= recipe.stem().string() + ".onnx";
+    for (int64_t i = 0; i < seeds; ++i) {
+      all.push_back(one);
+      if (seeds == 1) continue;
+      all.back().seed = options.seed + static_cast<uint64_t>(i);
+      const std::string extension = one.output.extension().string();
+      all.back().output.replace_extension();
+      all.back().output += fmt::format("-seed{}{}", all.back().seed, extension);
+    }
   }
+  std::set<std::filesystem::path> outputs;
+  for (const train::Options& one : all) {
+    if (!outputs.insert(one.output).second) {
+      throw Error(fmt::format("two recipes would both write '{}'", one.output.string()),
+                  "recipes trained together need names of their own");
+    }
+  }
+  return all;
+}
+
+int run(const Program& program, const std::vector<train::Options>& all, int64_t seeds) {
   const std::vector<train::Outcome> outcomes = run_trainer(all);
   const bool finished = std::ranges::all_of(outcomes, &train::Outcome::finished);
   if (program.json) {
     Json json = Json::array();
-    for (int64_t i = 0; i < seeds; ++i) json.push_back(in_json(all[i], outcomes[i]));
-    std::cout << (seeds == 1 ? json[0] : json).dump() << "\n";
+    for (size_t i = 0; i < all.size(); ++i) json.push_back(in_json(all[i], outcomes[i]));
+    std::cout << (all.size() == 1 ? json[0] : json).dump() << "\n";
   } else {
-    for (int64_t i = 0; i < seeds; ++i) print(all[i], outcomes[i]);
-    if (seeds > 1 && finished) {
+    for (size_t i = 0; i < all.size(); ++i) print(all[i], outcomes[i]);
+    for (size_t i = 0; seeds > 1 && finished && i < all.size(); i += seeds) {
+      const std::span<const train::Outcome> some = std::span(outcomes).subspan(i, seeds);
       std::cout << fmt::format(
-          "{} seeds: {} on the validation split", seeds,
-          over(outcomes, [](const auto& outcome) { return outcome.validation_accuracy; }));
-      if (outcomes[0].total > 0) {
-        std::cout << fmt::format(", {} on the test set", over(outcomes, accuracy_of));
+          "{} seeds of {}: {} on the validation split", seeds, all[i].recipe.stem().string(),
+          over(some, [](const auto& outcome) { return outcome.validation_accuracy; }));
+      if (some[0].total > 0) {
+        std::cout << fmt::format(", {} on the test set", over(some, accuracy_of));
       }
       std::cout << "\n";
     }
@@ -111,15 +137,23 @@ int run(const Program& program, const train::Options& options, int64_t seeds) {
 
 void add_train(Program& program) {
   const auto options = std::make_shared<train::Options>();
+  const auto recipes = std::make_shared<std::vector<std::filesystem::path>>();
   const auto seeds = std::make_shared<int64_t>(1);
   const Command command = program.add_command(
       "train", "Trains a quantized network from a recipe and writes it as QONNX.",
       "foldstream train recipes/tfc-w2a2.toml --data mnist -o tfc.onnx",
-      [&program, options, seeds] { return run(program, *options, *seeds); });
-  command.option("recipe", options->recipe, "the network and how to train it (recipes/*.toml)")
+      [&program, options, recipes, seeds] {
+        return run(program, trainings(*options, *recipes, *seeds), *seeds);
+      });
+  command
+      .option("recipe", *recipes,
+              "the network and how to train it (recipes/*.toml); several are trained together")
       .required();
   command.option("--data", options->data, "the folder with the data set's files").required();
-  command.option("-o,--output", options->output, "the model to write").required();
+  command
+      .option("-o,--output", options->output,
+              "the model to write; of several recipes the folder, for RECIPE.onnx")
+      .required();
   command.option("--init", options->init, "a model of the same layers to start from");
   command.option("--seed", options->seed, "of all that is random")
       .whole(0, std::numeric_limits<int64_t>::max())

@@ -10,10 +10,23 @@
 
 namespace foldstream::train {
 
+// While it lives, convolutions of floats round their operands to TensorFloat32, whose 11 bits short
+// codes fit in, and are a few times faster.
+class ShortFloats {
+ public:
+  ShortFloats();
+  ~ShortFloats();
+  ShortFloats(const ShortFloats&) = delete;
+  ShortFloats& operator=(const ShortFloats&) = delete;
+};
+
 // "cpu" or "cuda". Sets what makes results on it exact and repeatable: no TensorFloat32, and
 // convolutions that add in a fixed order. Throws Error for another name, and where libtorch finds
 // no such device.
 torch::Device open_device(const std::string& name);
+
+// Waits until the device has done all that was begun.
+void synchronize(const torch::Device& device);
 
 // What a device does one after the other. Those of different lanes may overlap.
 class Lane {

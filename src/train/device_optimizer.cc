@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/train/device_optimizer.h"
 
+#include <algorithm>
+
 #include "src/train/muon.h"
 
 namespace foldstream::train {
@@ -18,7 +20,9 @@ torch::Tensor joined(const std::vector<Parameter>& parameters, const F& of) {
 
 }  // namespace
 
-DeviceOptimizer::DeviceOptimizer(std::vector<Parameter>& parameters, bool half) : half_(half) {
+DeviceOptimizer::DeviceOptimizer(std::vector<Parameter>& parameters, bool half,
+                                 const KernelRunner* runner)
+    : half_(half), runner_(runner) {
   const torch::NoGradGuard no_gradient;
   const auto each = [&](const auto& number) {
     return joined(parameters, [&](const Parameter& parameter) {
@@ -43,6 +47,7 @@ DeviceOptimizer::DeviceOptimizer(std::vector<Parameter>& parameters, bool half) 
   bipolar_ = quantizers([](const Quantizer& q) { return q.bipolar() ? 1.0 : 0.0; }, 0).gt(0);
   int64_t begin = 0;
   for (Parameter& parameter : parameters) {
+    any_muon_ = any_muon_ || parameter.muon;
     if (parameter.quantizer) {
       (parameter.quantizer->bipolar() ? any_bipolar_ : any_other_) = true;
     }
@@ -65,6 +70,32 @@ torch::Tensor DeviceOptimizer::numbers(const AdamStep& step) {
       {step.rate / step.correction1, 1 / step.correction2, step.rate * step.decay, step.rate});
 }
 
+// All of a step in one pass.
+void DeviceOptimizer::adam(const torch::Tensor& gradient, const torch::Tensor& numbers) {
+  constexpr int64_t kMostBlocks = 1056;
+  const AdamStep constants(0, 0, 1);
+  const int64_t count = value_.numel();
+  AdamWork work = {};
+  work.gradient = gradient.data_ptr<float>();
+  work.value = value_.data_ptr<float>();
+  work.first = first_.data_ptr<float>();
+  work.second = second_.data_ptr<float>();
+  work.codes = codes_.data_ptr<float>();
+  work.numbers = numbers.data_ptr<float>();
+  work.lowest = lowest_.data_ptr<float>();
+  work.highest = highest_.data_ptr<float>();
+  work.decays = decays_.data_ptr<float>();
+  work.scale = scale_.data_ptr<float>();
+  work.lowest_code = lowest_code_.data_ptr<float>();
+  work.highest_code = highest_code_.data_ptr<float>();
+  work.bipolar = reinterpret_cast<const unsigned char*>(bipolar_.data_ptr<bool>());
+  work.count = count;
+  work.beta1 = constants.beta1;
+  work.beta2 = constants.beta2;
+  work.epsilon = constants.epsilon;
+  runner_->run("adam", std::clamp<int64_t>(count / kDeviceThreads, 1, kMostBlocks), work);
+}
+
 void DeviceOptimizer::step(std::vector<Parameter>& parameters, const torch::Tensor& numbers) {
   const torch::NoGradGuard no_gradient;
   const AdamStep constants(0, 0, 1);
@@ -73,6 +104,7 @@ void DeviceOptimizer::step(std::vector<Parameter>& parameters, const torch::Tens
     return own.defined() ? own : torch::zeros_like(parameter.value);
   });
   for (Parameter& parameter : parameters) parameter.leaf().mutable_grad().reset();
+  if (runner_ != nullptr && !any_muon_) return adam(gradient, numbers);
   first_.mul_(momenta_).add_(gradient * at::rsub(momenta_, 1));
   second_.mul_(constants.beta2).add_(gradient * (1 - constants.beta2) * gradient);
   const torch::Tensor size = (second_ * numbers[kCorrection]).sqrt_().add_(constants.epsilon);

@@ -20,8 +20,9 @@ torch::Tensor copied(const void* values, std::vector<int64_t> shape, torch::Scal
 }  // namespace
 
 DeviceSamples::DeviceSamples(const DataSet& data, double divisor, const Shape& input,
-                             const Augmentation& augment, const torch::Device& device)
-    : divisor_(divisor), input_(input), augment_(augment) {
+                             const Augmentation& augment, const torch::Device& device,
+                             const KernelRunner* runner)
+    : divisor_(divisor), input_(input), augment_(augment), runner_(runner) {
   std::vector<int64_t> shape = {data.count};
   shape.insert(shape.end(), data.shape.begin(), data.shape.end());
   samples_ = (data.bytes.empty() ? copied(data.floats.data(), shape, torch::kFloat)
@@ -58,13 +59,67 @@ torch::Tensor DeviceSamples::changes(int64_t count, Random& random) const {
   return all;
 }
 
+torch::Tensor DeviceSamples::all_changes() const {
+  const int64_t size = 2 * augment_.shift + 1;
+  torch::Tensor all = torch::zeros({augment_.whole_changes(), kWarp});
+  float* row = all.data_ptr<float>();
+  for (int64_t i = 0; i < all.size(0); ++i, row += kWarp) {
+    const int64_t mirrored = i / (size * size), place = i % (size * size);
+    row[kDown] = static_cast<float>(place / size - augment_.shift);
+    row[kRight] = static_cast<float>(place % size - augment_.shift);
+    row[kYy] = 1;
+    row[kXx] = mirrored == 1 ? -1.0F : 1.0F;
+  }
+  return all.to(samples_.device());
+}
+
+torch::Tensor DeviceSamples::change_numbers(const torch::Tensor& changes) const {
+  const int64_t size = 2 * augment_.shift + 1;
+  const auto column = [&](Column which) { return changes.select(1, which); };
+  const torch::Tensor line = column(kXx).lt(0).to(torch::kFloat) * size + column(kDown);
+  return ((line + augment_.shift) * size + column(kRight) + augment_.shift).to(torch::kLong);
+}
+
 torch::Tensor DeviceSamples::batch(const torch::Tensor& indices,
                                    const torch::Tensor& changes) const {
-  torch::Tensor x = samples_.index_select(0, indices).to(torch::kFloat) / divisor_;
-  if (changes.defined()) x = moved(x, changes);
+  torch::Tensor x;
+  if (runner_ != nullptr && samples_.dim() == 4 && samples_.scalar_type() == torch::kByte &&
+      augment_.whole_pixels()) {
+    x = moved_at_once(indices, changes);
+  } else {
+    x = samples_.index_select(0, indices).to(torch::kFloat) / divisor_;
+    if (changes.defined()) x = moved(x, changes);
+  }
   std::vector<int64_t> shape = {indices.size(0)};
   shape.insert(shape.end(), input_.begin(), input_.end());
   return x.reshape(shape);
+}
+
+torch::Tensor DeviceSamples::moved_at_once(const torch::Tensor& indices,
+                                           const torch::Tensor& changes) const {
+  constexpr int64_t kMostBlocks = 1056;
+  std::vector<int64_t> shape = samples_.sizes().vec();
+  shape[0] = indices.size(0);
+  const torch::Tensor x =
+      torch::empty(shape, torch::dtype(torch::kFloat).device(samples_.device()));
+  SamplesWork work = {};
+  work.samples = samples_.data_ptr<uint8_t>();
+  work.indices = reinterpret_cast<const long long*>(indices.data_ptr<int64_t>());
+  if (changes.defined()) {
+    work.changes = changes.data_ptr<float>();
+    work.columns = static_cast<int>(changes.size(1));
+  }
+  work.out = x.data_ptr<float>();
+  work.images = shape[0];
+  work.channels = static_cast<int>(shape[1]);
+  work.height = static_cast<int>(shape[2]);
+  work.width = static_cast<int>(shape[3]);
+  work.down = kDown;
+  work.right = kRight;
+  work.turned = kXx;
+  work.divisor = static_cast<float>(divisor_);
+  runner_->run("samples", std::clamp<int64_t>(x.numel() / kDeviceThreads, 1, kMostBlocks), work);
+  return x;
 }
 
 torch::Tensor DeviceSamples::labels(const torch::Tensor& indices) const {

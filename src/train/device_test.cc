@@ -9,6 +9,7 @@
 #include "src/train/device_optimizer.h"
 #include "src/train/device_samples.h"
 #include "src/train/network.h"
+#include "src/train/operations.h"
 #include "src/train/samples.h"
 #include "src/util/error.h"
 
@@ -44,7 +45,7 @@ TEST(DeviceSamplesTest, GivesTheFloatsOfFillBatch) {
     const DataSet data = images(in_bytes);
     const double divisor = in_bytes ? 255 : 1;
     for (const Augmentation& augment : {none, moved, turned, warped}) {
-      const DeviceSamples samples(data, divisor, data.shape, augment, torch::kCPU);
+      const DeviceSamples samples(data, divisor, data.shape, augment, torch::kCPU, nullptr);
       Random first(3, 4), second(3, 4);
       torch::Tensor expected = torch::empty({11, 3, 9, 12});
       fill_batch(data, indices, static_cast<float>(divisor), &augment, first,
@@ -55,6 +56,26 @@ TEST(DeviceSamplesTest, GivesTheFloatsOfFillBatch) {
       EXPECT_TRUE(torch::equal(samples.labels(torch::tensor(indices)),
                                torch::tensor({2, 0, 3, 3, 1, 2, 1, 0, 0, 2, 2}, torch::kLong)));
     }
+  }
+}
+
+TEST(DeviceSamplesTest, NumbersChangesOfWholePixels) {
+  const DataSet data = images(true);
+  for (const bool flip : {false, true}) {
+    Augmentation augment;
+    augment.shift = 2;
+    augment.flip = flip;
+    const DeviceSamples samples(data, 255, data.shape, augment, torch::kCPU, nullptr);
+    const torch::Tensor all = samples.all_changes();
+    ASSERT_EQ(all.size(0), augment.whole_changes());
+    EXPECT_TRUE(torch::equal(samples.change_numbers(all), torch::arange(all.size(0))));
+    Random random(3, 4);
+    const torch::Tensor changes = samples.changes(100, random);
+    const torch::Tensor numbers = samples.change_numbers(changes);
+    EXPECT_GT(std::get<0>(torch::_unique(numbers)).numel(), flip ? 30 : 18);
+    const torch::Tensor indices = torch::arange(100) % data.count;
+    EXPECT_TRUE(torch::equal(samples.batch(indices, changes),
+                             samples.batch(indices, all.index_select(0, numbers))));
   }
 }
 
@@ -91,7 +112,7 @@ std::vector<Parameter> parameters() {
 
 TEST(DeviceOptimizerTest, AgreesWithTheKernels) {
   std::vector<Parameter> kernels = parameters(), operations = parameters();
-  DeviceOptimizer optimizer(operations, false);
+  DeviceOptimizer optimizer(operations, false, nullptr);
   constexpr double kRate = 0.05, kDecay = 0.01;
   for (int64_t step = 1; step <= 20; ++step) {
     for (size_t i = 0; i < kernels.size(); ++i) {

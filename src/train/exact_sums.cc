@@ -109,4 +109,26 @@ bool has_exact_sums(const Network& network) {
   return true;
 }
 
+bool has_short_codes(const Recipe& recipe) {
+  constexpr double kMostCode = 1 << 11;
+  const auto fits = [](const Quantizer& quantizer, double most) {
+    return quantizer.scale == Quantizer::Scale::constant && is_power_of_two(quantizer.value) &&
+           std::max(-quantizer.lowest(), quantizer.highest()) <= most;
+  };
+  const auto most = [](const Quantizer& quantizer) {
+    return std::max(-quantizer.lowest(), quantizer.highest());
+  };
+  return std::ranges::all_of(recipe.layers, [&](const LayerSpec& layer) {
+    if (layer.kind == Kind::average_pool) return false;
+    if (layer.kind != Kind::conv && layer.kind != Kind::linear) return true;
+    const int source = codes_from(recipe, layer);
+    if (source < 0 || !layer.quantizer) return false;
+    const Quantizer& operand = *recipe.layers[source].quantizer;
+    double row = static_cast<double>(layer.in[0] / layer.groups);
+    for (const int64_t size : layer.kernel) row *= static_cast<double>(size);
+    return fits(operand, kMostCode) && fits(*layer.quantizer, kMostCode) &&
+           row * most(operand) * most(*layer.quantizer) <= kMostSteps;
+  });
+}
+
 }  // namespace foldstream::train

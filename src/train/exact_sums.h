@@ -11,4 +11,8 @@ namespace foldstream::train {
 // scores. By the network's own weights and scales; activations are taken at their largest.
 bool has_exact_sums(const Network& network);
 
+// Whether that is so whatever the weights become, with operands of convolutions that fit in the 11
+// bits of TensorFloat32.
+bool has_short_codes(const Recipe& recipe);
+
 }  // namespace foldstream::train

@@ -75,6 +75,27 @@ TEST(ExactSumsTest, ArePoolsOfAPowerOfTwoOfElements) {
   }
 }
 
+TEST(ShortCodesTest, AreThoseThatConvolutionsMayRound) {
+  const auto with = [](const std::string& activations, const std::string& quantizer) {
+    const std::string text = std::string(kStart) + "[quantizer.x]\n" + activations + "\n" +
+                             weights(quantizer) + layer("type = \"quantize\"\nquantizer = \"x\"") +
+                             layer("type = \"conv\"\nchannels = 4\nkernel = 3\nweights = \"q\"") +
+                             layer("type = \"quantize\"\nquantizer = \"a\"") + kFlatten + kScores;
+    return has_short_codes(parse_recipe(text, "r.toml"));
+  };
+  EXPECT_TRUE(with("bits = 8\nvalue = 0.0078125", "bits = 1"));
+  EXPECT_TRUE(with("bits = 12", "bits = 8"));
+  EXPECT_FALSE(with("bits = 13", "bits = 8"));
+  EXPECT_FALSE(with("bits = 8", "bits = 13"));
+  EXPECT_FALSE(with("bits = 12", "bits = 12"));  // sums of 9 * 2047 * 2047
+  EXPECT_FALSE(with("bits = 8\nvalue = 0.3", "bits = 1"));
+  EXPECT_FALSE(with("bits = 8\nscale = \"learned\"", "bits = 1"));
+  EXPECT_FALSE(with("bits = 8", "bits = 4\nscale = \"statistics\""));
+  const std::string floats = layer("type = \"conv\"\nchannels = 4\nkernel = 3\nweights = \"q\"");
+  EXPECT_FALSE(has_short_codes(parse_recipe(
+      std::string(kStart) + weights("bits = 1") + floats + kFlatten + kScores, "r.toml")));
+}
+
 // 16 products of 16-bit operands: float32 has no place for all of a sum's bits.
 TEST(ExactSumsTest, WhereTheyAreNotScoresAreThoseOfTheExportedModel) {
   const std::string text = std::string(kStart) + weights("bits = 16\nvalue = 0.0001") +

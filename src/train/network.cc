@@ -3,14 +3,14 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <torch/autograd.h>
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "src/train/byte_layers.h"
 #include "src/train/device_optimizer.h"
 #include "src/train/muon.h"
+#include "src/train/operations.h"
 #include "src/util/error.h"
 
 namespace foldstream::train {
@@ -20,237 +20,6 @@ using Kind = LayerSpec::Kind;
 
 constexpr int64_t kGrain = 1 << 15;        // elements that are worth a thread
 constexpr int64_t kManyWeights = 1 << 14;  // of a linear layer that is worth codes in bytes
-
-// Whether the kernels take it; others are computed by tensor operations.
-bool in_memory(const torch::Tensor& x) {
-  return x.is_cpu() && x.is_contiguous() && x.scalar_type() == torch::kFloat;
-}
-
-// max(0, 1 - distance / reach) / reach * step.
-torch::Tensor triangle(const torch::Tensor& distance, double reach, double step) {
-  return at::rsub(distance, step / reach, step / (reach * reach)).clamp_min_(0);
-}
-
-// The gradient through a quantizer as tensor operations, for devices that the kernels don't run
-// on.
-torch::Tensor through(const torch::Tensor& gradient, const torch::Tensor& x,
-                      const Quantizer& quantizer, double scale) {
-  const double lowest = quantizer.lowest(), highest = quantizer.highest();
-  if (quantizer.estimator == Estimator::straight) {
-    // What this passes lies between the bounds, and ours are included.
-    constexpr float kEnd = std::numeric_limits<float>::infinity();
-    const auto from = static_cast<float>(lowest * quantizer.width * scale);
-    const auto to = static_cast<float>(highest * quantizer.width * scale);
-    return at::hardtanh_backward(gradient, x, std::nextafter(from, -kEnd),
-                                 std::nextafter(to, kEnd));
-  }
-  if (quantizer.bipolar()) {
-    return triangle(x.abs(), quantizer.width * scale, 2 * scale).mul_(gradient);
-  }
-  const double reach = quantizer.width / 2;
-  const torch::Tensor t = x / scale;
-  const torch::Tensor threshold =
-      (t.clamp(lowest + 0.5, highest - 0.5) - 0.5).round().clamp(lowest, highest - 1) + 0.5;
-  return triangle((t - threshold).abs_(), reach, 1).mul_(gradient);
-}
-
-struct QuantizedValues : torch::autograd::Function<QuantizedValues> {
-  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
-                               const Quantizer& quantizer, double scale) {
-    context->save_for_backward({x});
-    context->saved_data["bits"] = int64_t{quantizer.bits};
-    context->saved_data["signed"] = quantizer.is_signed;
-    context->saved_data["narrow"] = quantizer.narrow;
-    context->saved_data["estimator"] = static_cast<int64_t>(quantizer.estimator);
-    context->saved_data["width"] = quantizer.width;
-    context->saved_data["scale"] = scale;
-    if (in_memory(x)) {
-      torch::Tensor out = torch::empty_like(x);
-      const Coder coder(quantizer, static_cast<float>(scale));
-      const float* from = x.data_ptr<float>();
-      float* to = out.data_ptr<float>();
-      at::parallel_for(0, x.numel(), kGrain, [&](int64_t begin, int64_t end) {
-        quantize(coder, from + begin, to + begin, end - begin);
-      });
-      return out;
-    }
-    if (quantizer.bipolar()) {
-      const torch::Tensor high = torch::full({}, scale, x.options());
-      return torch::where(x.ge(0), high, -high);
-    }
-    return (x / scale).clamp_(quantizer.lowest(), quantizer.highest()).round_().mul_(scale);
-  }
-
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
-    const torch::Tensor x = context->get_saved_variables()[0];
-    Quantizer quantizer;
-    quantizer.bits = static_cast<int>(context->saved_data["bits"].toInt());
-    quantizer.is_signed = context->saved_data["signed"].toBool();
-    quantizer.narrow = context->saved_data["narrow"].toBool();
-    quantizer.estimator = static_cast<Estimator>(context->saved_data["estimator"].toInt());
-    quantizer.width = context->saved_data["width"].toDouble();
-    const double scale = context->saved_data["scale"].toDouble();
-    if (!in_memory(x)) {
-      return {through(gradients[0], x, quantizer, scale), torch::Tensor(), torch::Tensor()};
-    }
-    const torch::Tensor gradient = gradients[0].contiguous();
-    torch::Tensor out = torch::empty_like(x);
-    const Coder coder(quantizer, static_cast<float>(scale));
-    const float *from = x.data_ptr<float>(), *slope = gradient.data_ptr<float>();
-    float* to = out.data_ptr<float>();
-    at::parallel_for(0, x.numel(), kGrain, [&](int64_t begin, int64_t end) {
-      quantize_gradient(coder, from + begin, slope + begin, to + begin, end - begin);
-    });
-    return {out, torch::Tensor(), torch::Tensor()};
-  }
-};
-
-// Batch normalization with the batch's statistics, of x [N, channels, ...] in memory; the running
-// ones follow, the variance over one less than the count.
-struct BatchNorm : torch::autograd::Function<BatchNorm> {
-  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
-                               const torch::Tensor& weight, const torch::Tensor& bias,
-                               const torch::Tensor& running_mean,
-                               const torch::Tensor& running_variance, double momentum,
-                               double epsilon) {
-    const Extent extent = extent_of(x);
-    torch::Tensor mean = torch::empty_like(weight), variance = torch::empty_like(weight);
-    torch::Tensor deviation = torch::empty_like(weight), factor = torch::empty_like(weight);
-    const auto count = static_cast<float>(extent.per_channel());
-    const auto share = static_cast<float>(momentum);
-    torch::Tensor out = torch::empty_like(x);
-    by_channels(extent, [&](int64_t begin, int64_t end) {
-      moments(extent, values(x), values(mean), values(variance), begin, end);
-      for (int64_t c = begin; c < end; ++c) {
-        values(deviation)[c] = 1 / std::sqrt(values(variance)[c] + static_cast<float>(epsilon));
-        values(factor)[c] = values(weight)[c] * values(deviation)[c];
-        follow(values(running_mean)[c], values(mean)[c], share);
-        follow(values(running_variance)[c], values(variance)[c] * (count / (count - 1)), share);
-      }
-      train::normalize(extent, values(x), values(mean), values(factor), values(bias), values(out),
-                       begin, end);
-    });
-    context->save_for_backward({x, weight, mean, deviation});
-    return out;
-  }
-
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
-    const auto saved = context->get_saved_variables();
-    const torch::Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &deviation = saved[3];
-    const torch::Tensor gradient = gradients[0].contiguous();
-    const Extent extent = extent_of(x);
-    const auto count = static_cast<float>(extent.per_channel());
-    torch::Tensor of_weight = torch::empty_like(weight), of_bias = torch::empty_like(weight);
-    torch::Tensor factor = torch::empty_like(weight), slope = torch::empty_like(weight);
-    torch::Tensor offset = torch::empty_like(weight), out = torch::empty_like(x);
-    by_channels(extent, [&](int64_t begin, int64_t end) {
-      gradient_sums(extent, values(x), values(gradient), values(mean), values(of_bias),
-                    values(of_weight), begin, end);
-      for (int64_t c = begin; c < end; ++c) {
-        const float inverse = values(deviation)[c];
-        values(factor)[c] = values(weight)[c] * inverse;
-        values(of_weight)[c] *= inverse;
-        values(slope)[c] = -values(factor)[c] * inverse * values(of_weight)[c] / count;
-        values(offset)[c] = -values(factor)[c] * values(of_bias)[c] / count;
-      }
-      normalize_gradient(extent, values(x), values(gradient), values(mean), values(factor),
-                         values(slope), values(offset), values(out), begin, end);
-    });
-    const torch::Tensor none;
-    return {out, of_weight, of_bias, none, none, none, none};
-  }
-
- private:
-  static Extent extent_of(const torch::Tensor& x) {
-    return {x.size(0), x.size(1), x.numel() / (x.size(0) * x.size(1))};
-  }
-  static float* values(const torch::Tensor& tensor) { return tensor.data_ptr<float>(); }
-  static void follow(float& running, float now, float share) {
-    running = running * (1 - share) + now * share;
-  }
-  template <class F>
-  static void by_channels(const Extent& extent, const F& f) {
-    at::parallel_for(0, extent.channels, std::max<int64_t>(1, kGrain / extent.per_channel()), f);
-  }
-};
-
-Pool pool_of(const torch::Tensor& x, const Shape& kernel, const Shape& stride,
-             const Shape& padding) {
-  const auto out = [](int64_t size, int64_t kernel, int64_t stride, int64_t padding) {
-    return (size + 2 * padding - kernel) / stride + 1;
-  };
-  Pool pool;
-  pool.width = x.size(-1);
-  pool.kernel_width = kernel.back();
-  pool.stride_width = stride.back();
-  pool.padding_width = padding.back();
-  if (kernel.size() == 2) {
-    pool.height = x.size(2);
-    pool.kernel_height = kernel[0];
-    pool.stride_height = stride[0];
-    pool.padding_height = padding[0];
-  }
-  pool.out_height = out(pool.height, pool.kernel_height, pool.stride_height, pool.padding_height);
-  pool.out_width = out(pool.width, pool.kernel_width, pool.stride_width, pool.padding_width);
-  return pool;
-}
-
-// Of x [N, channels, ...] in memory.
-struct MaxPool : torch::autograd::Function<MaxPool> {
-  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
-                               const Shape& kernel, const Shape& stride, const Shape& padding) {
-    const Pool pool = pool_of(x, kernel, stride, padding);
-    std::vector<int64_t> sizes = {x.size(0), x.size(1)};
-    if (x.dim() == 4) sizes.push_back(pool.out_height);
-    sizes.push_back(pool.out_width);
-    torch::Tensor out = torch::empty(sizes, x.options());
-    torch::Tensor places = torch::empty(sizes, torch::kInt);
-    by_planes(pool, x, [&](int64_t begin, int64_t end) {
-      max_pool(pool, x.data_ptr<float>() + begin * pool.plane(),
-               out.data_ptr<float>() + begin * pool.out_plane(),
-               places.data_ptr<int32_t>() + begin * pool.out_plane(), end - begin);
-    });
-    context->save_for_backward({places});
-    context->saved_data["x"] = x.sizes().vec();
-    context->saved_data["kernel"] = kernel;
-    context->saved_data["stride"] = stride;
-    context->saved_data["padding"] = padding;
-    return out;
-  }
-
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
-    const auto& data = context->saved_data;
-    const torch::Tensor places = context->get_saved_variables()[0];
-    const torch::Tensor gradient = gradients[0].contiguous();
-    torch::Tensor out = torch::empty(data.at("x").toIntVector());
-    const Pool pool = pool_of(out, data.at("kernel").toIntVector(), data.at("stride").toIntVector(),
-                              data.at("padding").toIntVector());
-    by_planes(pool, out, [&](int64_t begin, int64_t end) {
-      max_pool_gradient(pool, gradient.data_ptr<float>() + begin * pool.out_plane(),
-                        places.data_ptr<int32_t>() + begin * pool.out_plane(),
-                        out.data_ptr<float>() + begin * pool.plane(), end - begin);
-    });
-    const torch::Tensor none;
-    return {out, none, none, none};
-  }
-
- private:
-  template <class F>
-  static void by_planes(const Pool& pool, const torch::Tensor& x, const F& f) {
-    at::parallel_for(0, x.size(0) * x.size(1), std::max<int64_t>(1, kGrain / pool.plane()), f);
-  }
-};
-
-torch::Tensor max_pooled(const torch::Tensor& x, const LayerSpec& layer) {
-  if (in_memory(x)) return MaxPool::apply(x, layer.kernel, layer.stride, layer.padding);
-  if (layer.kernel.size() == 1) {
-    return torch::max_pool1d(x, layer.kernel, layer.stride, layer.padding);
-  }
-  return torch::max_pool2d(x, layer.kernel, layer.stride, layer.padding);
-}
 
 // Whether a layer takes bfloat16 where the pass has it; others are given floats.
 bool in_half(const LayerSpec& layer) {
@@ -286,17 +55,6 @@ std::vector<bool> only_pooled(const Recipe& recipe) {
   return pooled;
 }
 
-// The quantize layer whose codes a layer's operand has, moved or chosen among; -1 where values are
-// other ones.
-int codes_from(const Recipe& recipe, const LayerSpec& layer) {
-  int index = layer.from;
-  while (index >= 0 && (recipe.layers[index].kind == Kind::max_pool ||
-                        recipe.layers[index].kind == Kind::flatten)) {
-    index = recipe.layers[index].from;
-  }
-  return index >= 0 && recipe.layers[index].kind == Kind::quantize ? index : -1;
-}
-
 torch::Tensor power_of_two(const torch::Tensor& log_scale) {
   // The exponent is rounded; its gradient passes.
   return log_scale + (log_scale.round() - log_scale).detach();
@@ -309,9 +67,6 @@ torch::Tensor along_channels(const torch::Tensor& vector, int64_t rank) {
   return vector.reshape(shape);
 }
 
-// -1 and 1 for labels 0 and 1, [N, 1].
-torch::Tensor signs(const torch::Tensor& labels) { return (labels * 2 - 1).unsqueeze(1); }
-
 // A vector along axis 0.
 torch::Tensor along_rows(const torch::Tensor& vector, int64_t rank) {
   if (vector.dim() == 0) return vector;
@@ -322,53 +77,19 @@ torch::Tensor along_rows(const torch::Tensor& vector, int64_t rank) {
 
 }  // namespace
 
-torch::Tensor quantized_codes(const torch::Tensor& x, const Quantizer& quantizer) {
-  return quantized(x, 1, quantizer);
-}
-
-torch::Tensor quantized(const torch::Tensor& x, double scale, const Quantizer& quantizer) {
-  // The kernels go over memory in order; elsewhere the order of the axes is kept as it is.
-  return QuantizedValues::apply(x.is_cpu() ? x.contiguous() : x, quantizer, scale);
-}
-
-torch::Tensor quantized(const torch::Tensor& x, const torch::Tensor& scale,
-                        const Quantizer& quantizer) {
-  return quantized_codes(x / scale, quantizer) * scale;
-}
-
-torch::Tensor normalized(const torch::Tensor& x, const torch::Tensor& weight,
-                         const torch::Tensor& bias, const torch::Tensor& running_mean,
-                         const torch::Tensor& running_variance, double momentum, double epsilon) {
-  if (in_memory(x)) {
-    return BatchNorm::apply(x, weight, bias, running_mean, running_variance, momentum, epsilon);
+int codes_from(const Recipe& recipe, const LayerSpec& layer) {
+  int index = layer.from;
+  while (index >= 0 && (recipe.layers[index].kind == Kind::max_pool ||
+                        recipe.layers[index].kind == Kind::flatten)) {
+    index = recipe.layers[index].from;
   }
-  return torch::batch_norm(x, weight, bias, running_mean, running_variance, true, momentum, epsilon,
-                           false);
+  return index >= 0 && recipe.layers[index].kind == Kind::quantize ? index : -1;
 }
 
-torch::Tensor squared_hinge(const torch::Tensor& scores, const torch::Tensor& labels) {
-  if (scores.size(1) == 1) return torch::relu(1 - scores * signs(labels)).square().mean();
-  torch::Tensor target = torch::full_like(scores, -1);
-  target.scatter_(1, labels.unsqueeze(1), 1);
-  return torch::relu(1 - scores * target).square().mean();
-}
-
-torch::Tensor cross_entropy(const torch::Tensor& scores, const torch::Tensor& labels,
-                            double temperature) {
-  if (scores.size(1) == 1) return torch::softplus(-scores * signs(labels) / temperature).mean();
-  return torch::cross_entropy_loss(scores / temperature, labels);
-}
-
-torch::Tensor distillation(const torch::Tensor& scores, const torch::Tensor& teacher_scores,
-                           double temperature) {
-  if (scores.size(1) == 1) {
-    const torch::Tensor wanted = torch::sigmoid(teacher_scores / temperature);
-    return torch::binary_cross_entropy_with_logits(scores / temperature, wanted) * temperature *
-           temperature;
-  }
-  const torch::Tensor wanted = torch::softmax(teacher_scores / temperature, 1);
-  return -(wanted * torch::log_softmax(scores / temperature, 1)).sum(1).mean() * temperature *
-         temperature;
+State copy_of(const State& state) {
+  State copy;
+  for (const auto& [name, tensor] : state) copy.emplace_back(name, tensor.clone());
+  return copy;
 }
 
 void Parameter::refresh() {
@@ -380,12 +101,14 @@ void Parameter::refresh() {
 Network::Network(const Recipe& recipe, uint64_t seed, torch::Device device, bool kernels)
     : recipe_(recipe),
       device_(device),
-      half_(device.is_cuda() && recipe.precision == Precision::bfloat16) {
+      half_(device.is_cuda() && recipe.precision == Precision::bfloat16),
+      runner_(kernel_runner(device)) {
   torch::manual_seed(seed);
   for (const LayerSpec& layer : recipe_.layers) add_layer(layer);
   if (recipe_.optimizer == Optimizer::muon) choose_muon();
   only_pooled_ = only_pooled(recipe_);
-  if (!kernels) device_optimizer_ = std::make_unique<DeviceOptimizer>(parameters_, half_);
+  if (!kernels) device_optimizer_ = std::make_unique<DeviceOptimizer>(parameters_, half_, runner_);
+  if (runner_ != nullptr) join_layers();
 }
 
 Network::~Network() = default;
@@ -403,6 +126,53 @@ Parameter& Network::add(const std::string& name, torch::Tensor value) {
   parameter.second = torch::zeros_like(value, device_);
   index_.emplace(name, parameters_.size());
   return parameters_.emplace_back(std::move(parameter));
+}
+
+void Network::join_layers() {
+  const std::vector<LayerSpec>& layers = recipe_.layers;
+  const auto takers = [&](int index) {
+    std::vector<int> some;
+    for (size_t i = 0; i < layers.size(); ++i) {
+      if (layers[i].from == index || layers[i].with == index) some.push_back(static_cast<int>(i));
+    }
+    return some;
+  };
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const LayerSpec& norm = layers[i];
+    if (norm.kind != Kind::batch_norm) continue;
+    const std::vector<int> codes = takers(static_cast<int>(i));
+    if (codes.size() != 1 || layers[codes[0]].kind != Kind::quantize ||
+        layers[codes[0]].quantizer->scale != Quantizer::Scale::constant) {
+      continue;
+    }
+    int last = codes[0];
+    int64_t window = 1;
+    const std::vector<int> behind = takers(last);
+    if (std::ranges::any_of(behind, [&](int j) { return pools_codes(recipe_, layers[j]); })) {
+      const LayerSpec& pool = layers[behind[0]];
+      window = pool.kernel[0];
+      const auto all = [](const Shape& sizes, int64_t size) {
+        return std::ranges::all_of(sizes, [&](int64_t one) { return one == size; });
+      };
+      if (behind.size() != 1 || !all(pool.kernel, window) || !all(pool.stride, window) ||
+          !all(pool.padding, 0)) {
+        continue;
+      }
+      last = behind[0];
+    }
+    const std::string& name = norm.name;
+    NormalizedCodes how{.weight = parameter(name + ".weight").value,
+                        .bias = parameter(name + ".bias").value,
+                        .running_mean = buffers_.at(name + ".mean"),
+                        .running_variance = buffers_.at(name + ".variance"),
+                        .momentum = norm.momentum,
+                        .epsilon = norm.epsilon,
+                        .quantizer = &*layers[codes[0]].quantizer,
+                        .window = window,
+                        .finished = torch::zeros({1}, torch::dtype(torch::kInt).device(device_))};
+    joints_.emplace(last, Joint{static_cast<int>(i), std::move(how)});
+    joined_.insert(static_cast<int>(i));
+  }
 }
 
 // Between the first and the last weights.
@@ -527,17 +297,29 @@ torch::Tensor Network::forward(const torch::Tensor& x, Pass pass) {
         layer.kind == Kind::add ? operand(result(layer.with)) : torch::Tensor();
     return run(layer, operand(from), other, pass);
   };
+  // The largest code is that of the largest value. Of the codes many are equal, and the gradient
+  // would go to the first of them.
+  const auto coded = [&](const LayerSpec& layer, const torch::Tensor& from) {
+    if (!pools_codes(recipe_, layer)) return run_on(layer, from);
+    return run_on(recipe_.layers[layer.from], run_on(layer, from));
+  };
+  const auto joint = [&](const Joint& joint, const LayerSpec& layer) {
+    const LayerSpec& norm = recipe_.layers[joint.norm];
+    const torch::Tensor from = result(norm.from);
+    if (kernels_take(from, joint.how.window)) return normalized_codes(*runner_, from, joint.how);
+    return coded(layer, run_on(norm, from));
+  };
   for (size_t i = 0; i < recipe_.layers.size(); ++i) {
+    const int index = static_cast<int>(i);
     const LayerSpec& layer = recipe_.layers[i];
-    if (only_pooled_[i]) {
+    if (only_pooled_[i] || (pass.training && joined_.contains(index))) {
       results.emplace_back();
-    } else if (!pools_codes(recipe_, layer)) {
-      results.push_back(run_on(layer, result(layer.from)));
+    } else if (pass.training && joints_.contains(index)) {
+      results.push_back(joint(joints_.at(index), layer));
     } else {
-      // The largest code is that of the largest value. Of the codes many are equal, and the
-      // gradient would go to the first of them.
-      const LayerSpec& quantize = recipe_.layers[layer.from];
-      results.push_back(run_on(quantize, run_on(layer, result(quantize.from))));
+      results.push_back(coded(
+          layer,
+          result(pools_codes(recipe_, layer) ? recipe_.layers[layer.from].from : layer.from)));
     }
   }
   return results.back().to(torch::kFloat);
@@ -566,7 +348,7 @@ torch::Tensor Network::run(const LayerSpec& layer, const torch::Tensor& x,
     case Kind::tensor_norm:
       return normalize(layer, x, pass.training);
     case Kind::max_pool:
-      return max_pooled(x, layer);
+      return max_pooled(x, layer.kernel, layer.stride, layer.padding);
     case Kind::average_pool:
       return average(layer, x);
     case Kind::dropout:
@@ -589,6 +371,12 @@ torch::Tensor Network::product(const LayerSpec& layer, const torch::Tensor& oper
     weights =
         weights.to(torch::kBFloat16, false, false,
                    planes ? torch::MemoryFormat::ChannelsLast : torch::MemoryFormat::Preserve);
+    // Products on tensor cores take eight channels at a time.
+    const int64_t missing = -x.size(1) & 7;
+    if (planes && layer.groups == 1 && missing > 0) {
+      x = torch::constant_pad_nd(x, {0, 0, 0, 0, 0, missing});
+      weights = torch::constant_pad_nd(weights, {0, 0, 0, 0, 0, missing});
+    }
   }
   if (pass.wide) {
     x = x.to(torch::kDouble);
@@ -740,8 +528,8 @@ void Network::step(const torch::Tensor& numbers) {
   device_optimizer_->step(parameters_, numbers);
 }
 
-std::vector<std::pair<std::string, torch::Tensor>> Network::state(bool optimizer) {
-  std::vector<std::pair<std::string, torch::Tensor>> all;
+State Network::state(bool optimizer) {
+  State all;
   for (const Parameter& parameter : parameters_) {
     all.emplace_back(parameter.name, parameter.value.detach());
     if (optimizer) {
@@ -753,8 +541,8 @@ std::vector<std::pair<std::string, torch::Tensor>> Network::state(bool optimizer
   return all;
 }
 
-std::vector<std::pair<std::string, torch::Tensor>> Network::scales() {
-  std::vector<std::pair<std::string, torch::Tensor>> some;
+State Network::scales() {
+  State some;
   for (const std::string& name : calibrated_) {
     const std::string flag = name + ".calibrated";
     some.emplace_back(name, parameter(name).value.detach());
@@ -763,7 +551,7 @@ std::vector<std::pair<std::string, torch::Tensor>> Network::scales() {
   return some;
 }
 
-void Network::load(const std::vector<std::pair<std::string, torch::Tensor>>& values) {
+void Network::load(const State& values) {
   const torch::NoGradGuard no_gradient;
   std::map<std::string, torch::Tensor> mine;
   for (auto& [name, tensor] : state(true)) mine.emplace(name, tensor);

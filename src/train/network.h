@@ -17,34 +17,15 @@
 #include <vector>
 
 #include "src/train/byte_convolution.h"
+#include "src/train/device_kernels.h"
 #include "src/train/kernels.h"
 #include "src/train/recipe.h"
 
 namespace foldstream::train {
 
-// x / scale, clipped and rounded; the gradient is the estimator's. One float tensor of any shape.
-torch::Tensor quantized_codes(const torch::Tensor& x, const Quantizer& quantizer);
-// The same times scale. `scale` is a positive scalar, or has a shape that broadcasts to x's and may
-// have a gradient.
-torch::Tensor quantized(const torch::Tensor& x, const torch::Tensor& scale,
-                        const Quantizer& quantizer);
-// With a scale that is a constant number.
-torch::Tensor quantized(const torch::Tensor& x, double scale, const Quantizer& quantizer);
-
-// Batch normalization of x [N, channels, ...] with the batch's statistics; the running ones,
-// [channels] as weight and bias, follow by the share `momentum`.
-torch::Tensor normalized(const torch::Tensor& x, const torch::Tensor& weight,
-                         const torch::Tensor& bias, const torch::Tensor& running_mean,
-                         const torch::Tensor& running_variance, double momentum, double epsilon);
-
-// Means over a batch. `scores` [N, classes], or [N, 1], whose sign tells label 1 from 0; `labels`
-// [N] int64.
-torch::Tensor squared_hinge(const torch::Tensor& scores, const torch::Tensor& labels);
-torch::Tensor cross_entropy(const torch::Tensor& scores, const torch::Tensor& labels,
-                            double temperature);
-// Cross entropy with the teacher's class probabilities, both softened.
-torch::Tensor distillation(const torch::Tensor& scores, const torch::Tensor& teacher_scores,
-                           double temperature);
+// Tensors by name.
+using State = std::vector<std::pair<std::string, torch::Tensor>>;
+State copy_of(const State& state);
 
 // A trained tensor.
 struct Parameter {
@@ -66,6 +47,10 @@ struct Parameter {
 // One step of its optimizer on `parameter` in the processor's memory; moments and, behind a
 // constant scale, codes follow.
 void update(Parameter& parameter, const torch::Tensor& gradient, const AdamStep& step);
+
+// The quantize layer whose codes a layer's operand has, moved or chosen among; -1 where values are
+// other ones.
+int codes_from(const Recipe& recipe, const LayerSpec& layer);
 
 class DeviceOptimizer;
 
@@ -89,11 +74,11 @@ class Network {
   void step(const torch::Tensor& numbers);
 
   // Every tensor that evaluation depends on, by name; those of the optimizer too where asked for.
-  std::vector<std::pair<std::string, torch::Tensor>> state(bool optimizer);
+  State state(bool optimizer);
   // Those of them that a learned scale takes from its first operand.
-  std::vector<std::pair<std::string, torch::Tensor>> scales();
+  State scales();
   // Copies into those tensors; `values` are some of them, with the same shapes.
-  void load(const std::vector<std::pair<std::string, torch::Tensor>>& values);
+  void load(const State& values);
 
   const Recipe& recipe() const { return recipe_; }
   // The learned scale of a quantize layer among the tensors of state.
@@ -131,6 +116,7 @@ class Network {
   torch::Tensor byte_product(const LayerSpec& layer, const torch::Tensor& x,
                              const torch::Tensor& weights) const;
   torch::Tensor normalize(const LayerSpec& layer, const torch::Tensor& x, bool training);
+  void join_layers();
   torch::Tensor average(const LayerSpec& layer, const torch::Tensor& x) const;
   void calibrate(const LayerSpec& layer, const torch::Tensor& x);
 
@@ -138,6 +124,15 @@ class Network {
   torch::Device device_;
   bool half_;
   std::vector<bool> only_pooled_;
+  // Where a GPU computes a batch_norm layer, the quantize layer behind it and, where its codes are
+  // pooled, the pool by one kernel: the batch_norm layer and how, at the last one's index.
+  struct Joint {
+    int norm;
+    NormalizedCodes how;
+  };
+  const KernelRunner* runner_;  // null on a processor
+  std::map<int, Joint> joints_;
+  std::set<int> joined_;  // the batch_norm layers of joints
   std::vector<Parameter> parameters_;
   std::map<std::string, size_t, std::less<>> index_;
   std::map<std::string, torch::Tensor, std::less<>> buffers_;  // running statistics

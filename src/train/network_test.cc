@@ -15,6 +15,7 @@
 #include "src/onnx/reader.h"
 #include "src/onnx/writer.h"
 #include "src/train/export.h"
+#include "src/train/operations.h"
 #include "src/train/samples.h"
 #include "src/train/start.h"
 #include "src/util/error.h"

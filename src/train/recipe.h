@@ -99,6 +99,8 @@ struct Augmentation {
   double warp = 0;    // pixels each way, of the points of a grid
   bool whole_pixels() const { return rotate == 0 && zoom == 0 && shear == 0 && warp == 0; }
   bool any() const { return shift > 0 || flip || !whole_pixels(); }
+  // How many different changes there are of whole pixels.
+  int64_t whole_changes() const { return (2 * shift + 1) * (2 * shift + 1) * (flip ? 2 : 1); }
 };
 
 struct Distillation {

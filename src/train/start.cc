@@ -65,7 +65,7 @@ class Start {
           });
   }
 
-  std::vector<std::pair<std::string, torch::Tensor>> values() { return std::move(values_); }
+  State values() { return std::move(values_); }
 
  private:
   template <class F>
@@ -146,14 +146,12 @@ class Start {
   const Recipe& recipe_;
   const Graph& model_;
   const std::string& path_;
-  std::vector<std::pair<std::string, torch::Tensor>> values_;
+  State values_;
 };
 
 }  // namespace
 
-std::vector<std::pair<std::string, torch::Tensor>> values_of_model(const Network& network,
-                                                                   const Graph& model,
-                                                                   const std::string& path) {
+State values_of_model(const Network& network, const Graph& model, const std::string& path) {
   return Start(network, model, path).values();
 }
 

@@ -16,8 +16,6 @@ namespace foldstream::train {
 // What the model says of the network's tensors, by their names in Network::state: weights, biases,
 // batch normalizations and learned scales, matched in their order. Bit widths may differ. Throws
 // Error where the model has other layers; `path` names it.
-std::vector<std::pair<std::string, torch::Tensor>> values_of_model(const Network& network,
-                                                                   const Graph& model,
-                                                                   const std::string& path);
+State values_of_model(const Network& network, const Graph& model, const std::string& path);
 
 }  // namespace foldstream::train

@@ -24,11 +24,11 @@
 #include "src/onnx/writer.h"
 #include "src/train/checkpoint.h"
 #include "src/train/device.h"
-#include "src/train/device_optimizer.h"
-#include "src/train/device_samples.h"
+#include "src/train/device_training.h"
 #include "src/train/exact_sums.h"
 #include "src/train/export.h"
 #include "src/train/network.h"
+#include "src/train/operations.h"
 #include "src/train/recipe.h"
 #include "src/train/samples.h"
 #include "src/train/start.h"
@@ -47,18 +47,11 @@ namespace {
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
-using State = std::vector<std::pair<std::string, torch::Tensor>>;
 
 constexpr int64_t kEvaluationBatch = 500;
 constexpr uint64_t kTeacherSeed = 1;
 constexpr int64_t kCompared = 50;
 constexpr std::chrono::seconds kBetweenCheckpoints{20};
-
-State copy_of(const State& state) {
-  State copy;
-  for (const auto& [name, tensor] : state) copy.emplace_back(name, tensor.clone());
-  return copy;
-}
 
 // Whether both have the same tensors, by name and shape, in the same order.
 bool alike(const State& a, const State& b) {
@@ -116,9 +109,28 @@ struct Parts {
   std::string hash;        // of the training part
 };
 
-// Those that were read, so that trainings from the same files share them.
+class Trainer;
+
+// A network that others learn from.
+struct Teacher {
+  std::shared_ptr<Trainer> trainer;
+  bool trained = false;
+  // What it answers to each training sample in each of the ways in which students' recipes change
+  // it, [changes, samples, classes], by those ways: shift and flip.
+  std::map<std::pair<int64_t, bool>, torch::Tensor> answers;
+};
+
+// What trainings from the same files share.
 class Shelf {
  public:
+  // `make` is asked for a teacher that isn't there yet.
+  template <class F>
+  std::shared_ptr<Teacher> teacher(const Options& options, const F& make) {
+    auto& teacher = teachers_[{options.recipe, options.data, options.samples}];
+    if (!teacher) teacher = std::make_shared<Teacher>(Teacher{.trainer = make(), .answers = {}});
+    return teacher;
+  }
+
   std::shared_ptr<const Parts> parts(const Recipe& recipe, const Options& options) {
     auto& parts = parts_[{recipe.data_set, recipe.input, options.data, options.samples}];
     if (!parts) parts = std::make_shared<const Parts>(read(recipe, options));
@@ -150,6 +162,7 @@ class Shelf {
   }
 
   std::map<std::tuple<std::string, Shape, fs::path, int64_t>, std::shared_ptr<const Parts>> parts_;
+  std::map<std::tuple<fs::path, fs::path, int64_t>, std::shared_ptr<Teacher>> teachers_;
 };
 
 class Trainer {
@@ -179,7 +192,13 @@ class Trainer {
     }
     exported(*network_);  // what no model can have is found before training
     best_ = copy_of(network_->state(false));
-    if (like_device) on_device_ = std::make_unique<OnDevice>(*this);
+    if (!like_device) return;
+    DeviceTraining::Loss loss;
+    loss.of = [this](const torch::Tensor& x, const torch::Tensor& labels,
+                     const torch::Tensor& wanted) { return loss_of(x, labels, wanted); };
+    loss.wanted = [this](const torch::Tensor& x) { return wanted(x); };
+    on_device_ = std::make_unique<DeviceTraining>(device_, recipe_, data_, divisor_, *network_,
+                                                  std::move(loss));
   }
 
   int64_t steps() const { return recipe_.epochs * steps_per_epoch_; }
@@ -187,7 +206,7 @@ class Trainer {
   // Whether it can be trained while others are: where steps are recorded, and draw no random
   // numbers from a generator that all share.
   bool can_overlap() const {
-    return on_device_ && !teacher_ &&
+    return on_device_ && (!teacher_ || answers_fit()) &&
            std::ranges::none_of(recipe_.layers, [](const LayerSpec& layer) {
              return layer.kind == LayerSpec::Kind::dropout;
            });
@@ -198,7 +217,7 @@ class Trainer {
     lane_->use();
     start_or_resume();
     progress.advance(epoch_ * steps_per_epoch_);
-    if (teacher_) train_teacher();
+    if (teacher_) prepare_teacher();
     if (on_device_) on_device_->record();
   }
 
@@ -230,14 +249,13 @@ class Trainer {
   // What is of no use once this and all others trained with it are finished.
   std::vector<fs::path> checkpoints() const {
     std::vector<fs::path> paths = {checkpoint_};
-    if (teacher_) paths.push_back(teacher_->checkpoint_);
+    if (teacher_) paths.push_back(teacher_->trainer->checkpoint_);
     return paths;
   }
 
  private:
   // The teacher is trained to its own recipe's end first, or read from its checkpoint, which stays
-  // until the student is done. Its file is named after the model, and is the same for students of
-  // all seeds.
+  // until its students are done. Its file is named after the first one's model.
   void make_teacher(Shelf& shelf) {
     Options options = options_;
     options.seed = kTeacherSeed;
@@ -262,15 +280,32 @@ class Trainer {
                       recipe_.validation, taught.path, recipe_.validation - taught.validation),
           fmt::format("validate the teacher on {} or more", recipe_.validation));
     }
-    teacher_ = std::make_unique<Trainer>(options, shelf, lane_);
+    teacher_ =
+        shelf.teacher(options, [&] { return std::make_shared<Trainer>(options, shelf, lane_); });
   }
 
-  void train_teacher() {
-    Progress progress("steps of the teacher", teacher_->steps());
-    teacher_->prepare(progress);
-    if (teacher_->epoch_ < teacher_->recipe_.epochs) teacher_->train_epochs(progress);
-    teacher_->write_state();
-    teacher_->network_->load(teacher_->best_);
+  // Whether the teacher answers once to all that samples can be changed to.
+  bool answers_fit() const {
+    constexpr int64_t kMostAnswers = int64_t{1} << 28;
+    const int64_t changes = recipe_.augment.whole_changes();
+    return on_device_ && recipe_.augment.whole_pixels() &&
+           changes <= kMostAnswers / (data_.count * recipe_.classes);
+  }
+
+  void prepare_teacher() {
+    Trainer& trainer = *teacher_->trainer;
+    if (!teacher_->trained) {
+      Progress progress("steps of the teacher", trainer.steps());
+      trainer.prepare(progress);
+      if (trainer.epoch_ < trainer.recipe_.epochs) trainer.train_epochs(progress);
+      trainer.write_state();
+      trainer.network_->load(trainer.best_);
+      teacher_->trained = true;
+    }
+    if (!answers_fit()) return;
+    torch::Tensor& answers = teacher_->answers[{recipe_.augment.shift, recipe_.augment.flip}];
+    if (!answers.defined()) answers = on_device_->answers(*trainer.network_);
+    on_device_->learn_from(answers);
   }
 
   void check_data() {
@@ -289,7 +324,7 @@ class Trainer {
 
   // What must be equal for a checkpoint to go on as if it had never stopped.
   nlohmann::ordered_json identity() const {
-    return {{"recipe", sha256(recipe_.text + (teacher_ ? teacher_->recipe_.text : ""))},
+    return {{"recipe", sha256(recipe_.text + (teacher_ ? teacher_->trainer->recipe_.text : ""))},
             {"start", start_},
             {"seed", options_.seed},
             {"epochs", recipe_.epochs},
@@ -348,9 +383,10 @@ class Trainer {
       while (epoch_ < last) {
         const double loss = train_epoch(progress);
         ++epoch_;
+        const int64_t correct = on_device_ ? correct_of(data_, 0, on_device_->scores())
+                                           : correct_of(data_, 0, recipe_.validation, false);
         const double accuracy =
-            static_cast<double>(correct_of(data_, 0, recipe_.validation, false)) /
-            static_cast<double>(recipe_.validation);
+            static_cast<double>(correct) / static_cast<double>(recipe_.validation);
         if (accuracy > best_accuracy_) {
           best_accuracy_ = accuracy;
           best_epoch_ = epoch_;
@@ -380,7 +416,7 @@ class Trainer {
     std::vector<int64_t> order = shuffled(data_.count - recipe_.validation, random);
     for (int64_t& index : order) index += recipe_.validation;
     order.resize(steps_per_epoch_ * recipe_.batch);
-    return on_device_ ? on_device_->train_epoch(order, random, progress)
+    return on_device_ ? train_epoch_there(order, random, progress)
                       : train_epoch_here(order, random, progress);
   }
 
@@ -390,7 +426,7 @@ class Trainer {
       check_interrupt();
       const auto indices = order.subspan(step * recipe_.batch, recipe_.batch);
       const torch::Tensor x = batch_of(data_, indices, &recipe_.augment, random);
-      const torch::Tensor loss = loss_of(x, labels_of(data_, indices));
+      const torch::Tensor loss = loss_of(x, labels_of(data_, indices), wanted(x));
       const double value = loss.item<double>();
       if (!std::isfinite(value)) fail_at(step, value);
       loss.backward();
@@ -402,105 +438,18 @@ class Trainer {
     return sum / static_cast<double>(steps_per_epoch_);
   }
 
-  // Training on a device: the data lie there, and a step is the same operations each time, on
-  // tensors whose contents alone change. Losses are looked at after each epoch, so that no step
-  // waits for the one before.
-  class OnDevice {
-   public:
-    explicit OnDevice(Trainer& trainer)
-        : trainer_(trainer),
-          there_(trainer.device_),
-          samples_(trainer.data_, trainer.divisor_, trainer.recipe_.input, trainer.recipe_.augment,
-                   trainer.device_),
-          replay_(trainer.device_, [this] { step(); }) {}
-
-    const DeviceSamples& samples() const { return samples_; }
-
-    // Records a step, on the first samples. What that changes is put back, but for the learned
-    // scales' start, which is what they give.
-    void record() {
-      const Recipe& recipe = trainer_.recipe_;
-      Network& network = *trainer_.network_;
-      Random random(0, 0);
-      const State before = copy_of(network.state(true));
-      put(indices_, torch::arange(recipe.validation, recipe.validation + recipe.batch).to(there_));
-      const torch::Tensor changes = samples_.changes(recipe.batch, random);
-      if (changes.defined()) put(changes_, changes.to(there_));
-      put(numbers_, DeviceOptimizer::numbers(AdamStep(0, 0, 1)).to(there_));
-      {
-        const torch::NoGradGuard no_gradient;
-        network.forward(samples_.batch(indices_, changes_), true);
-      }
-      const State scales = copy_of(network.scales());
-      replay_.record();
-      network.load(before);
-      network.load(scales);
+  double train_epoch_there(const std::vector<int64_t>& order, Random& random, Progress& progress) {
+    const auto adam = [&](int64_t step) {
+      const int64_t steps = epoch_ * steps_per_epoch_ + step;
+      return AdamStep(rate_at(recipe_, steps, steps_per_epoch_), recipe_.weight_decay, steps + 1);
+    };
+    const torch::Tensor losses = on_device_->train_epoch(order, random, adam, progress);
+    for (int64_t step = 0; step < losses.size(0); ++step) {
+      const double loss = losses[step].item<double>();
+      if (!std::isfinite(loss)) fail_at(step, loss);
     }
-
-    double train_epoch(const std::vector<int64_t>& order, Random& random, Progress& progress) {
-      const Recipe& recipe = trainer_.recipe_;
-      const int64_t steps = trainer_.steps_per_epoch_;
-      const auto count = static_cast<int64_t>(order.size());
-      const torch::Tensor indices = there(torch::tensor(order), steps);
-      const torch::Tensor changes = there(samples_.changes(count, random), steps);
-      std::vector<torch::Tensor> numbers;
-      for (int64_t step = trainer_.epoch_ * steps; step < (trainer_.epoch_ + 1) * steps; ++step) {
-        const AdamStep adam(rate_at(recipe, step, steps), recipe.weight_decay, step + 1);
-        numbers.push_back(DeviceOptimizer::numbers(adam));
-      }
-      const torch::Tensor all_numbers = there(torch::cat(numbers), steps);
-      const torch::Tensor losses = torch::zeros({steps}, there_);
-      for (int64_t step = 0; step < steps; ++step) {
-        check_interrupt();
-        put(indices_, indices[step]);
-        if (changes.defined()) put(changes_, changes[step]);
-        put(numbers_, all_numbers[step]);
-        replay_.run();
-        losses[step].copy_(loss_);
-        progress.advance(1);
-      }
-      const torch::Tensor found = losses.cpu();
-      for (int64_t step = 0; step < steps; ++step) {
-        const double loss = found[step].item<double>();
-        if (!std::isfinite(loss)) trainer_.fail_at(step, loss);
-      }
-      return found.mean().item<double>();
-    }
-
-   private:
-    void step() {
-      const torch::Tensor x = samples_.batch(indices_, changes_);
-      const torch::Tensor loss = trainer_.loss_of(x, samples_.labels(indices_));
-      loss.backward();
-      trainer_.network_->step(numbers_);
-      put(loss_, loss.detach());
-    }
-
-    // Rows of one step each, on the device.
-    torch::Tensor there(const torch::Tensor& all, int64_t steps) const {
-      if (!all.defined()) return all;
-      const int64_t rows = all.size(0) / steps;
-      std::vector<int64_t> shape = {steps, rows};
-      for (int64_t axis = 1; axis < all.dim(); ++axis) shape.push_back(all.size(axis));
-      return all.reshape(shape).to(there_);
-    }
-
-    // The tensor that the step's operations know keeps its place.
-    static void put(torch::Tensor& place, const torch::Tensor& value) {
-      if (place.defined()) {
-        place.copy_(value);
-      } else {
-        place = value.clone();
-      }
-    }
-
-    Trainer& trainer_;
-    const torch::Device there_;
-    DeviceSamples samples_;
-    torch::Tensor indices_, changes_, numbers_;  // of one step
-    torch::Tensor loss_;
-    Replay replay_;
-  };
+    return losses.mean().item<double>();
+  }
 
   [[noreturn]] void fail_at(int64_t step, double value) {
     std::string kept = "nothing was trained yet";
@@ -546,17 +495,20 @@ class Trainer {
     return labels.to(device_);
   }
 
-  torch::Tensor loss_of(const torch::Tensor& x, const torch::Tensor& labels) {
+  // The teacher's scores; undefined without one.
+  torch::Tensor wanted(const torch::Tensor& x) const {
+    if (!teacher_) return {};
+    const torch::NoGradGuard no_gradient;
+    return teacher_->trainer->network_->teach(x);
+  }
+
+  torch::Tensor loss_of(const torch::Tensor& x, const torch::Tensor& labels,
+                        const torch::Tensor& wanted) {
     const torch::Tensor scores = network_->forward(x, true);
     const torch::Tensor loss = recipe_.loss == Loss::squared_hinge
                                    ? squared_hinge(scores, labels)
                                    : cross_entropy(scores, labels, recipe_.temperature);
-    if (!teacher_) return loss;
-    torch::Tensor wanted;
-    {
-      const torch::NoGradGuard no_gradient;
-      wanted = teacher_->network_->teach(x);
-    }
+    if (!wanted.defined()) return loss;
     const Distillation& how = *recipe_.distillation;
     return loss * (1 - how.weight) + distillation(scores, wanted, how.temperature) * how.weight;
   }
@@ -584,11 +536,17 @@ class Trainer {
     int64_t correct = 0;
     for (int64_t at = begin; at < end; at += kEvaluationBatch) {
       const int64_t stop = std::min(end, at + kEvaluationBatch);
-      const torch::Tensor scores = scores_of(data, at, stop, wide);
-      const float* row = scores.data_ptr<float>();
-      for (int64_t i = at; i < stop; ++i, row += recipe_.classes) {
-        correct += class_of(row) == data.labels[i] ? 1 : 0;
-      }
+      correct += correct_of(data, at, scores_of(data, at, stop, wide));
+    }
+    return correct;
+  }
+
+  // Of the samples from `begin` on that `scores` [count, classes] are of.
+  int64_t correct_of(const DataSet& data, int64_t begin, const torch::Tensor& scores) {
+    const float* row = scores.data_ptr<float>();
+    int64_t correct = 0;
+    for (int64_t i = 0; i < scores.size(0); ++i, row += recipe_.classes) {
+      correct += class_of(row) == data.labels[begin + i] ? 1 : 0;
     }
     return correct;
   }
@@ -633,9 +591,9 @@ class Trainer {
   double divisor_ = 1;
   int64_t steps_per_epoch_ = 0;
   std::unique_ptr<Network> network_;
-  std::unique_ptr<Trainer> teacher_;
-  std::unique_ptr<OnDevice> on_device_;  // none where kernels train
-  int64_t epoch_ = 0, best_epoch_ = 0;   // epochs done
+  std::shared_ptr<Teacher> teacher_;
+  std::unique_ptr<DeviceTraining> on_device_;  // none where kernels train
+  int64_t epoch_ = 0, best_epoch_ = 0;         // epochs done
   double best_accuracy_ = -1;
   bool exact_ = true;  // all sums of the trained network, in float32
   State best_;         // of the best epoch on the validation split

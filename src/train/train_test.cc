@@ -227,22 +227,32 @@ TEST_F(TrainTest, ASeedReproduces) {
   EXPECT_NE(read_file(path("first.onnx")), read_file(path("other.onnx")));
 }
 
-// What a device does, and several trainings at the same time, against the kernels one by one.
+// What a device does, and several trainings at the same time, against the kernels one by one. A
+// teacher of all of them is trained once, and answers once.
 TEST_F(TrainTest, TheOperationsOfADeviceGiveTheSameModels) {
-  write_file(path("recipe.toml"), without_dropout());
-  std::vector<Options> all;
-  for (uint64_t seed = 1; seed <= 3; ++seed) {
-    all.push_back(options("kernels" + std::to_string(seed) + ".onnx"));
-    all.back().seed = seed;
-    train(all.back());
-    all.back().output = path("device" + std::to_string(seed) + ".onnx");
-    all.back().like_device = true;
-  }
-  const std::vector<Outcome> outcomes = train(all);
-  for (uint64_t seed = 1; seed <= 3; ++seed) {
-    EXPECT_EQ(outcomes[seed - 1].mismatches, 0);
-    EXPECT_EQ(read_file(path("device" + std::to_string(seed) + ".onnx")),
-              read_file(path("kernels" + std::to_string(seed) + ".onnx")));
+  for (const bool taught : {false, true}) {
+    std::string text = without_dropout();
+    if (taught) {
+      write_file(path("teacher.toml"), kRecipe);
+      text.replace(text.find("learning_rate"), 0,
+                   "teacher = \"teacher.toml\"\nteacher_weight = 0.7\n");
+    }
+    write_file(path("recipe.toml"), text);
+    const std::string kind = taught ? "taught" : "alone";
+    std::vector<Options> all;
+    for (uint64_t seed = 1; seed <= 3; ++seed) {
+      all.push_back(options(kind + "-kernels" + std::to_string(seed) + ".onnx"));
+      all.back().seed = seed;
+      train(all.back());
+      all.back().output = path(kind + "-device" + std::to_string(seed) + ".onnx");
+      all.back().like_device = true;
+    }
+    const std::vector<Outcome> outcomes = train(all);
+    for (uint64_t seed = 1; seed <= 3; ++seed) {
+      EXPECT_EQ(outcomes[seed - 1].mismatches, 0);
+      EXPECT_EQ(read_file(path(kind + "-device" + std::to_string(seed) + ".onnx")),
+                read_file(path(kind + "-kernels" + std::to_string(seed) + ".onnx")));
+    }
   }
 }
 

@@ -72,7 +72,7 @@ USES = {
 COSTLY = {"CLI/CLI.hpp": ["src/cli/command.cc"], "torch/torch.h": []}
 
 LICENCE_LINE = "SPDX-License-Identifier: Apache-2.0"
-LICENSED_SUFFIXES = {".cc", ".h", ".sv", ".svh", ".v", ".py", ".sh", ".cmake", ".ys", ".vlt"}
+LICENSED_SUFFIXES = {".cc", ".cu", ".h", ".sv", ".svh", ".v", ".py", ".sh", ".cmake", ".ys", ".vlt"}
 
 # Places on somebody's machine. The patterns are put together from pieces so that this file does not break its own rule.
 MACHINE_PATH = re.compile("(?<![\\w.])/(" + "|".join(["home", "Users", "root", "work", "tmp/w"]) + ")/\\w")
@@ -228,7 +228,7 @@ def rule_format(root):
     if not tool.exists():
         print("skipped: clang-format is not installed (./setup --tests)")
         sys.exit(77)
-    sources = [name for name in files(root) if name.endswith((".cc", ".h"))]
+    sources = [name for name in files(root) if name.endswith((".cc", ".cu", ".h"))]
     if sources:
         result = subprocess.run([str(tool), "--dry-run", "--Werror", *sources], cwd=root, capture_output=True, text=True)
         for line in result.stderr.splitlines():

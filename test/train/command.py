@@ -170,6 +170,28 @@ class TrainTest(unittest.TestCase):
         mean = sum(one["accuracy"] for one in several) / 3
         self.assertIn(f", {100 * mean:.2f} % (", result.stdout.splitlines()[-1])
 
+    def test_several_recipes_give_what_each_gives_alone(self):
+        recipes = [self.recipe(name) for name in ("tfc-w1a1", "tfc-w2a2")]
+        folder = self.folder / "all"
+        common = ("--data", self.folder, "--threads", 1, "--epochs", 2, "--seeds", 2)
+        result = run("train", *recipes, *common, "-o", folder, "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        found = [(one["recipe"], one["seed"]) for one in json.loads(result.stdout)]
+        self.assertEqual(found, [(f"tfc-{name}.toml", seed) for name in ("w1a1", "w2a2") for seed in (1, 2)])
+        for recipe in recipes:
+            self.train(recipe, "--epochs", 2, "--seeds", 2)
+            for seed in (1, 2):
+                name = f"{recipe.stem}-seed{seed}.onnx"
+                self.assertEqual((folder / name).read_bytes(), (self.folder / name).read_bytes())
+        for name in folder.iterdir():
+            name.unlink()
+        said = run("train", *recipes, *common, "-o", folder).stdout
+        self.assertIn("2 seeds of tfc-w1a1: ", said)
+        self.assertIn("2 seeds of tfc-w2a2: ", said)
+        result = run("train", recipes[0], recipes[0], *common, "-o", folder)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("error: two recipes would both write", result.stderr)
+
     def test_keyword_spotting(self):
         generator = numpy.random.default_rng(2)
         words = generator.normal(0, 30, (12, 1, 10, 49))
