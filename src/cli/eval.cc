@@ -6,6 +6,7 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "src/cli/classes.h"
@@ -53,8 +54,14 @@ std::vector<int64_t> classes_of(const TwinGraph& twin, const DataSet& data, doub
     check_interrupt();
     const int64_t count = std::min(kFrames, data.count - begin);
     const int64_t elements = type.count() * begin;
-    const void* from = data.bytes.empty() ? static_cast<const void*>(data.floats.data() + elements)
-                                          : data.bytes.data() + elements;
+    std::vector<float> scaled;
+    if (data.bytes.empty()) {
+      for (const float value : std::span(data.floats).subspan(elements, type.count() * count)) {
+        scaled.push_back(value / static_cast<float>(scale));
+      }
+    }
+    const void* from =
+        data.bytes.empty() ? static_cast<const void*>(scaled.data()) : data.bytes.data() + elements;
     twin_program.run({from}, to, count, crew);
     for (int64_t i = 0; i < count; ++i) {
       classes.push_back(class_of(tensor_of(port, out[0].data() + i * port.storage.bytes())));

@@ -136,7 +136,8 @@ struct Recipe {
   std::vector<LayerSpec> layers;
   int64_t epochs = 1, batch = 100;
   double learning_rate = 0.01, last_learning_rate = 0, weight_decay = 0;
-  int64_t warmup = 0;  // epochs
+  double steepness = 1;  // the power of the cosine that the rate falls along
+  int64_t warmup = 0;    // epochs
   Optimizer optimizer = Optimizer::adam;
   Precision precision = Precision::float32;
   Gradients gradients = Gradients::float32;
@@ -144,6 +145,10 @@ struct Recipe {
   double temperature = 1;  // scores are divided by this for cross entropy
   std::optional<Distillation> distillation;
 };
+
+// The learning rate of a step, from 0, of `per_epoch` an epoch: up a line, then down along a power
+// of the cosine.
+double rate_at(const Recipe& recipe, int64_t step, int64_t per_epoch);
 
 // Throws Error with the file and line of what is wrong.
 Recipe read_recipe(const std::filesystem::path& path);

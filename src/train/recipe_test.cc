@@ -169,6 +169,27 @@ TEST(RecipeTest, QuantizersThatMakeNoSenseAreRefused) {
   EXPECT_EQ(with("bits = 4\nshared = true\n"), "r.toml:14: 'shared' is for a learned scale");
 }
 
+TEST(RateTest, RisesOnALineAndFallsAlongThePowerOfACosine) {
+  Recipe recipe;
+  recipe.epochs = 12;
+  recipe.warmup = 2;
+  recipe.learning_rate = 0.5;
+  constexpr int64_t kSteps = 10;
+  const auto rate = [&](int64_t epoch) { return rate_at(recipe, epoch * kSteps, kSteps); };
+  EXPECT_DOUBLE_EQ(rate(0), 0.5 / 20);
+  EXPECT_DOUBLE_EQ(rate(1), 0.5 * 11 / 20);
+  EXPECT_DOUBLE_EQ(rate(2), 0.5);
+  EXPECT_DOUBLE_EQ(rate(7), 0.25);
+  EXPECT_NEAR(rate(12), 0, 1e-15);
+  recipe.steepness = 3;
+  EXPECT_DOUBLE_EQ(rate(0), 0.5 / 20);
+  EXPECT_DOUBLE_EQ(rate(2), 0.5);
+  EXPECT_DOUBLE_EQ(rate(7), 0.5 / 8);
+  recipe.last_learning_rate = 0.1;
+  EXPECT_DOUBLE_EQ(rate(7), 0.1 + 0.4 / 8);
+  EXPECT_DOUBLE_EQ(rate(12), 0.1);
+}
+
 TEST(RecipeTest, TheRecipesOfTheRepositoryAreRead) {
   int64_t count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(FOLDSTREAM_SOURCE_DIR "/recipes")) {

@@ -11,7 +11,6 @@
 #include <future>
 #include <map>
 #include <memory>
-#include <numbers>
 #include <span>
 #include <thread>
 #include <tuple>
@@ -90,17 +89,6 @@ void use_threads(int64_t wanted) {
   const int threads = wanted > 0 ? static_cast<int>(wanted) : cores;
   at::set_num_threads(threads);
   if (openblas_set_num_threads != nullptr) openblas_set_num_threads(threads);
-}
-
-// Cosine from the first rate to the last, after a linear start.
-double rate_at(const Recipe& recipe, int64_t step, int64_t per_epoch) {
-  const int64_t warm = recipe.warmup * per_epoch, total = recipe.epochs * per_epoch;
-  if (step < warm) {
-    return recipe.learning_rate * static_cast<double>(step + 1) / static_cast<double>(warm);
-  }
-  const double done = static_cast<double>(step - warm) / static_cast<double>(total - warm);
-  return recipe.last_learning_rate + (recipe.learning_rate - recipe.last_learning_rate) *
-                                         (1 + std::cos(std::numbers::pi * done)) / 2;
 }
 
 // Both parts of a data set, samples in the shape that the recipe takes them in.

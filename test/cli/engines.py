@@ -56,6 +56,14 @@ def main():
         assert (folder / "stalled.npy").read_bytes() == results["rtl"], "stalls changed a result"
         print(f"{FRAMES} frames: float, integer, cpu, rtl and rtl with random stalls are equal")
 
+        write_npy(folder / "X.npy", [FRAMES, *shape[1:]], [float(pixel) for pixel in pixels])
+        write_npy(folder / "Y.npy", [FRAMES], [frame % 10 for frame in range(FRAMES)], "<i8", "q")
+        right = set()
+        for engine in ("float", "integer", "cpu", "rtl"):
+            found = json.loads(call("eval", out, "--dataset", "npy", "--data", folder, "--scale", "255", "--engine", engine, "--json"))
+            right.add((found["correct"], found["mismatches"]))
+        assert len(right) == 1 and right.pop()[1] == 0, "engines differ on scaled samples"
+
         timing = json.loads(call("sim", out, "--frames", "4", "--engine", "rtl", "--json"))
         model = json.loads(call("sim", out, "--frames", "4", "--json"))
         assert timing["disagreements"] == [], timing
