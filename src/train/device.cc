@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <torch/cuda.h>
 
-#include <cstdlib>
 #include <utility>
 
 #include "src/util/error.h"
@@ -84,8 +83,6 @@ torch::Device open_device(const std::string& name) {
   if (name != "cuda") {
     throw Error(fmt::format("there is no device '{}'", name), "known are cpu and cuda");
   }
-  // As many trainings beside each other as there are queues to the device.
-  setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
   if (!torch::cuda::is_available()) {
     throw Error("this libtorch finds no CUDA device",
                 "train on the processor, or build against a libtorch made for CUDA");

@@ -315,7 +315,6 @@ class Parser {
     recipe_.learning_rate = section.number("learning_rate", 1e-9, 10, 0.01);
     recipe_.last_learning_rate = section.number("last_learning_rate", 0, 10, 0);
     recipe_.weight_decay = section.number("weight_decay", 0, 1, 0);
-    recipe_.steepness = section.number("steepness", 0.1, 10, 1);
     recipe_.warmup = section.integer("warmup", 0, 1000000, 0);
     recipe_.optimizer = section.choice<Optimizer>(
         "optimizer", {{"adam", Optimizer::adam}, {"muon", Optimizer::muon}}, Optimizer::adam);
@@ -557,9 +556,8 @@ double rate_at(const Recipe& recipe, int64_t step, int64_t per_epoch) {
     return recipe.learning_rate * static_cast<double>(step + 1) / static_cast<double>(warm);
   }
   const double done = static_cast<double>(step - warm) / static_cast<double>(total - warm);
-  const double cosine = (1 + std::cos(std::numbers::pi * done)) / 2;
-  return recipe.last_learning_rate +
-         (recipe.learning_rate - recipe.last_learning_rate) * std::pow(cosine, recipe.steepness);
+  return recipe.last_learning_rate + (recipe.learning_rate - recipe.last_learning_rate) *
+                                         (1 + std::cos(std::numbers::pi * done)) / 2;
 }
 
 double Quantizer::lowest() const {

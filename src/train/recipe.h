@@ -136,8 +136,7 @@ struct Recipe {
   std::vector<LayerSpec> layers;
   int64_t epochs = 1, batch = 100;
   double learning_rate = 0.01, last_learning_rate = 0, weight_decay = 0;
-  double steepness = 1;  // the power of the cosine that the rate falls along
-  int64_t warmup = 0;    // epochs
+  int64_t warmup = 0;  // epochs
   Optimizer optimizer = Optimizer::adam;
   Precision precision = Precision::float32;
   Gradients gradients = Gradients::float32;
@@ -146,8 +145,8 @@ struct Recipe {
   std::optional<Distillation> distillation;
 };
 
-// The learning rate of a step, from 0, of `per_epoch` an epoch: up a line, then down along a power
-// of the cosine.
+// The learning rate of a step, from 0, of `per_epoch` an epoch: up a line, then down along a
+// cosine.
 double rate_at(const Recipe& recipe, int64_t step, int64_t per_epoch);
 
 // Throws Error with the file and line of what is wrong.
