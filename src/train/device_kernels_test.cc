@@ -208,6 +208,89 @@ TEST(AdamKernelTest, AgreesWithTheOperations) {
   }
 }
 
+// Where the kernels take a layer's operand, and where they don't and its layers are computed one by
+// one: convolutions have floats here.
+TEST(NetworkByKernelsTest, GivesTheGradientsOfTheOperations) {
+  const Recipe recipe = parse_recipe(R"(
+name = "r"
+input = [1, 8, 8]
+classes = 3
+[data]
+set = "mnist"
+validation = 1
+[training]
+epochs = 1
+[quantizer.q]
+bits = 2
+[[layer]]
+type = "quantize"
+quantizer = "q"
+[[layer]]
+type = "conv"
+channels = 8
+kernel = 3
+weights = "q"
+[[layer]]
+type = "batch_norm"
+[[layer]]
+type = "quantize"
+quantizer = "q"
+[[layer]]
+type = "max_pool"
+kernel = 2
+[[layer]]
+type = "flatten"
+[[layer]]
+type = "linear"
+units = 16
+weights = "q"
+[[layer]]
+type = "batch_norm"
+[[layer]]
+type = "quantize"
+quantizer = "q"
+[[layer]]
+type = "linear"
+units = 3
+weights = "q"
+[[layer]]
+type = "tensor_norm"
+)",
+                                     "r.toml");
+  // Counts what it runs.
+  class CountingRunner : public KernelRunner {
+   public:
+    mutable std::map<std::string, int> counts;
+
+   private:
+    void launch(const std::string& kernel, int64_t blocks, const void* work) const override {
+      ++counts[kernel];
+      runner_.run(kernel, blocks, *static_cast<const CodesWork*>(work));
+    }
+    EmulatedRunner runner_;
+  };
+  const CountingRunner runner;
+  Network plain(recipe, 1, torch::kCPU), joined(recipe, 1, torch::kCPU, true, &runner);
+  torch::manual_seed(5);
+  const torch::Tensor x = torch::randn({30, 1, 8, 8}), slope = torch::randn({30, 3});
+  const torch::Tensor expected = plain.forward(x, true), found = joined.forward(x, true);
+  EXPECT_TRUE(torch::allclose(found, expected, 1e-4, 1e-4));
+  expected.backward(slope);
+  found.backward(slope);
+  EXPECT_EQ(runner.counts, (std::map<std::string, int>{{"moments_float", 1},
+                                                       {"codes_float", 1},
+                                                       {"gradient_sums_float", 1},
+                                                       {"gradient_float", 1}}));
+  // A step that goes nowhere leaves the gradients in its moments.
+  plain.step(0, 0, 1);
+  joined.step(0, 0, 1);
+  const State one = plain.state(true), other = joined.state(true);
+  for (size_t i = 0; i < one.size(); ++i) {
+    EXPECT_TRUE(torch::allclose(other[i].second, one[i].second, 1e-3, 1e-5)) << one[i].first;
+  }
+  EXPECT_TRUE(torch::allclose(joined.forward(x, false), plain.forward(x, false), 1e-3, 1e-3));
+}
+
 TEST(SamplesKernelTest, GivesTheFloatsOfFillBatch) {
   const EmulatedRunner runner;
   DataSet data;

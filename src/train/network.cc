@@ -98,11 +98,12 @@ void Parameter::refresh() {
   codes.copy_(quantized(value, quantizer->value, *quantizer));
 }
 
-Network::Network(const Recipe& recipe, uint64_t seed, torch::Device device, bool kernels)
+Network::Network(const Recipe& recipe, uint64_t seed, torch::Device device, bool kernels,
+                 const KernelRunner* runner)
     : recipe_(recipe),
       device_(device),
       half_(device.is_cuda() && recipe.precision == Precision::bfloat16),
-      runner_(kernel_runner(device)) {
+      runner_(runner) {
   torch::manual_seed(seed);
   for (const LayerSpec& layer : recipe_.layers) add_layer(layer);
   if (recipe_.optimizer == Optimizer::muon) choose_muon();

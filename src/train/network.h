@@ -57,8 +57,9 @@ class DeviceOptimizer;
 class Network {
  public:
   // Weights drawn with `seed`. `kernels`: steps are those of the kernels, on a processor; without,
-  // those of DeviceOptimizer.
-  Network(const Recipe& recipe, uint64_t seed, torch::Device device, bool kernels = true);
+  // those of DeviceOptimizer. `runner`: trains by a GPU's kernels, too; null on a processor.
+  Network(const Recipe& recipe, uint64_t seed, torch::Device device, bool kernels = true,
+          const KernelRunner* runner = nullptr);
   ~Network();
 
   // x [N, input...] to scores [N, classes]. `training`: statistics of the batch, dropout.
@@ -130,7 +131,7 @@ class Network {
     int norm;
     NormalizedCodes how;
   };
-  const KernelRunner* runner_;  // null on a processor
+  const KernelRunner* runner_;
   std::map<int, Joint> joints_;
   std::set<int> joined_;  // the batch_norm layers of joints
   std::vector<Parameter> parameters_;

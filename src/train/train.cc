@@ -172,7 +172,8 @@ class Trainer {
     recipe_.warmup = std::min(recipe_.warmup, recipe_.epochs - 1);
     check_data();
     const bool like_device = !device_.is_cpu() || options.like_device;
-    network_ = std::make_unique<Network>(recipe_, options.seed, device_, !like_device);
+    network_ = std::make_unique<Network>(recipe_, options.seed, device_, !like_device,
+                                         kernel_runner(device_));
     if (!options.init.empty()) {
       const std::string path = options.init.string(), bytes = read_file(options.init);
       network_->load(values_of_model(*network_, read_model_bytes(bytes, path), path));
