@@ -36,7 +36,7 @@ torch::Tensor in_order(const torch::Tensor& x) {
 
 struct Codes : torch::autograd::Function<Codes> {
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
-                               const torch::Tensor& weight, const torch::Tensor& bias,
+                               const torch::Tensor& weight, const torch::Tensor& /*bias*/,
                                const KernelRunner* runner, const NormalizedCodes* how) {
     const int64_t window = how->window, channels = x.size(1);
     const auto floats = weight.options();
@@ -57,7 +57,8 @@ struct Codes : torch::autograd::Function<Codes> {
     runner->run("moments" + type_of(x), adding, work);
     runner->run(pooled(window) + "codes" + type_of(x),
                 blocks_of(out.numel() / channels, at_once * 2, kMostBlocks), work);
-    context->save_for_backward({x, weight, bias, mean, deviation, how->finished});
+    context->save_for_backward({x, weight, mean, deviation});
+    // Both outlive the graph.
     context->saved_data["runner"] = reinterpret_cast<int64_t>(runner);
     context->saved_data["how"] = reinterpret_cast<int64_t>(how);
     return out;
@@ -66,30 +67,30 @@ struct Codes : torch::autograd::Function<Codes> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
-    const torch::Tensor& x = saved[0];
+    const torch::Tensor &x = saved[0], &weight = saved[1];
     const auto* runner =
         reinterpret_cast<const KernelRunner*>(context->saved_data["runner"].toInt());
     const auto* how = reinterpret_cast<const NormalizedCodes*>(context->saved_data["how"].toInt());
     const torch::Tensor gradient = in_order(gradients[0]);
     FOLDSTREAM_CHECK(gradient.scalar_type() == x.scalar_type());
     const int64_t window = how->window, channels = x.size(1);
-    const torch::Tensor of_weight = torch::empty_like(saved[1]);
-    const torch::Tensor of_bias = torch::empty_like(saved[1]);
-    const torch::Tensor slope = torch::empty_like(saved[1]);
-    const torch::Tensor offset = torch::empty_like(saved[1]);
+    const torch::Tensor of_weight = torch::empty_like(weight);
+    const torch::Tensor of_bias = torch::empty_like(weight);
+    const torch::Tensor slope = torch::empty_like(weight);
+    const torch::Tensor offset = torch::empty_like(weight);
     const torch::Tensor out = torch::empty_like(x);
     CodesWork work = work_of(x, *how);
     work.gradient = gradient.data_ptr();
     work.out = out.data_ptr();
-    work.mean = saved[3].data_ptr<float>();
-    work.deviation = saved[4].data_ptr<float>();
+    work.mean = saved[2].data_ptr<float>();
+    work.deviation = saved[3].data_ptr<float>();
     work.of_weight = of_weight.data_ptr<float>();
     work.of_bias = of_bias.data_ptr<float>();
     work.slope = slope.data_ptr<float>();
     work.offset = offset.data_ptr<float>();
     const int64_t rows = gradient.numel() / channels, at_once = rows_at_once(channels);
     const int64_t adding = blocks_of(rows, at_once * kRowsEach, kMostAdding);
-    const torch::Tensor partial = torch::empty({adding, 2, channels}, saved[1].options());
+    const torch::Tensor partial = torch::empty({adding, 2, channels}, weight.options());
     work.partial = partial.data_ptr<float>();
     runner->run(pooled(window) + "gradient_sums" + type_of(x), adding, work);
     runner->run(pooled(window) + "gradient" + type_of(x), blocks_of(rows, at_once * 2, kMostBlocks),

@@ -49,8 +49,8 @@ struct NormalizedCodes {
 // channels lie side by side.
 bool kernels_take(const torch::Tensor& x, int64_t window);
 
-// Batch normalization in training, the largest of each window, and its code: `normalized`, a pool
-// and `quantized`, in the type of x.
+// Batch normalization in training, the largest of each window, and its code: `normalized`,
+// `max_pooled` and `quantized`, in the type of x. `runner` and `how` outlive the gradients.
 torch::Tensor normalized_codes(const KernelRunner& runner, const torch::Tensor& x,
                                const NormalizedCodes& how);
 
