@@ -8,11 +8,12 @@
 #include <tuple>
 #include <vector>
 
+#include "src/train/kernels.h"
+
 namespace foldstream::train {
 namespace {
 
-constexpr int64_t kGrain = 1 << 15;  // elements that are worth a thread
-constexpr int64_t kSamples = 32;     // of a linear layer
+constexpr int64_t kSamples = 32;  // of a linear layer
 
 float* floats(const torch::Tensor& tensor) { return tensor.data_ptr<float>(); }
 uint8_t* bytes(const torch::Tensor& tensor) { return tensor.data_ptr<uint8_t>(); }

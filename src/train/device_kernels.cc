@@ -39,9 +39,7 @@ struct Codes : torch::autograd::Function<Codes> {
                                const torch::Tensor& weight, const torch::Tensor& /*bias*/,
                                const KernelRunner* runner, const NormalizedCodes* how) {
     const int64_t window = how->window, channels = x.size(1);
-    const auto floats = weight.options();
-    const torch::Tensor mean = torch::empty({channels}, floats);
-    const torch::Tensor deviation = torch::empty({channels}, floats);
+    const torch::Tensor mean = torch::empty_like(weight), deviation = torch::empty_like(weight);
     torch::Tensor out =
         x.dim() == 4 ? torch::empty({x.size(0), channels, x.size(2) / window, x.size(3) / window},
                                     x.options(), torch::MemoryFormat::ChannelsLast)
@@ -50,13 +48,8 @@ struct Codes : torch::autograd::Function<Codes> {
     work.out = out.data_ptr();
     work.mean = mean.data_ptr<float>();
     work.deviation = deviation.data_ptr<float>();
-    const int64_t rows = x.numel() / channels, at_once = rows_at_once(channels);
-    const int64_t adding = blocks_of(rows, at_once * kRowsEach, kMostAdding);
-    const torch::Tensor partial = torch::empty({adding, 2, channels}, floats);
-    work.partial = partial.data_ptr<float>();
-    runner->run("moments" + type_of(x), adding, work);
-    runner->run(pooled(window) + "codes" + type_of(x),
-                blocks_of(out.numel() / channels, at_once * 2, kMostBlocks), work);
+    add_up_and_pass(*runner, {"moments" + type_of(x), x.numel() / channels},
+                    {pooled(window) + "codes" + type_of(x), out.numel() / channels}, work, weight);
     context->save_for_backward({x, weight, mean, deviation});
     // Both outlive the graph.
     context->saved_data["runner"] = reinterpret_cast<int64_t>(runner);
@@ -88,19 +81,27 @@ struct Codes : torch::autograd::Function<Codes> {
     work.of_bias = of_bias.data_ptr<float>();
     work.slope = slope.data_ptr<float>();
     work.offset = offset.data_ptr<float>();
-    const int64_t rows = gradient.numel() / channels, at_once = rows_at_once(channels);
-    const int64_t adding = blocks_of(rows, at_once * kRowsEach, kMostAdding);
-    const torch::Tensor partial = torch::empty({adding, 2, channels}, weight.options());
-    work.partial = partial.data_ptr<float>();
-    runner->run(pooled(window) + "gradient_sums" + type_of(x), adding, work);
-    runner->run(pooled(window) + "gradient" + type_of(x), blocks_of(rows, at_once * 2, kMostBlocks),
-                work);
+    const int64_t rows = gradient.numel() / channels;
+    add_up_and_pass(*runner, {pooled(window) + "gradient_sums" + type_of(x), rows},
+                    {pooled(window) + "gradient" + type_of(x), rows}, work, weight);
     return {out, of_weight, of_bias, torch::Tensor(), torch::Tensor()};
   }
 
  private:
-  static int64_t rows_at_once(int64_t channels) {
-    return kDeviceThreads / (channels / kDeviceLane);
+  struct Kernel {
+    std::string name;
+    int64_t rows;
+  };
+  // A kernel that adds up over its rows and one that goes over them with what came of it. `like`
+  // is a vector of the channels.
+  static void add_up_and_pass(const KernelRunner& runner, const Kernel& sums, const Kernel& pass,
+                              CodesWork& work, const torch::Tensor& like) {
+    const int64_t channels = like.numel(), at_once = kDeviceThreads / (channels / kDeviceLane);
+    const int64_t adding = blocks_of(sums.rows, at_once * kRowsEach, kMostAdding);
+    const torch::Tensor partial = torch::empty({adding, 2, channels}, like.options());
+    work.partial = partial.data_ptr<float>();
+    runner.run(sums.name, adding, work);
+    runner.run(pass.name, blocks_of(pass.rows, at_once * 2, kMostBlocks), work);
   }
   static std::string type_of(const torch::Tensor& x) {
     return x.scalar_type() == torch::kBFloat16 ? "_half" : "_float";
@@ -211,6 +212,11 @@ class CudaRunner : public KernelRunner {
 #endif
 
 }  // namespace
+
+int64_t blocks_of_elements(int64_t count) {
+  constexpr int64_t kMost = 1056;
+  return std::clamp<int64_t>(count / kDeviceThreads, 1, kMost);
+}
 
 bool kernels_take(const torch::Tensor& x, int64_t window) {
   const int64_t channels = x.size(1);

@@ -224,7 +224,6 @@ __device__ void load(const CodesWork& work, int channel, Line& line) {
 
 // The largest normalized value of each channel in a window, and where it is: of equal ones the
 // first, or the last that is no number.
-template <int size>
 struct Largest {
   float value[kDeviceLane], offset[kDeviceLane];  // normalized; x - mean
   int index[kDeviceLane];
@@ -241,9 +240,27 @@ __device__ long long first_row(const CodesWork& work, long long row) {
   return (static_cast<long long>(image) * work.height + down * size) * work.width + column * size;
 }
 
+// What a thread does of windows of size x size: `rows` of them, as in `at`.
+template <int size>
+struct Windows {
+  long long rows;
+  Place at;
+  Line line;
+
+  __device__ explicit Windows(const CodesWork& work)
+      : rows(work.images * (work.height / size) * (work.width / size)),
+        at(place(work.channels, rows)) {
+    load(work, at.channel, line);
+  }
+};
+
 template <class T, int size>
-__device__ void find_largest(const T* __restrict__ x, const CodesWork& work, const Line& line,
-                             Largest<size>& largest) {
+__device__ Largest find_largest(const CodesWork& work, const Windows<size>& windows,
+                                long long row) {
+  const T* __restrict__ x = static_cast<const T*>(work.x) +
+                            first_row<size>(work, row) * work.channels + windows.at.channel;
+  const Line& line = windows.line;
+  Largest largest = {};
 #pragma unroll
   for (int window = 0; window < size * size; ++window) {
     float values[kDeviceLane];
@@ -260,21 +277,17 @@ __device__ void find_largest(const T* __restrict__ x, const CodesWork& work, con
       }
     }
   }
+  return largest;
 }
 
 template <class T, int size>
 __device__ void codes(const CodesWork& work) {
-  const T* __restrict__ x = static_cast<const T*>(work.x);
   T* __restrict__ out = static_cast<T*>(work.out);
-  const long long rows = work.images * (work.height / size) * (work.width / size);
-  const Place at = place(work.channels, rows);
-  Line line;
-  load(work, at.channel, line);
+  const Windows<size> windows(work);
+  const Place& at = windows.at;
 #pragma unroll 2
-  for (long long row = at.row; row < rows; row += at.stride) {
-    Largest<size> largest = {};
-    find_largest<T, size>(x + first_row<size>(work, row) * work.channels + at.channel, work, line,
-                          largest);
+  for (long long row = at.row; row < windows.rows; row += at.stride) {
+    const Largest largest = find_largest<T>(work, windows, row);
     float result[kDeviceLane];
 #pragma unroll
     for (int i = 0; i < kDeviceLane; ++i) result[i] = quantized(largest.value[i], work.quantizer);
@@ -282,32 +295,27 @@ __device__ void codes(const CodesWork& work) {
   }
 }
 
-// The gradient of each channel's largest normalized value in window `row`.
+// Each channel's largest normalized value in window `row`, and its gradient.
 template <class T, int size>
-__device__ void largest_gradient(const CodesWork& work, long long row, const Place& at,
-                                 const Line& line, Largest<size>& largest,
-                                 float (&gradient)[kDeviceLane]) {
-  const T* __restrict__ x = static_cast<const T*>(work.x);
-  load(static_cast<const T*>(work.gradient) + row * work.channels + at.channel, gradient);
-  find_largest<T, size>(x + first_row<size>(work, row) * work.channels + at.channel, work, line,
-                        largest);
+__device__ Largest largest_gradient(const CodesWork& work, const Windows<size>& windows,
+                                    long long row, float (&gradient)[kDeviceLane]) {
+  load(static_cast<const T*>(work.gradient) + row * work.channels + windows.at.channel, gradient);
+  const Largest largest = find_largest<T>(work, windows, row);
 #pragma unroll
   for (int i = 0; i < kDeviceLane; ++i) gradient[i] *= estimate(largest.value[i], work.quantizer);
+  return largest;
 }
 
 template <class T, int size>
 __device__ void gradient_sums(const CodesWork& work) {
   __shared__ float sums[kDeviceSums];
-  const long long rows = work.images * (work.height / size) * (work.width / size);
-  const Place at = place(work.channels, rows);
-  Line line;
-  load(work, at.channel, line);
+  const Windows<size> windows(work);
+  const Place& at = windows.at;
   float sum[kDeviceLane] = {}, products[kDeviceLane] = {};
 #pragma unroll 2
-  for (long long row = at.row; row < rows; row += at.stride) {
-    Largest<size> largest = {};
+  for (long long row = at.row; row < windows.rows; row += at.stride) {
     float gradient[kDeviceLane];
-    largest_gradient<T, size>(work, row, at, line, largest, gradient);
+    const Largest largest = largest_gradient<T>(work, windows, row, gradient);
 #pragma unroll
     for (int i = 0; i < kDeviceLane; ++i) {
       sum[i] += gradient[i];
@@ -330,17 +338,15 @@ template <class T, int size>
 __device__ void gradient(const CodesWork& work) {
   const T* __restrict__ x = static_cast<const T*>(work.x);
   T* __restrict__ out = static_cast<T*>(work.out);
-  const long long rows = work.images * (work.height / size) * (work.width / size);
-  const Place at = place(work.channels, rows);
-  Line line;
-  load(work, at.channel, line);
+  const Windows<size> windows(work);
+  const Place& at = windows.at;
+  const Line& line = windows.line;
   float slope[kDeviceLane], offset[kDeviceLane];
   load(work.slope + at.channel, slope);
   load(work.offset + at.channel, offset);
-  for (long long row = at.row; row < rows; row += at.stride) {
-    Largest<size> largest = {};
+  for (long long row = at.row; row < windows.rows; row += at.stride) {
     float own[kDeviceLane];
-    largest_gradient<T, size>(work, row, at, line, largest, own);
+    const Largest largest = largest_gradient<T>(work, windows, row, own);
     const long long first = first_row<size>(work, row);
 #pragma unroll
     for (int window = 0; window < size * size; ++window) {

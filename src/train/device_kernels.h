@@ -32,6 +32,9 @@ class KernelRunner {
   virtual void launch(const std::string& kernel, int64_t blocks, const void* work) const = 0;
 };
 
+// For kernels that take `count` elements one by one.
+int64_t blocks_of_elements(int64_t count);
+
 // Of the device, compiled for it the first time; null for a processor. Throws Error where that
 // fails.
 const KernelRunner* kernel_runner(const torch::Device& device);

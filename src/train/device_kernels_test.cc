@@ -7,10 +7,10 @@
 #include <map>
 #include <string>
 
+#include "src/train/device_cases.h"
 #include "src/train/device_emulation.h"
 #include "src/train/device_kernels.cu"
 #include "src/train/device_optimizer.h"
-#include "src/train/device_samples.h"
 #include "src/train/network.h"
 #include "src/train/operations.h"
 
@@ -155,36 +155,9 @@ TEST(NormalizedCodesTest, WhatIsNoNumberStaysSo) {
   EXPECT_FALSE(out.select(1, 4).isnan().any().item<bool>());
 }
 
-// Weights behind a sign and behind ternary codes, and values that are free.
-std::vector<Parameter> parameters() {
-  std::vector<Parameter> all(4);
-  torch::manual_seed(3);
-  for (size_t i = 0; i < all.size(); ++i) {
-    Parameter& parameter = all[i];
-    parameter.name = std::to_string(i);
-    parameter.value = torch::rand({37, static_cast<int64_t>(i) + 20}) * 2 - 1;
-    parameter.weight = i != 3;
-    if (i < 2) {
-      Quantizer quantizer;
-      quantizer.bits = i == 0 ? 2 : 1;
-      quantizer.value = i == 0 ? 0.5 : 1;
-      parameter.quantizer = quantizer;
-      parameter.lowest = quantizer.lowest() * quantizer.value;
-      parameter.highest = quantizer.highest() * quantizer.value;
-      parameter.codes = torch::empty_like(parameter.value).requires_grad_(true);
-      parameter.refresh();
-    } else {
-      parameter.value.requires_grad_(true);
-    }
-    parameter.first = torch::zeros_like(parameter.value);
-    parameter.second = torch::zeros_like(parameter.value);
-  }
-  return all;
-}
-
 TEST(AdamKernelTest, AgreesWithTheOperations) {
   const EmulatedRunner runner;
-  std::vector<Parameter> one = parameters(), other = parameters();
+  std::vector<Parameter> one = parameters(37, 20, false), other = parameters(37, 20, false);
   DeviceOptimizer by_kernel(one, false, &runner), by_operations(other, false, nullptr);
   for (int64_t step = 1; step <= 10; ++step) {
     for (size_t i = 0; i < one.size(); ++i) {
@@ -293,25 +266,11 @@ type = "tensor_norm"
 
 TEST(SamplesKernelTest, GivesTheFloatsOfFillBatch) {
   const EmulatedRunner runner;
-  DataSet data;
-  data.shape = {3, 9, 12};
-  data.count = 7;
-  Random random(1, 2);
-  for (int64_t i = 0; i < data.count * element_count(data.shape); ++i) {
-    data.bytes.push_back(static_cast<uint8_t>(random.below(256)));
-  }
-  for (int64_t i = 0; i < data.count; ++i) data.labels.push_back(i % 4);
   Augmentation none, moved;
   moved.shift = 4;
   moved.flip = true;
-  const std::vector<int64_t> indices = {6, 0, 3, 3, 1, 2, 5, 4, 0, 6, 2};
   for (const Augmentation& augment : {none, moved}) {
-    const DeviceSamples samples(data, 255, data.shape, augment, torch::kCPU, &runner);
-    Random first(3, 4), second(3, 4);
-    torch::Tensor expected = torch::empty({11, 3, 9, 12});
-    fill_batch(data, indices, 255, &augment, first, expected.data_ptr<float>());
-    const torch::Tensor found = samples.batch(torch::tensor(indices), samples.changes(11, second));
-    EXPECT_TRUE(torch::equal(found, expected)) << (found - expected).abs().max();
+    expect_floats_of_fill_batch(images(true), augment, &runner);
   }
 }
 

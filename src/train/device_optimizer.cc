@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/train/device_optimizer.h"
 
-#include <algorithm>
-
 #include "src/train/muon.h"
 
 namespace foldstream::train {
@@ -72,7 +70,6 @@ torch::Tensor DeviceOptimizer::numbers(const AdamStep& step) {
 
 // All of a step in one pass.
 void DeviceOptimizer::adam(const torch::Tensor& gradient, const torch::Tensor& numbers) {
-  constexpr int64_t kMostBlocks = 1056;
   const AdamStep constants(0, 0, 1);
   const int64_t count = value_.numel();
   AdamWork work = {};
@@ -93,7 +90,7 @@ void DeviceOptimizer::adam(const torch::Tensor& gradient, const torch::Tensor& n
   work.beta1 = constants.beta1;
   work.beta2 = constants.beta2;
   work.epsilon = constants.epsilon;
-  runner_->run("adam", std::clamp<int64_t>(count / kDeviceThreads, 1, kMostBlocks), work);
+  runner_->run("adam", blocks_of_elements(count), work);
 }
 
 void DeviceOptimizer::step(std::vector<Parameter>& parameters, const torch::Tensor& numbers) {

@@ -97,7 +97,6 @@ torch::Tensor DeviceSamples::batch(const torch::Tensor& indices,
 
 torch::Tensor DeviceSamples::moved_at_once(const torch::Tensor& indices,
                                            const torch::Tensor& changes) const {
-  constexpr int64_t kMostBlocks = 1056;
   std::vector<int64_t> shape = samples_.sizes().vec();
   shape[0] = indices.size(0);
   const torch::Tensor x =
@@ -118,7 +117,7 @@ torch::Tensor DeviceSamples::moved_at_once(const torch::Tensor& indices,
   work.right = kRight;
   work.turned = kXx;
   work.divisor = static_cast<float>(divisor_);
-  runner_->run("samples", std::clamp<int64_t>(x.numel() / kDeviceThreads, 1, kMostBlocks), work);
+  runner_->run("samples", blocks_of_elements(x.numel()), work);
   return x;
 }
 

@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "src/train/device_cases.h"
 #include "src/train/device_optimizer.h"
 #include "src/train/device_samples.h"
 #include "src/train/network.h"
@@ -15,20 +16,6 @@
 
 namespace foldstream::train {
 namespace {
-
-DataSet images(bool in_bytes) {
-  DataSet data;
-  data.count = 7;
-  data.shape = {3, 9, 12};
-  Random random(5, 1);
-  for (int64_t i = 0; i < data.count * element_count(data.shape); ++i) {
-    const int64_t value = random.below(256);
-    if (in_bytes) data.bytes.push_back(static_cast<uint8_t>(value));
-    if (!in_bytes) data.floats.push_back(static_cast<float>(value) / 7);
-  }
-  for (int64_t i = 0; i < data.count; ++i) data.labels.push_back(i % 4);
-  return data;
-}
 
 TEST(DeviceSamplesTest, GivesTheFloatsOfFillBatch) {
   Augmentation none, moved, turned, warped;
@@ -40,21 +27,10 @@ TEST(DeviceSamplesTest, GivesTheFloatsOfFillBatch) {
   turned.shear = 0.1;
   warped = turned;
   warped.warp = 3;
-  const std::vector<int64_t> indices = {6, 0, 3, 3, 1, 2, 5, 4, 0, 6, 2};
   for (const bool in_bytes : {false, true}) {
     const DataSet data = images(in_bytes);
-    const double divisor = in_bytes ? 255 : 1;
     for (const Augmentation& augment : {none, moved, turned, warped}) {
-      const DeviceSamples samples(data, divisor, data.shape, augment, torch::kCPU, nullptr);
-      Random first(3, 4), second(3, 4);
-      torch::Tensor expected = torch::empty({11, 3, 9, 12});
-      fill_batch(data, indices, static_cast<float>(divisor), &augment, first,
-                 expected.data_ptr<float>());
-      const torch::Tensor found =
-          samples.batch(torch::tensor(indices), samples.changes(11, second));
-      EXPECT_TRUE(torch::equal(found, expected)) << (found - expected).abs().max();
-      EXPECT_TRUE(torch::equal(samples.labels(torch::tensor(indices)),
-                               torch::tensor({2, 0, 3, 3, 1, 2, 1, 0, 0, 2, 2}, torch::kLong)));
+      expect_floats_of_fill_batch(data, augment, nullptr);
     }
   }
 }
@@ -79,39 +55,8 @@ TEST(DeviceSamplesTest, NumbersChangesOfWholePixels) {
   }
 }
 
-// A weight behind a ternary quantizer, one behind a sign, one that is free and decays, a bias; and
-// three that Muon trains: free, ternary, and a small convolution's behind a sign.
-std::vector<Parameter> parameters() {
-  std::vector<Parameter> all(7);
-  torch::manual_seed(3);
-  for (size_t i = 0; i < all.size(); ++i) {
-    Parameter& parameter = all[i];
-    parameter.name = std::to_string(i);
-    const auto columns = static_cast<int64_t>(i) + 2;
-    parameter.value = (i == 6 ? torch::rand({4, 2, 3, 3}) : torch::rand({11, columns})) * 2 - 1;
-    parameter.weight = i != 3;
-    parameter.muon = i > 3;
-    const bool ternary = i == 0 || i == 5;
-    if (ternary || i == 1 || i == 6) {
-      Quantizer quantizer;
-      quantizer.bits = ternary ? 2 : 1;
-      quantizer.value = ternary ? 0.5 : 1;
-      parameter.quantizer = quantizer;
-      parameter.lowest = quantizer.lowest() * quantizer.value;
-      parameter.highest = quantizer.highest() * quantizer.value;
-      parameter.codes = torch::empty_like(parameter.value).requires_grad_(true);
-      parameter.refresh();
-    } else {
-      parameter.value.requires_grad_(true);
-    }
-    parameter.first = torch::zeros_like(parameter.value);
-    parameter.second = torch::zeros_like(parameter.value);
-  }
-  return all;
-}
-
 TEST(DeviceOptimizerTest, AgreesWithTheKernels) {
-  std::vector<Parameter> kernels = parameters(), operations = parameters();
+  std::vector<Parameter> kernels = parameters(11, 2, true), operations = parameters(11, 2, true);
   DeviceOptimizer optimizer(operations, false, nullptr);
   constexpr double kRate = 0.05, kDecay = 0.01;
   for (int64_t step = 1; step <= 20; ++step) {

@@ -35,7 +35,7 @@ std::optional<Grid> quantized(const torch::Tensor& scale, const Quantizer& quant
   const auto scales = exact_scales(scale);
   if (!scales) return std::nullopt;
   const auto [least, most] = std::ranges::minmax(*scales);
-  return Grid{least, most * std::max(-quantizer.lowest(), quantizer.highest())};
+  return Grid{least, most * quantizer.largest()};
 }
 
 // The grid of a product's sums, if they are exact.
@@ -111,12 +111,9 @@ bool has_exact_sums(const Network& network) {
 
 bool has_short_codes(const Recipe& recipe) {
   constexpr double kMostCode = 1 << 11;
-  const auto fits = [](const Quantizer& quantizer, double most) {
+  const auto fits = [](const Quantizer& quantizer) {
     return quantizer.scale == Quantizer::Scale::constant && is_power_of_two(quantizer.value) &&
-           std::max(-quantizer.lowest(), quantizer.highest()) <= most;
-  };
-  const auto most = [](const Quantizer& quantizer) {
-    return std::max(-quantizer.lowest(), quantizer.highest());
+           quantizer.largest() <= kMostCode;
   };
   return std::ranges::all_of(recipe.layers, [&](const LayerSpec& layer) {
     if (layer.kind == Kind::average_pool) return false;
@@ -126,8 +123,8 @@ bool has_short_codes(const Recipe& recipe) {
     const Quantizer& operand = *recipe.layers[source].quantizer;
     double row = static_cast<double>(layer.in[0] / layer.groups);
     for (const int64_t size : layer.kernel) row *= static_cast<double>(size);
-    return fits(operand, kMostCode) && fits(*layer.quantizer, kMostCode) &&
-           row * most(operand) * most(*layer.quantizer) <= kMostSteps;
+    return fits(operand) && fits(*layer.quantizer) &&
+           row * operand.largest() * layer.quantizer->largest() <= kMostSteps;
   });
 }
 

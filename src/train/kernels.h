@@ -10,6 +10,8 @@
 
 namespace foldstream::train {
 
+constexpr int64_t kGrain = 1 << 15;  // elements that are worth a thread
+
 // A quantizer with one constant scale, in floats.
 struct Coder {
   explicit Coder(const Quantizer& quantizer, float scale = 1);

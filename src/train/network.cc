@@ -18,7 +18,6 @@ namespace {
 
 using Kind = LayerSpec::Kind;
 
-constexpr int64_t kGrain = 1 << 15;        // elements that are worth a thread
 constexpr int64_t kManyWeights = 1 << 14;  // of a linear layer that is worth codes in bytes
 
 // Whether a layer takes bfloat16 where the pass has it; others are given floats.
@@ -402,7 +401,7 @@ ByteRange Network::byte_range(const LayerSpec& layer) const {
   const Quantizer& operand = *recipe_.layers[codes_from(recipe_, layer)].quantizer;
   const Quantizer& weights = *layer.quantizer;
   return {std::lround(operand.lowest()), std::lround(operand.highest()),
-          std::lround(std::max(-weights.lowest(), weights.highest()))};
+          std::lround(weights.largest())};
 }
 
 bool Network::in_bytes(const LayerSpec& layer, const torch::Tensor& x,

@@ -14,8 +14,6 @@
 namespace foldstream::train {
 namespace {
 
-constexpr int64_t kGrain = 1 << 15;  // elements that are worth a thread
-
 // Whether the kernels take it; others are computed by tensor operations.
 bool in_memory(const torch::Tensor& x) {
   return x.is_cpu() && x.is_contiguous() && x.scalar_type() == torch::kFloat;

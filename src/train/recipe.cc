@@ -566,6 +566,8 @@ double Quantizer::lowest() const {
   return -std::ldexp(1.0, bits - 1) + (narrow ? 1 : 0);
 }
 
+double Quantizer::largest() const { return std::max(-lowest(), highest()); }
+
 double Quantizer::highest() const {
   if (!is_signed) return std::ldexp(1.0, bits) - (narrow ? 2 : 1);
   return bipolar() ? 1 : std::ldexp(1.0, bits - 1) - 1;

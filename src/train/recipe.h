@@ -44,6 +44,7 @@ struct Quantizer {
   bool bipolar() const { return bits == 1 && is_signed; }
   double lowest() const;  // codes
   double highest() const;
+  double largest() const;                            // in magnitude
   double step() const { return bipolar() ? 2 : 1; }  // between neighbouring codes
 };
 
