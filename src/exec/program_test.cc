@@ -209,6 +209,32 @@ TEST(Program, UnevenThresholds) {
                   .done());
 }
 
+// As of activations that are clipped; in some rows no sum reaches any, or each reaches all.
+TEST(Program, EvenThresholdsThatEndEarly) {
+  for (const int64_t levels : {5, 15, 255}) {
+    for (const bool flips : {false, true}) {
+      constexpr int64_t kRows = 48, kReach = 300, kOut = 1000000;
+      Tensor t = thresholds(kRows, levels, -kReach, kReach, true);
+      for (int64_t r = 0; r < kRows; ++r) {
+        const int64_t lo = draw(-kReach, 0), hi = draw(1, kReach);
+        const int64_t away = r % 8 == 0 ? kOut : r % 8 == 1 ? -kOut : 0;
+        for (int64_t i = 0; i < levels; ++i) {
+          int64_t& value = t.ints[r * levels + i];
+          if (r % 2 == 0) value = std::clamp(value, lo, hi);
+          value += away;
+        }
+      }
+      std::map<std::string, Tensor, std::less<>> data{{"w", random_ints({kRows, 40}, -7, 7)},
+                                                      {"t", make_ints(t.type.shape, t.ints)}};
+      if (flips) {
+        data["flip"] = make_ints(integer_type(1, false, {kRows}), random_ints({kRows}, 0, 1).ints);
+      }
+      Net net(integer_type(4, false, {6, 40}));
+      expect_twin(net.then("mvau", {{"groups", int64_t{1}}}, std::move(data)).done(), 40);
+    }
+  }
+}
+
 TEST(Program, WindowsWhereTheyLie) {
   for (const int64_t channels : {1, 3, 64, 70}) {
     for (const auto& [stride, dilation, pad] :

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/kernel/byte_dot.h"
 
+#include "src/kernel/byte_tiles.h"
+#include "src/kernel/tiles.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "src/kernel/byte_dot.cc"
 #include "hwy/foreach_target.h"
@@ -80,11 +83,11 @@ void multiply(const ByteMatrix& m, const uint8_t* const* vectors, uint8_t* const
 }
 
 void run(const ByteMatrix& m, const uint8_t* const* vectors, uint8_t* const* outs, int64_t count,
-         int64_t first, int64_t last) {
+         int64_t first, int64_t last, uint8_t* /*scratch*/) {
   (m.small ? multiply<true> : multiply<false>)(m, vectors, outs, count, first, last);
 }
 
-ByteRoutine routine() { return {kLanes, kBlocks, run}; }
+ByteRoutine routine() { return {.lanes = kLanes, .blocks = kBlocks, .run = run}; }
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -96,7 +99,9 @@ namespace foldstream::kernel {
 
 HWY_EXPORT(routine);
 
-ByteRoutine byte_routine() { return HWY_DYNAMIC_DISPATCH(routine)(); }
+ByteRoutine byte_routine() {
+  return tiles_in_force() ? tile_routine() : HWY_DYNAMIC_DISPATCH(routine)();
+}
 
 }  // namespace foldstream::kernel
 #endif

@@ -10,10 +10,15 @@
 
 namespace foldstream::kernel {
 
+struct ByteRun {
+  int64_t offset = 0, bytes = 0;
+};
+
 struct ByteMatrix {
   // Of four neighbouring bytes each, from the vector's address. Those behind the columns that are
   // neighbours are multiplied with zeros.
   std::vector<int64_t> quads;
+  std::vector<ByteRun> runs;  // the same, neighbours together
   // No product of two neighbours' sum leaves int16: quicker where no instruction adds up four.
   bool small = false;
   AlignedVector<int8_t> weights;  // for each tile of rows, quad after quad: four bytes a row
@@ -23,8 +28,11 @@ struct ByteMatrix {
 
 struct ByteRoutine {
   int64_t lanes = 1, blocks = 1;  // a tile is so many blocks of so many rows
+  int64_t quads = 1;              // a matrix has a multiple of so many
+  int64_t vectors = 0;            // whose bytes `scratch` has room for
   using Run = void (*)(const ByteMatrix& matrix, const uint8_t* const* vectors,
-                       uint8_t* const* outs, int64_t count, int64_t first, int64_t last);
+                       uint8_t* const* outs, int64_t count, int64_t first, int64_t last,
+                       uint8_t* scratch);
   // Tiles first .. last - 1 of the rows for `count` vectors. `outs` are the results' vectors.
   Run run = nullptr;
 };

@@ -3,6 +3,9 @@
 
 #include <cstring>
 
+#include "src/kernel/byte_tiles.h"
+#include "src/kernel/tiles.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "src/kernel/byte_sums.cc"
 #include "hwy/foreach_target.h"
@@ -21,6 +24,7 @@ using V = hn::Vec<D>;
 
 constexpr int64_t kLanes = hn::MaxLanes(D());
 constexpr int kBlocks = 3;
+constexpr int64_t kRows = 4;  // whose sums are in registers
 static_assert(kBlocks * kLanes <= kByteColumns);
 
 // Sums of pairs stay in int16 for as many quads as are sure to fit: one addition less a quad than
@@ -65,7 +69,7 @@ HWY_INLINE void tile(const ByteSums& s, const int8_t* HWY_RESTRICT rows, int64_t
   bool fresh = !s.add;
   for (int64_t begin = 0; begin < s.quads || fresh; begin += at_once) {
     const int64_t end = HWY_MIN(begin + at_once, s.quads);
-    V sums[kByteRows][kSome];
+    V sums[kRows][kSome];
     for (auto& row : sums) {
       for (V& sum : row) sum = hn::Zero(d);
     }
@@ -74,13 +78,13 @@ HWY_INLINE void tile(const ByteSums& s, const int8_t* HWY_RESTRICT rows, int64_t
       V x[kSome];
       for (int b = 0; b < kSome; ++b) x[b] = hn::LoadU(d, at + b * kLanes);
 #pragma GCC unroll 4
-      for (int r = 0; r < kByteRows; ++r) {
+      for (int r = 0; r < kRows; ++r) {
         const V quad = quad_of(rows + r * s.row_bytes + 4 * q);
 #pragma GCC unroll 3
         for (int b = 0; b < kSome; ++b) sums[r][b] = add_pairs(sums[r][b], x[b], quad);
       }
     }
-    for (int r = 0; r < kByteRows; ++r) {
+    for (int r = 0; r < kRows; ++r) {
       for (int b = 0; b < kSome; ++b) {
         int32_t* to = out + r * s.out_stride + b * kLanes;
         const V before = fresh ? hn::Zero(d) : hn::LoadU(d, to);
@@ -94,7 +98,7 @@ HWY_INLINE void tile(const ByteSums& s, const int8_t* HWY_RESTRICT rows, int64_t
 // Some columns of all rows: their bytes are near by the second time.
 template <int kSome>
 void run_rows(const ByteSums& s, int64_t column, int64_t at_once) {
-  for (int64_t row = 0; row < s.count; row += kByteRows) {
+  for (int64_t row = 0; row < s.count; row += kRows) {
     tile<kSome>(s, s.rows + row * s.row_bytes, column, s.out + row * s.out_stride + column,
                 at_once);
   }
@@ -120,7 +124,10 @@ namespace foldstream::kernel {
 
 HWY_EXPORT(run);
 
-void byte_sums(const ByteSums& sums) { HWY_DYNAMIC_DISPATCH(run)(sums); }
+void byte_sums(const ByteSums& sums) {
+  if (tiles_in_force()) return byte_sums_by_tiles(sums);
+  HWY_DYNAMIC_DISPATCH(run)(sums);
+}
 
 }  // namespace foldstream::kernel
 #endif

@@ -6,13 +6,14 @@
 
 namespace foldstream::kernel {
 
-constexpr int64_t kByteRows = 4;      // rows are computed by so many
+constexpr int64_t kByteRows = 16;     // rows are computed by so many
+constexpr int64_t kByteRoom = 64;     // readable bytes behind the last row
 constexpr int64_t kByteColumns = 48;  // room, in elements, that the results of a row have too many
 
 // out[r][c] = sum over quads q and j < 4 of rows[r * row_bytes + 4 q + j] * bytes[offsets[q] + 4 c
 // + j], or that more where `add`.
 struct ByteSums {
-  const int8_t* rows = nullptr;  // `count` of them, a multiple of kByteRows
+  const int8_t* rows = nullptr;  // `count` of them, a multiple of kByteRows; kByteRoom behind
   int64_t count = 0, row_bytes = 0;
   const uint8_t* bytes = nullptr;  // readable 4 * kByteColumns bytes beyond the last column
   const int32_t* offsets = nullptr;

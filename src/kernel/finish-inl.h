@@ -98,24 +98,29 @@ HWY_NOINLINE void store_blocks(D d, const Sum* sums, int64_t step, const Finish<
     if (finish.way[block] != Way::count) {
       const auto scale = hn::Load(df, finish.scale.data() + row);
       const auto offset = hn::Load(df, finish.offset.data() + row);
+      const auto most = hn::ConvertTo(df, top), integers = hn::Set(df, kIntegers);
+      const V none = hn::BitCast(d, integers);
       const auto on_line = [=](V sum) {
-        return hn::ConvertTo(d, hn::Add(hn::Mul(hn::ConvertTo(df, sum), scale), offset));
+        const auto y = hn::Add(hn::Mul(hn::ConvertTo(df, sum), scale), offset);
+        const auto level = hn::Min(hn::Max(y, hn::Zero(df)), most);
+        return hn::Sub(hn::BitCast(d, hn::Add(level, integers)), none);
       };
+      if (finish.way[block] == Way::line) return each_level(on_line);
       const V first = hn::Load(d, t + kLanes), last = hn::Load(d, t + finish.levels * kLanes);
-      const auto between = [=](V sum, V level) {
+      const auto inside = [=](V sum, V level) {
         return hn::IfThenZeroElse(hn::Lt(sum, first),
                                   hn::IfThenElse(hn::Lt(sum, last), level, top));
       };
-      if (finish.way[block] == Way::line) {
-        return each_level([&](V sum) { return between(sum, on_line(sum)); });
+      if (finish.way[block] == Way::line_inside) {
+        return each_level([&](V sum) { return inside(sum, on_line(sum)); });
       }
       return each_level([&](V sum) {
-        const V level = hn::Min(hn::Max(on_line(sum), hn::Zero(d)), top);
+        const V level = on_line(sum);
         const V place =
             hn::Add(hn::Mul(level, hn::Set(d, static_cast<Sum>(kLanes))), hn::Iota(d, 0));
         // A mask is -1 where it holds.
         const auto too_high = hn::Lt(sum, hn::GatherIndex(d, t, place));
-        return between(sum, hn::Add(level, hn::VecFromMask(d, too_high)));
+        return inside(sum, hn::Add(level, hn::VecFromMask(d, too_high)));
       });
     }
   }
@@ -126,6 +131,16 @@ HWY_NOINLINE void store_blocks(D d, const Sum* sums, int64_t step, const Finish<
     }
     return level;
   });
+}
+
+// Tile `at` of kBlocks blocks, as words or bytes: `count` vectors of its sums, one after the other.
+template <int kBlocks, class D, class Sum>
+HWY_INLINE void store_sums(D d, const Sum* sums, const Finish<Sum>& finish, int64_t at,
+                           uint8_t* const* outs, int64_t count) {
+  constexpr int kLanes = hn::MaxLanes(D());
+  for (int64_t b = 0; b < kBlocks && at * kBlocks + b < finish.blocks(); ++b) {
+    store_blocks(d, sums + b * kLanes, kBlocks * kLanes, finish, at * kBlocks + b, outs, count);
+  }
 }
 
 // Where tiles of `kRows` rows put the bits of one of them, from `row` on.
@@ -206,9 +221,7 @@ HWY_INLINE void store_tile(D d, const Raw& raw, const Finish<Sum>& finish, int64
 #pragma GCC unroll 8
       for (int b = 0; b < kBlocks; ++b) hn::Store(raw(v, b), d, sums + (v * kBlocks + b) * kLanes);
     }
-    for (int b = 0; b < kBlocks && block + b < finish.blocks(); ++b) {
-      store_blocks(d, sums + b * kLanes, kBlocks * kLanes, finish, block + b, outs, kVectors);
-    }
+    store_sums<kBlocks>(d, sums, finish, at, outs, kVectors);
   }
 }
 

@@ -2,6 +2,7 @@
 #include "src/kernel/finish.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -16,56 +17,88 @@ struct Line {
   float scale = 0, offset = 0;
 };
 
-// The line that gives the count of thresholds t (ascending) that sums of `range` reach, from the
-// first threshold on and below the last. It and the count both ascend, so they are never further
-// apart than just before or at a threshold.
-Line find_line(const std::vector<int64_t>& t, Range range) {
-  range.lo = std::max(range.lo, t.front());
-  range.hi = std::min(range.hi, t.back() - 1);
-  if (range.lo > range.hi) return {.way = Way::line};
+// As the kernels compute it.
+int64_t level_on(const Line& line, int64_t sum, int64_t levels) {
+  const float y = static_cast<float>(static_cast<int32_t>(sum)) * line.scale + line.offset;
+  const float within = std::min(std::max(y, 0.0F), static_cast<float>(levels));
+  return std::bit_cast<int32_t>(within + kIntegers) - std::bit_cast<int32_t>(kIntegers);
+}
+
+// A line that is to give the count of thresholds t (ascending) that sums of `range` reach; where it
+// leads below no threshold or above all of them the nearest of both is meant. It and the count both
+// ascend, so they are never further apart than just before or at a threshold.
+class LineSearch {
+ public:
+  LineSearch(const std::vector<int64_t>& t, Range range) : levels_(std::ssize(t)) {
+    const auto look = [&](int64_t x) {
+      if (x < range.lo || x > range.hi) return;
+      points_.push_back({x, std::upper_bound(t.begin(), t.end(), x) - t.begin()});
+    };
+    for (const int64_t x : t) look(x - 1), look(x);
+    look(range.lo), look(range.hi);
+    steepest_ = 2 * static_cast<double>(levels_) /
+                static_cast<double>(std::max<int64_t>(range.hi - range.lo, 1));
+  }
+
+  // One that gives the count, or up to `above` more; none for `way` count.
+  Line find(Way way, int64_t above) const {
+    // The width is concave in the slope.
+    double low = 0, high = steepest_;
+    for (int step = 0; step < 60; ++step) {
+      const double a = low + (high - low) * 0.4, b = low + (high - low) * 0.6;
+      (width(a) < width(b) ? low : high) = width(a) < width(b) ? a : b;
+    }
+    const double slope = (low + high) / 2;
+    const auto [least, most] = window(slope);
+    const Line line{way, static_cast<float>(slope),
+                    static_cast<float>((least + most + static_cast<double>(above) - 1) / 2)};
+    const bool fits = std::ranges::all_of(points_, [&](const Point& point) {
+      const int64_t level = level_on(line, point.x, levels_);
+      return level >= point.level && level <= point.level + above;
+    });
+    return fits ? line : Line();
+  }
+
+ private:
   struct Point {
     int64_t x, level;
   };
-  std::vector<Point> points;  // where the line must be at least, and less than one above
-  const auto look = [&](int64_t x) {
-    if (x < range.lo || x > range.hi) return;
-    points.push_back({x, std::upper_bound(t.begin(), t.end(), x) - t.begin()});
-  };
-  for (const int64_t x : t) look(x - 1), look(x);
-  look(range.lo), look(range.hi);
-  // Offsets that suit slope m: at least `first`, below `second`.
-  const auto window = [&](double m) {
-    double least = -1e9, most = 1e9;
-    for (const Point& point : points) {
-      const double offset = static_cast<double>(point.level) - m * static_cast<double>(point.x);
-      least = std::max(least, offset), most = std::min(most, offset + 1);
+
+  // Offsets that suit a slope, for rounding towards zero: at least `first`, below `second`.
+  std::pair<double, double> window(double slope) const {
+    double least = -kFar, most = kFar;
+    for (const Point& point : points_) {
+      const double offset = static_cast<double>(point.level) - slope * static_cast<double>(point.x);
+      if (point.level > 0) least = std::max(least, offset);
+      if (point.level < levels_) most = std::min(most, offset + 1);
     }
-    return std::pair{least, most};
-  };
-  const auto width = [&](double m) {
-    const auto [least, most] = window(m);
+    return {least, most};
+  }
+  double width(double slope) const {
+    const auto [least, most] = window(slope);
     return most - least;
-  };
-  // The width is concave in m.
-  double low = 0, high = 2 * static_cast<double>(t.size()) /
-                         static_cast<double>(std::max<int64_t>(range.hi - range.lo, 1));
-  for (int step = 0; step < 60; ++step) {
-    const double a = low + (high - low) * 0.4, b = low + (high - low) * 0.6;
-    (width(a) < width(b) ? low : high) = width(a) < width(b) ? a : b;
   }
-  const double m = (low + high) / 2;
-  const auto [least, most] = window(m);
-  for (const auto& [way, above] : {std::pair{Way::line, 0}, std::pair{Way::line_above, 1}}) {
-    const Line line{way, static_cast<float>(m), static_cast<float>((least + most + above) / 2)};
-    const auto fits = [&, above = above](const Point& point) {
-      // As the kernel computes it.
-      const auto y = static_cast<int64_t>(
-          static_cast<float>(static_cast<int32_t>(point.x)) * line.scale + line.offset);
-      return y >= point.level && y <= point.level + above;
-    };
-    if (std::all_of(points.begin(), points.end(), fits)) return line;
+
+  static constexpr double kFar = 1e9;
+  int64_t levels_;
+  std::vector<Point> points_;
+  double steepest_;
+};
+
+Line find_line(const std::vector<int64_t>& t, const Range& range) {
+  // Beyond them the level is that of the end.
+  const Range ends{std::max(range.lo, t.front() - 1), std::min(range.hi, t.back())};
+  if (ends.lo > ends.hi) {
+    const auto levels = static_cast<float>(t.size());
+    return {.way = Way::line, .offset = range.hi < t.front() ? 0 : levels};
   }
-  return {};
+  const Line whole = LineSearch(t, ends).find(Way::line, 0);
+  if (whole.way != Way::count) return whole;
+  const Range inside{std::max(range.lo, t.front()), std::min(range.hi, t.back() - 1)};
+  if (inside.lo > inside.hi) return {.way = Way::line_inside};
+  const LineSearch search(t, inside);
+  const Line exact = search.find(Way::line_inside, 0);
+  return exact.way != Way::count ? exact : search.find(Way::line_above, 1);
 }
 
 }  // namespace

@@ -24,12 +24,15 @@ struct FinishSpec {
 // Whether a result can be stored in that form at all.
 bool can_finish(const FinishSpec& spec);
 
-// How a block's levels are found between the first and the last threshold of a row.
+// How a block's levels are found.
 enum class Way : uint8_t {
-  line,        // evenly spaced thresholds: sum * scale + offset in float32, rounded towards zero
-  line_above,  // that is the level or the one above it, which a threshold tells
-  count,       // by comparing with every threshold
+  line,         // evenly spaced thresholds: sum * scale + offset in float32, to the nearest level
+  line_inside,  // that holds from a row's first threshold on and below its last
+  line_above,   // that is there the level or the one above it, which a threshold tells
+  count,        // by comparing with every threshold
 };
+// From here to twice as far floats are the integers, and their lowest bits count from 0 up.
+inline constexpr float kIntegers = 8388608;  // 2^23
 
 // `Sum` is the type of a lane. Rows come in blocks of `lanes`; every array holds, block by block,
 // one entry a lane, for rows behind the last one such that they give zero bits.

@@ -9,7 +9,8 @@
 
 namespace foldstream::kernel {
 
-// Those that this machine has, the best first, under Highway's names ("AVX3_DL", "AVX2", ...).
+// Those that this machine has, the best first: "AMX", then under Highway's names ("AVX3_DL",
+// "AVX2", ...).
 std::vector<std::string> levels();
 
 // Kernels made inside `make` are for that level; empty: the best. Throws Error when the machine

@@ -5,8 +5,10 @@
 #include <limits>
 
 #include "src/kernel/byte_dot.h"
+#include "src/kernel/byte_tiles.h"
 #include "src/kernel/convert.h"
 #include "src/kernel/popcount_dot.h"
+#include "src/kernel/tiles.h"
 #include "src/util/error.h"
 
 namespace foldstream::kernel {
@@ -179,10 +181,16 @@ class Bytes final : public Matrix {
     }
     for (const Run& run : runs) {
       for (int64_t i = 0; i < run.elements; i += 4) matrix_.quads.push_back(run.offset + i);
+      matrix_.runs.push_back({run.offset, run.elements});
+    }
+    // Those that are missing lie behind the last, where there is something to read.
+    while (std::ssize(matrix_.quads) % routine.quads != 0) {
+      matrix_.quads.push_back(matrix_.quads.back() + 4);
     }
     matrix_.tiles = (rows + tile_rows - 1) / tile_rows;
     const auto quads = static_cast<int64_t>(matrix_.quads.size());
     matrix_.weights.assign(matrix_.tiles * quads * 4 * tile_rows, 0);
+    scratch_bytes_ = routine.vectors * staged_bytes(matrix_);
     FinishSpec finish{rows, std::vector<int64_t>(rows), std::vector<Range>(rows), spec.thresholds,
                       spec.out};
     for (int64_t r = 0; r < rows; ++r) {
@@ -207,20 +215,23 @@ class Bytes final : public Matrix {
   }
 
   void run(const std::byte* const* vectors, std::byte* const* outs, int64_t count, int64_t piece,
-           int64_t pieces, std::byte* /*scratch*/) const override {
+           int64_t pieces, std::byte* scratch) const override {
     for_each_group(groups_, matrix_.tiles, vectors, outs, count, piece, pieces,
                    [&](const std::byte* const* x, std::byte* const* y, int64_t some, int64_t first,
                        int64_t last) {
                      run_(matrix_, reinterpret_cast<const uint8_t* const*>(x),
-                          reinterpret_cast<uint8_t* const*>(y), some, first, last);
+                          reinterpret_cast<uint8_t* const*>(y), some, first, last,
+                          reinterpret_cast<uint8_t*>(scratch));
                    });
   }
 
+  int64_t scratch_bytes() const override { return scratch_bytes_; }
   Multiplier multiplier() const override { return Multiplier::bytes; }
 
  private:
   Groups groups_;
   ByteMatrix matrix_;
+  int64_t scratch_bytes_ = 0;
   ByteRoutine::Run run_;
 };
 
@@ -228,7 +239,9 @@ class Bytes final : public Matrix {
 
 Form matrix_operand(const Tensor& w, Range range) {
   if (range.hi - range.lo > 2 || !few_valued(values_of(w))) return dense_form(range);
-  return range.hi - range.lo <= 1 ? Form::bits : Form::trits;
+  if (range.hi - range.lo <= 1) return Form::bits;
+  // Tiles multiply bytes in less time than it takes to count trits.
+  return tiles_in_force() ? Form::bytes : Form::trits;
 }
 
 std::unique_ptr<Matrix> make_matrix(const MatrixSpec& spec) {

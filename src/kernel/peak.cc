@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "src/kernel/byte_tiles.h"
 #include "src/kernel/level.h"
+#include "src/kernel/tiles.h"
 #include "src/util/clock.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -109,7 +111,12 @@ HWY_EXPORT(loop);
 
 double peak_products(Multiplier multiplier, const std::string& level) {
   double (*run)(int64_t, uint64_t*) = nullptr;
-  at_level(level, [&] { run = HWY_DYNAMIC_DISPATCH(loop)(multiplier); });
+  at_level(level, [&] {
+    run = HWY_DYNAMIC_DISPATCH(loop)(multiplier);
+    if (multiplier == Multiplier::bytes && tiles_in_force()) {
+      run = [](int64_t rounds, uint64_t*) { return tile_products(rounds); };
+    }
+  });
   if (run == nullptr) return 0;
   uint64_t sink[16];
   double products = 0;

@@ -93,7 +93,7 @@ Correlation::Correlation(int64_t channels, int64_t height, int64_t width, int64_
       }
     }
   }
-  weights_.resize(padded_rows * quads_ * 4);
+  weights_.resize(padded_rows * quads_ * 4 + kByteRoom);
   corrections_.resize(padded_rows);
   for (int64_t r = 0; r < rows; ++r) {
     int64_t sum = 0;
@@ -221,8 +221,8 @@ ByteOperandGradient::ByteOperandGradient(const ByteShape& shape, const ByteRange
     return;
   }
   const int64_t kernel = shape.kernel(), columns = up(shape.rows, 4);
-  spread_weights_.resize(fours() * kernel * kByteRows * columns);
-  corrections_.resize(fours() * kernel * kByteRows);
+  spread_weights_.resize(groups() * kernel * kByteRows * columns + kByteRoom);
+  corrections_.resize(groups() * kernel * kByteRows);
   for (int64_t r = 0; r < shape.rows; ++r) {
     for (int64_t c = 0; c < shape.channels; ++c) {
       for (int64_t k = 0; k < kernel; ++k) {
@@ -292,11 +292,12 @@ void ByteOperandGradient::spread(const float* gradient, const float* largest, fl
     }
     const ByteSums sums =
         sums_of(bytes, offsets, some * plane, (kMiddle + kStepsEachWay) * weight_);
-    for (int64_t four = 0; four < fours(); ++four) {
-      const int64_t rows = std::min(kByteRows, shape_.channels - kByteRows * four);
+    for (int64_t group = 0; group < groups(); ++group) {
+      const int64_t channel = group * kByteRows;
+      const int64_t rows = std::min(kByteRows, shape_.channels - channel);
       std::ranges::fill(all, 0);
       for (int64_t k = 0; k < shape_.kernel(); ++k) {
-        const int64_t row = (four * shape_.kernel() + k) * kByteRows;
+        const int64_t row = (group * shape_.kernel() + k) * kByteRows;
         const int64_t at = k / shape_.kernel_width * width + k % shape_.kernel_width;
         const std::span weights(spread_weights_.begin() + row * quads * 4, kByteRows * quads * 4);
         each_row(sums, weights, rows, [&](int64_t r, const int32_t* from) {
@@ -309,12 +310,12 @@ void ByteOperandGradient::spread(const float* gradient, const float* largest, fl
           }
         });
       }
-      for (int64_t c = 4 * four; c < std::min(4 * four + 4, shape_.channels); ++c) {
+      for (int64_t c = 0; c < rows; ++c) {
         for (int64_t i = 0; i < some; ++i) {
           const int32_t* from = all.data() +
-                                ((c % 4 * together + i) * height + shape_.padding_height) * width +
+                                ((c * together + i) * height + shape_.padding_height) * width +
                                 shape_.padding_width;
-          float* to = out + (first + i) * shape_.in() + c * shape_.plane();
+          float* to = out + (first + i) * shape_.in() + (channel + c) * shape_.plane();
           for (int64_t y = 0; y < shape_.height; ++y) {
             scaled(from + y * width, 0, steps[i], to + y * shape_.width, shape_.width);
           }
@@ -359,7 +360,7 @@ void ByteWeightGradient::add(const uint8_t* codes, const float* gradient, int64_
   const int64_t most_quads = together * out_height * line;
   std::vector<uint8_t> rounded(out_plane);
   // What is beyond a line's end is zero here, so that the codes there don't matter.
-  std::vector<int8_t> rows(padded_rows() * most_quads * 4);
+  std::vector<int8_t> rows(padded_rows() * most_quads * 4 + kByteRoom);
   const uint8_t zero = static_cast<uint8_t>(-range_.lowest);
   std::vector<uint8_t> planes(together * channels * height * width + 4, zero);
   std::vector<uint8_t> quads(together * height * line * channels * 4 + 4 * kByteColumns);

@@ -106,14 +106,14 @@ class ByteOperandGradient {
   void spread(const float* gradient, const float* largest, float* out, int64_t images) const;
   // An image's gradient in bytes, planes of them; returns their step.
   float round(const float* gradient, const float* largest, std::vector<uint8_t>& planes) const;
-  int64_t fours() const { return up(shape_.channels, kByteRows) / kByteRows; }
+  int64_t groups() const { return up(shape_.channels, kByteRows) / kByteRows; }
 
   ByteShape shape_;
   int64_t weight_;
   std::vector<float> weight_scales_;
   std::optional<Correlation> correlation_;  // to collect
-  // To spread: for each four channels and each place of the kernel four rows, whose columns are the
-  // result's channels; and what is to be added to their sums.
+  // To spread: for each group of kByteRows channels and each place of the kernel as many rows,
+  // whose columns are the result's channels; and what is to be added to their sums.
   std::vector<int8_t> spread_weights_;
   std::vector<int32_t> corrections_;
 };

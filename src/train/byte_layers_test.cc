@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <thread>
 #include <vector>
 
 #include "src/kernel/byte_sums.h"
@@ -91,14 +92,14 @@ TEST(ByteSumsTest, EqualSumsWrittenOutAtEveryLevel) {
     // Half of the rounds have the most that two sums in int16 hold, from the bounds alone.
     const int64_t most = round % 2 == 0 ? 1 : 63, bytes_most = round % 2 == 0 ? 2 : 255;
     kernel::ByteSums sums;
-    sums.count = kernel::kByteRows * integer(random, 1, 3);
+    sums.count = kernel::kByteRows * integer(random, 1, 5);
     sums.row_bytes = quads * 4 + 8;
     sums.quads = quads;
     sums.columns = columns;
     sums.largest = most * bytes_most;
     sums.out_stride = columns + kernel::kByteColumns;
     sums.add = round % 3 == 0;
-    std::vector<int8_t> rows(sums.count * sums.row_bytes);
+    std::vector<int8_t> rows(sums.count * sums.row_bytes + kernel::kByteRoom);
     for (int8_t& value : rows) {
       value = static_cast<int8_t>(round % 4 < 2 ? integer(random, -most, most) : most);
     }
@@ -428,6 +429,18 @@ TEST(ByteLayerTest, LayersAndTheirGradientsAreThoseOfTorch) {
     EXPECT_TRUE(torch::equal(rounded[0], rounded[2]));
     EXPECT_TRUE(torch::equal(rounded[1], rounded[3]));
   }
+}
+
+// libtorch's loops are on one thread in whatever is compiled without OpenMP, and say nothing.
+TEST(ByteLayersTest, LoopsRunOnAllThreads) {
+  const int threads = at::get_num_threads();
+  at::set_num_threads(3);
+  std::vector<std::thread::id> ids(3);
+  at::parallel_for(0, 3, 1,
+                   [&](int64_t begin, int64_t) { ids[begin] = std::this_thread::get_id(); });
+  at::set_num_threads(threads);
+  EXPECT_NE(ids[0], ids[1]);
+  EXPECT_NE(ids[1], ids[2]);
 }
 
 }  // namespace

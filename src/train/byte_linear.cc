@@ -117,7 +117,7 @@ ByteLinear::ByteLinear(const LinearShape& shape, const ByteRange& range, const i
 
 void ByteLinear::run(const int8_t* codes, float* out, int64_t samples) const {
   const int64_t columns = up(shape_.columns, 4);
-  std::vector<int8_t> rows(up(samples, kByteRows) * columns);
+  std::vector<int8_t> rows(up(samples, kByteRows) * columns + kByteRoom);
   for (int64_t i = 0; i < samples; ++i) {
     std::memcpy(rows.data() + i * columns, codes + i * shape_.columns, shape_.columns);
   }
@@ -142,7 +142,7 @@ ByteLinearOperandGradient::ByteLinearOperandGradient(const LinearShape& shape,
 
 void ByteLinearOperandGradient::run(const float* gradient, float* out, int64_t samples) const {
   const int64_t columns = up(shape_.rows, 4);
-  std::vector<int8_t> rows(up(samples, kByteRows) * columns);
+  std::vector<int8_t> rows(up(samples, kByteRows) * columns + kByteRoom);
   std::vector<float> steps(samples), own(shape_.rows);
   for (int64_t i = 0; i < samples; ++i) {
     multiply(gradient + i * shape_.rows, weight_scales_.data(), own.data(), shape_.rows);
@@ -167,7 +167,7 @@ ByteLinearWeightGradient::ByteLinearWeightGradient(const LinearShape& shape, con
       scale_(scale),
       codes_(rows_by_four(codes, samples, shape.columns, range.lowest)),
       offsets_(every(up(samples, 4) / 4, stride_of(shape.columns))),
-      rows_(up(shape.rows, kByteRows) * up(samples, 4)),
+      rows_(up(shape.rows, kByteRows) * up(samples, 4) + kByteRoom),
       steps_(shape.rows) {
   std::vector<int32_t> largest(shape.rows);
   for (int64_t i = 0; i < samples; ++i) {

@@ -14,6 +14,7 @@ namespace foldstream::train {
 
 using kernel::ByteSums;
 using kernel::kByteColumns;
+using kernel::kByteRoom;
 using kernel::kByteRows;
 
 // Of integers, and of the largest magnitude of a weight.
@@ -58,8 +59,8 @@ ByteSums sums_of(const std::vector<uint8_t>& bytes, const std::vector<int32_t>& 
                  int64_t columns, int64_t largest);
 
 // f(row, sums of its columns) for `count` rows of `rows`, which are padded to a multiple of
-// kByteRows; the rest of `sums` says of what. `together` rows, such a multiple too, take the same
-// bytes while they are near.
+// kByteRows, with kByteRoom behind them; the rest of `sums` says of what. `together` rows, such a
+// multiple too, take the same bytes while they are near.
 template <class F>
 void each_row(ByteSums sums, std::span<const int8_t> rows, int64_t count, const F& f,
               int64_t together = kByteRows) {
