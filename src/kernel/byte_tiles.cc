@@ -211,8 +211,9 @@ class Quads {
         continue;
       }
       const int64_t some = HWY_MIN(kSide, sums_.quads - kSide * static_cast<int64_t>(k));
-      for (int64_t i = 0; i < some; ++i)
+      for (int64_t i = 0; i < some; ++i) {
         std::memcpy(copy + i * 2 * kRow, from + offsets[i], 2 * kRow);
+      }
       rows_[k] = {copy, 2 * kRow};
       copy += kSide * 2 * kRow;
     }
