@@ -237,11 +237,12 @@ class Bytes final : public Matrix {
 
 }  // namespace
 
-Form matrix_operand(const Tensor& w, Range range) {
+Form matrix_operand(const Tensor& w, Range range, int64_t vectors) {
   if (range.hi - range.lo > 2 || !few_valued(values_of(w))) return dense_form(range);
   if (range.hi - range.lo <= 1) return Form::bits;
-  // Tiles multiply bytes in less time than it takes to count trits.
-  return tiles_in_force() ? Form::bytes : Form::trits;
+  // Full tiles multiply bytes in less time than it takes to count trits. A single vector waits for
+  // its weights, which are smaller in bits.
+  return tiles_in_force() && vectors >= kTileVectors ? Form::bytes : Form::trits;
 }
 
 std::unique_ptr<Matrix> make_matrix(const MatrixSpec& spec) {

@@ -41,8 +41,9 @@ class Matrix {
 // Null when weights, operand or result don't suit any of them.
 std::unique_ptr<Matrix> make_matrix(const MatrixSpec& spec);
 
-// The form in which such a matrix would have operands of that range: bits or, without tiles, trits
-// where its weights are -1 to 1, else the one that holds any integers of the range.
-Form matrix_operand(const Tensor& w, Range range);
+// The form in which such a matrix would have operands of that range, `vectors` of them in a frame:
+// bits or trits where its weights are -1 to 1, else the one that holds any integers of the range.
+// With tiles bytes in place of trits where a frame fills them.
+Form matrix_operand(const Tensor& w, Range range, int64_t vectors);
 
 }  // namespace foldstream::kernel

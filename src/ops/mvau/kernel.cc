@@ -44,7 +44,7 @@ std::vector<Range> ranges(const Node& node, std::span<const Range>) {
 }
 
 Form wants(const Node& node, size_t, const Range& operand, Form) {
-  return kernel::matrix_operand(*node.tensor("w"), operand);
+  return kernel::matrix_operand(*node.tensor("w"), operand, Shape(node).vectors);
 }
 
 std::unique_ptr<Kernel> make(const KernelSite& site) {
