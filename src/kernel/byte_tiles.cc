@@ -4,6 +4,8 @@
 #include <cstring>
 #include <vector>
 
+#include "src/kernel/tiles.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "src/kernel/byte_tiles.cc"
 #include "hwy/foreach_target.h"
@@ -22,7 +24,7 @@ namespace {
 #if HWY_TARGET == HWY_AVX3_DL
 
 // Every tile is 16 rows of 64 bytes. Tiles 0 to 3 are sums, 2 by 2 as 4 and 5 times 6 and 7.
-constexpr int64_t kSide = 16, kRow = 64;
+constexpr int64_t kSide = kTileVectors, kRow = 64;
 
 struct alignas(64) Setting {
   uint8_t palette = 1, start = 0, reserved[14] = {};

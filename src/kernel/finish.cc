@@ -36,21 +36,20 @@ class LineSearch {
     };
     for (const int64_t x : t) look(x - 1), look(x);
     look(range.lo), look(range.hi);
-    steepest_ = 2 * static_cast<double>(levels_) /
-                static_cast<double>(std::max<int64_t>(range.hi - range.lo, 1));
-  }
-
-  // One that gives the count, or up to `above` more; none for `way` count.
-  Line find(Way way, int64_t above) const {
     // The width is concave in the slope.
-    double low = 0, high = steepest_;
+    double low = 0, high = 2 * static_cast<double>(levels_) /
+                           static_cast<double>(std::max<int64_t>(range.hi - range.lo, 1));
     for (int step = 0; step < 60; ++step) {
       const double a = low + (high - low) * 0.4, b = low + (high - low) * 0.6;
       (width(a) < width(b) ? low : high) = width(a) < width(b) ? a : b;
     }
-    const double slope = (low + high) / 2;
-    const auto [least, most] = window(slope);
-    const Line line{way, static_cast<float>(slope),
+    slope_ = (low + high) / 2;
+  }
+
+  // One that gives the count, or up to `above` more; else way `count`.
+  Line find(Way way, int64_t above) const {
+    const auto [least, most] = window(slope_);
+    const Line line{way, static_cast<float>(slope_),
                     static_cast<float>((least + most + static_cast<double>(above) - 1) / 2)};
     const bool fits = std::ranges::all_of(points_, [&](const Point& point) {
       const int64_t level = level_on(line, point.x, levels_);
@@ -82,7 +81,7 @@ class LineSearch {
   static constexpr double kFar = 1e9;
   int64_t levels_;
   std::vector<Point> points_;
-  double steepest_;
+  double slope_ = 0;  // with the widest window
 };
 
 Line find_line(const std::vector<int64_t>& t, const Range& range) {

@@ -436,7 +436,7 @@ TEST(ByteLayerTest, LayersAndTheirGradientsAreThoseOfTorch) {
 }
 
 // libtorch's loops are on one thread in whatever is compiled without OpenMP, and say nothing.
-TEST(ByteLayersTest, LoopsRunOnAllThreads) {
+TEST(ByteLayerTest, LoopsRunOnAllThreads) {
   const int threads = at::get_num_threads();
   at::set_num_threads(3);
   std::vector<std::thread::id> ids(3);
