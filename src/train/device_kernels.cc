@@ -112,17 +112,17 @@ struct Codes : torch::autograd::Function<Codes> {
     const Quantizer& quantizer = *how.quantizer;
     CodesWork work = {};
     work.x = x.data_ptr();
-    work.weight = how.weight.data_ptr<float>();
-    work.bias = how.bias.data_ptr<float>();
-    work.running_mean = how.running_mean.data_ptr<float>();
-    work.running_variance = how.running_variance.data_ptr<float>();
+    work.weight = how.by.weight.data_ptr<float>();
+    work.bias = how.by.bias.data_ptr<float>();
+    work.running_mean = how.by.running_mean.data_ptr<float>();
+    work.running_variance = how.by.running_variance.data_ptr<float>();
     work.finished = reinterpret_cast<unsigned int*>(how.finished.data_ptr<int>());
     work.images = x.size(0);
     work.height = x.dim() == 4 ? static_cast<int>(x.size(2)) : 1;
     work.width = x.dim() == 4 ? static_cast<int>(x.size(3)) : 1;
     work.channels = static_cast<int>(x.size(1));
-    work.momentum = static_cast<float>(how.momentum);
-    work.epsilon = static_cast<float>(how.epsilon);
+    work.momentum = static_cast<float>(how.by.momentum);
+    work.epsilon = static_cast<float>(how.by.epsilon);
     work.quantizer = {static_cast<float>(quantizer.lowest()),
                       static_cast<float>(quantizer.highest()),
                       static_cast<float>(quantizer.value),
@@ -229,7 +229,7 @@ bool kernels_take(const torch::Tensor& x, int64_t window) {
 
 torch::Tensor normalized_codes(const KernelRunner& runner, const torch::Tensor& x,
                                const NormalizedCodes& how) {
-  return Codes::apply(x, how.weight, how.bias, &runner, &how);
+  return Codes::apply(x, how.by.weight, how.by.bias, &runner, &how);
 }
 
 const KernelRunner* kernel_runner(const torch::Device& device) {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "src/train/device_work.h"
-#include "src/train/recipe.h"
+#include "src/train/normalization.h"
 
 namespace foldstream::train {
 
@@ -39,21 +39,12 @@ int64_t blocks_of_elements(int64_t count);
 // fails.
 const KernelRunner* kernel_runner(const torch::Device& device);
 
-// What `normalized_codes` normalizes by and quantizes to.
-struct NormalizedCodes {
-  torch::Tensor weight, bias, running_mean, running_variance;  // [channels]
-  double momentum, epsilon;
-  const Quantizer* quantizer;  // with a constant scale
-  int64_t window;              // the pool's kernel and stride; 1: no pool
-  torch::Tensor finished;      // [1] int32, 0; of this place in a network alone
-};
-
 // Whether the kernels take x: float [N, channels], or bfloat16 [N, channels, height, width] whose
 // channels lie side by side.
 bool kernels_take(const torch::Tensor& x, int64_t window);
 
-// Batch normalization in training, the largest of each window, and its code: `normalized`,
-// `max_pooled` and `quantized`, in the type of x. `runner` and `how` outlive the gradients.
+// `normalized`, `max_pooled` and `quantized` one behind the other, in the type of x. `runner` and
+// `how` outlive the gradients.
 torch::Tensor normalized_codes(const KernelRunner& runner, const torch::Tensor& x,
                                const NormalizedCodes& how);
 

@@ -87,18 +87,14 @@ TEST_P(NormalizedCodesTest, AgreesWithTheOperations) {
                 torch::full({channels}, 9.0),
                 {}};
   };
-  constexpr double kMomentum = 0.1, kEpsilon = 1e-4;
+  const auto by = [](const Side& side) {
+    return Normalization{side.weight, side.bias, side.mean, side.variance, 0.1, 1e-4};
+  };
   Side expected = side(x.to(torch::kFloat).contiguous()), found = side(x);
-  torch::Tensor values = normalized(expected.x, expected.weight, expected.bias, expected.mean,
-                                    expected.variance, kMomentum, kEpsilon);
+  torch::Tensor values = normalized(expected.x, by(expected));
   if (c.window > 1) values = torch::max_pool2d(values, c.window, c.window);
   expected.out = quantized(values, c.value, quantizer);
-  const NormalizedCodes how{.weight = found.weight,
-                            .bias = found.bias,
-                            .running_mean = found.mean,
-                            .running_variance = found.variance,
-                            .momentum = kMomentum,
-                            .epsilon = kEpsilon,
+  const NormalizedCodes how{.by = by(found),
                             .quantizer = &quantizer,
                             .window = c.window,
                             .finished = torch::zeros({1}, torch::kInt)};
@@ -139,12 +135,7 @@ TEST(NormalizedCodesTest, WhatIsNoNumberStaysSo) {
   Quantizer quantizer;
   quantizer.bits = 2;
   const auto vector = [](double value) { return torch::full({8}, value); };
-  const NormalizedCodes how{.weight = vector(1),
-                            .bias = vector(0),
-                            .running_mean = vector(0),
-                            .running_variance = vector(1),
-                            .momentum = 0.1,
-                            .epsilon = 1e-4,
+  const NormalizedCodes how{.by = {vector(1), vector(0), vector(0), vector(1), 0.1, 1e-4},
                             .quantizer = &quantizer,
                             .window = 1,
                             .finished = torch::zeros({1}, torch::kInt)};

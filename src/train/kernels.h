@@ -61,6 +61,8 @@ struct Pool {
 // out [planes, out_height, out_width] and the places in x that it came from, from the plane's first
 // element: the first of those that are as large, or the last that is no number.
 void max_pool(const Pool& pool, const float* x, float* out, int32_t* places, int64_t planes);
+// out = what x has there.
+void chosen(const Pool& pool, const float* x, const int32_t* places, float* out, int64_t planes);
 // The gradient of x, from `gradient` of out.
 void max_pool_gradient(const Pool& pool, const float* gradient, const int32_t* places, float* out,
                        int64_t planes);

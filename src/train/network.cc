@@ -10,6 +10,7 @@
 #include "src/train/byte_layers.h"
 #include "src/train/device_optimizer.h"
 #include "src/train/muon.h"
+#include "src/train/normalization.h"
 #include "src/train/operations.h"
 #include "src/util/error.h"
 
@@ -108,7 +109,7 @@ Network::Network(const Recipe& recipe, uint64_t seed, torch::Device device, bool
   if (recipe_.optimizer == Optimizer::muon) choose_muon();
   only_pooled_ = only_pooled(recipe_);
   if (!kernels) device_optimizer_ = std::make_unique<DeviceOptimizer>(parameters_, half_, runner_);
-  if (runner_ != nullptr) join_layers();
+  join_layers();
 }
 
 Network::~Network() = default;
@@ -160,13 +161,7 @@ void Network::join_layers() {
       }
       last = behind[0];
     }
-    const std::string& name = norm.name;
-    NormalizedCodes how{.weight = parameter(name + ".weight").value,
-                        .bias = parameter(name + ".bias").value,
-                        .running_mean = buffers_.at(name + ".mean"),
-                        .running_variance = buffers_.at(name + ".variance"),
-                        .momentum = norm.momentum,
-                        .epsilon = norm.epsilon,
+    NormalizedCodes how{.by = normalization(norm),
                         .quantizer = &*layers[codes[0]].quantizer,
                         .window = window,
                         .finished = torch::zeros({1}, torch::dtype(torch::kInt).device(device_))};
@@ -306,7 +301,10 @@ torch::Tensor Network::forward(const torch::Tensor& x, Pass pass) {
   const auto joint = [&](const Joint& joint, const LayerSpec& layer) {
     const LayerSpec& norm = recipe_.layers[joint.norm];
     const torch::Tensor from = result(norm.from);
-    if (kernels_take(from, joint.how.window)) return normalized_codes(*runner_, from, joint.how);
+    if (runner_ != nullptr && kernels_take(from, joint.how.window)) {
+      return normalized_codes(*runner_, from, joint.how);
+    }
+    if (in_memory(from)) return normalized_codes(from, joint.how);
     return coded(layer, run_on(norm, from));
   };
   for (size_t i = 0; i < recipe_.layers.size(); ++i) {
@@ -432,21 +430,26 @@ torch::Tensor Network::byte_product(const LayerSpec& layer, const torch::Tensor&
                                     : convolve(operand, codes, layer.padding, rounded);
 }
 
+Normalization Network::normalization(const LayerSpec& layer) const {
+  return {.weight = parameter(layer.name + ".weight").value,
+          .bias = parameter(layer.name + ".bias").value,
+          .running_mean = buffers_.at(layer.name + ".mean"),
+          .running_variance = buffers_.at(layer.name + ".variance"),
+          .momentum = layer.momentum,
+          .epsilon = layer.epsilon};
+}
+
 torch::Tensor Network::normalize(const LayerSpec& layer, const torch::Tensor& x, bool training) {
-  const torch::Tensor& weight = parameter(layer.name + ".weight").value;
-  const torch::Tensor& bias = parameter(layer.name + ".bias").value;
-  const torch::Tensor& mean = buffers_.at(layer.name + ".mean");
-  const torch::Tensor& variance = buffers_.at(layer.name + ".variance");
+  const Normalization by = normalization(layer);
   const bool whole = layer.kind == Kind::tensor_norm;
   if (training) {
-    const torch::Tensor y = normalized(whole ? x.reshape({1, 1, -1}) : x, weight, bias, mean,
-                                       variance, layer.momentum, layer.epsilon);
+    const torch::Tensor y = normalized(whole ? x.reshape({1, 1, -1}) : x, by);
     return whole ? y.view_as(x) : y;
   }
-  const torch::Tensor deviation = (variance + layer.epsilon).sqrt();
-  if (whole) return (x - mean) / deviation * weight + bias;
-  const torch::Tensor factor = deviation.reciprocal() * weight;
-  const torch::Tensor offset = bias - mean * factor;
+  const torch::Tensor deviation = (by.running_variance + layer.epsilon).sqrt();
+  if (whole) return (x - by.running_mean) / deviation * by.weight + by.bias;
+  const torch::Tensor factor = deviation.reciprocal() * by.weight;
+  const torch::Tensor offset = by.bias - by.running_mean * factor;
   return x * along_channels(factor, x.dim()).to(x.dtype()) +
          along_channels(offset, x.dim()).to(x.dtype());
 }

@@ -19,6 +19,7 @@
 #include "src/train/byte_convolution.h"
 #include "src/train/device_kernels.h"
 #include "src/train/kernels.h"
+#include "src/train/normalization.h"
 #include "src/train/recipe.h"
 
 namespace foldstream::train {
@@ -116,6 +117,7 @@ class Network {
   bool in_bytes(const LayerSpec& layer, const torch::Tensor& x, const torch::Tensor& weights) const;
   torch::Tensor byte_product(const LayerSpec& layer, const torch::Tensor& x,
                              const torch::Tensor& weights) const;
+  Normalization normalization(const LayerSpec& layer) const;
   torch::Tensor normalize(const LayerSpec& layer, const torch::Tensor& x, bool training);
   void join_layers();
   torch::Tensor average(const LayerSpec& layer, const torch::Tensor& x) const;
@@ -125,8 +127,8 @@ class Network {
   torch::Device device_;
   bool half_;
   std::vector<bool> only_pooled_;
-  // Where a GPU computes a batch_norm layer, the quantize layer behind it and, where its codes are
-  // pooled, the pool by one kernel: the batch_norm layer and how, at the last one's index.
+  // Where a batch_norm layer, the quantize layer behind it and, where its codes are pooled, the
+  // pool are one operation in training: the batch_norm layer and how, at the last one's index.
   struct Joint {
     int norm;
     NormalizedCodes how;

@@ -137,35 +137,6 @@ TEST(QuantizerTest, AScaleIsLearnedByTheRoundingError) {
   EXPECT_NEAR(scale.grad().item<double>(), expected, 1e-5);
 }
 
-// Results, gradients and running statistics of a normalization.
-std::vector<torch::Tensor> of_normalization(const torch::Tensor& x, torch::ScalarType type) {
-  const int64_t channels = x.size(1);
-  torch::manual_seed(4);
-  const auto some = [&] { return torch::rand({channels}).add(0.5).to(type); };
-  const torch::Tensor operand = x.detach().clone().to(type).requires_grad_(true);
-  const torch::Tensor weight = some().requires_grad_(true), bias = some().requires_grad_(true);
-  const torch::Tensor mean = some(), variance = some();
-  const torch::Tensor y = normalized(operand, weight, bias, mean, variance, 0.1, 1e-4);
-  (y * torch::randn(x.sizes()).to(type)).sum().backward();
-  return {y.detach(), operand.grad(), weight.grad(), bias.grad(), mean, variance};
-}
-
-TEST(NormalizationTest, KernelsAndTensorOperationsAgree) {
-  const std::vector<std::vector<int64_t>> shapes = {{100, 37},  {2, 1},       {1, 1, 250},
-                                                    {5, 3, 21}, {4, 6, 9, 7}, {4, 6, 8, 4}};
-  for (const std::vector<int64_t>& shape : shapes) {
-    torch::manual_seed(6);
-    const torch::Tensor x = torch::randn(shape) * 20 + 30;
-    const auto kernels = of_normalization(x, torch::kFloat);
-    const auto operations = of_normalization(x, torch::kDouble);  // no kernel
-    for (size_t i = 0; i < kernels.size(); ++i) {
-      EXPECT_TRUE(torch::allclose(kernels[i], operations[i].to(torch::kFloat), 1e-4, 1e-4))
-          << torch::IntArrayRef(shape) << ": " << i << "\n"
-          << kernels[i] - operations[i];
-    }
-  }
-}
-
 // The slope of a loss by each score, by differences.
 template <class Function>
 void expect_slopes(const Function& loss, const torch::Tensor& scores) {
@@ -181,7 +152,7 @@ void expect_slopes(const Function& loss, const torch::Tensor& scores) {
   }
 }
 
-// With windows that overlap, padding, values that are equal, and one that is no number.
+// With windows that overlap, padding, values that are equal, and some that are no numbers.
 TEST(PoolTest, KernelsAndTensorOperationsAgree) {
   const int64_t planes = 6;
   for (const std::vector<int64_t>& k : std::vector<std::vector<int64_t>>{{2, 2, 2, 2, 0, 0},
@@ -190,24 +161,32 @@ TEST(PoolTest, KernelsAndTensorOperationsAgree) {
                                                                          {1, 5, 3, 1, 0, 2},
                                                                          {4, 4, 3, 4, 2, 1},
                                                                          {2, 3, 5, 7, 1, 1}}) {
-    for (const bool numbers : {true, false}) {
-      torch::manual_seed(1);
-      torch::Tensor values = torch::randint(-2, 3, {2, 3, 9, 11}).to(torch::kFloat);
-      if (!numbers) values[1][1][4][5] = std::numeric_limits<float>::quiet_NaN();
-      const torch::Tensor x = values.clone().requires_grad_(true);
-      const torch::Tensor y = torch::max_pool2d(x, {k[0], k[1]}, {k[2], k[3]}, {k[4], k[5]});
-      const torch::Tensor slope = torch::randn(y.sizes());
-      y.backward(slope);
-      Pool pool{9, 11, y.size(2), y.size(3), k[0], k[1], k[2], k[3], k[4], k[5]};
-      torch::Tensor out = torch::empty_like(y), places = torch::empty(y.sizes(), torch::kInt);
-      torch::Tensor gradient = torch::empty_like(values);
-      max_pool(pool, values.data_ptr<float>(), out.data_ptr<float>(), places.data_ptr<int32_t>(),
-               planes);
-      max_pool_gradient(pool, slope.data_ptr<float>(), places.data_ptr<int32_t>(),
-                        gradient.data_ptr<float>(), planes);
-      EXPECT_TRUE(torch::equal(out.nan_to_num(77), y.detach().nan_to_num(77))) << k;
-      EXPECT_TRUE(torch::equal(out.isnan(), y.isnan())) << k;
-      EXPECT_TRUE(torch::allclose(gradient, x.grad(), 0, 1e-6)) << k;
+    for (const int64_t width : {11, 12, 70}) {
+      for (const bool numbers : {true, false}) {
+        torch::manual_seed(1);
+        torch::Tensor values = torch::randint(-2, 3, {2, 3, 9, width}).to(torch::kFloat);
+        if (!numbers) {
+          values.masked_fill_(torch::rand(values.sizes()) < 0.2,
+                              std::numeric_limits<float>::quiet_NaN());
+        }
+        const torch::Tensor x = values.clone().requires_grad_(true);
+        const torch::Tensor y = torch::max_pool2d(x, {k[0], k[1]}, {k[2], k[3]}, {k[4], k[5]});
+        const torch::Tensor slope = torch::randn(y.sizes());
+        y.backward(slope);
+        Pool pool{9, width, y.size(2), y.size(3), k[0], k[1], k[2], k[3], k[4], k[5]};
+        torch::Tensor out = torch::empty_like(y), places = torch::empty(y.sizes(), torch::kInt);
+        torch::Tensor gradient = torch::empty_like(values), chosen = torch::empty_like(y);
+        max_pool(pool, values.data_ptr<float>(), out.data_ptr<float>(), places.data_ptr<int32_t>(),
+                 planes);
+        max_pool_gradient(pool, slope.data_ptr<float>(), places.data_ptr<int32_t>(),
+                          gradient.data_ptr<float>(), planes);
+        train::chosen(pool, values.data_ptr<float>(), places.data_ptr<int32_t>(),
+                      chosen.data_ptr<float>(), planes);
+        EXPECT_TRUE(torch::equal(out.nan_to_num(77), y.detach().nan_to_num(77))) << k;
+        EXPECT_TRUE(torch::equal(out.isnan(), y.isnan())) << k;
+        EXPECT_TRUE(torch::equal(chosen.nan_to_num(77), out.nan_to_num(77))) << k;
+        EXPECT_TRUE(torch::allclose(gradient, x.grad(), 0, 1e-6)) << k;
+      }
     }
   }
 }

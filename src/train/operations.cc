@@ -14,11 +14,6 @@
 namespace foldstream::train {
 namespace {
 
-// Whether the kernels take it; others are computed by tensor operations.
-bool in_memory(const torch::Tensor& x) {
-  return x.is_cpu() && x.is_contiguous() && x.scalar_type() == torch::kFloat;
-}
-
 // max(0, 1 - distance / reach) / reach * step.
 torch::Tensor triangle(const torch::Tensor& distance, double reach, double step) {
   return at::rsub(distance, step / reach, step / (reach * reach)).clamp_min_(0);
@@ -99,105 +94,12 @@ struct QuantizedValues : torch::autograd::Function<QuantizedValues> {
   }
 };
 
-// Batch normalization with the batch's statistics, of x [N, channels, ...] in memory; the running
-// ones follow, the variance over one less than the count.
-struct BatchNorm : torch::autograd::Function<BatchNorm> {
-  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
-                               const torch::Tensor& weight, const torch::Tensor& bias,
-                               const torch::Tensor& running_mean,
-                               const torch::Tensor& running_variance, double momentum,
-                               double epsilon) {
-    const Extent extent = extent_of(x);
-    torch::Tensor mean = torch::empty_like(weight), variance = torch::empty_like(weight);
-    torch::Tensor deviation = torch::empty_like(weight), factor = torch::empty_like(weight);
-    const auto count = static_cast<float>(extent.per_channel());
-    const auto share = static_cast<float>(momentum);
-    torch::Tensor out = torch::empty_like(x);
-    by_channels(extent, [&](int64_t begin, int64_t end) {
-      moments(extent, values(x), values(mean), values(variance), begin, end);
-      for (int64_t c = begin; c < end; ++c) {
-        values(deviation)[c] = 1 / std::sqrt(values(variance)[c] + static_cast<float>(epsilon));
-        values(factor)[c] = values(weight)[c] * values(deviation)[c];
-        follow(values(running_mean)[c], values(mean)[c], share);
-        follow(values(running_variance)[c], values(variance)[c] * (count / (count - 1)), share);
-      }
-      train::normalize(extent, values(x), values(mean), values(factor), values(bias), values(out),
-                       begin, end);
-    });
-    context->save_for_backward({x, weight, mean, deviation});
-    return out;
-  }
-
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
-    const auto saved = context->get_saved_variables();
-    const torch::Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &deviation = saved[3];
-    const torch::Tensor gradient = gradients[0].contiguous();
-    const Extent extent = extent_of(x);
-    const auto count = static_cast<float>(extent.per_channel());
-    torch::Tensor of_weight = torch::empty_like(weight), of_bias = torch::empty_like(weight);
-    torch::Tensor factor = torch::empty_like(weight), slope = torch::empty_like(weight);
-    torch::Tensor offset = torch::empty_like(weight), out = torch::empty_like(x);
-    by_channels(extent, [&](int64_t begin, int64_t end) {
-      gradient_sums(extent, values(x), values(gradient), values(mean), values(of_bias),
-                    values(of_weight), begin, end);
-      for (int64_t c = begin; c < end; ++c) {
-        const float inverse = values(deviation)[c];
-        values(factor)[c] = values(weight)[c] * inverse;
-        values(of_weight)[c] *= inverse;
-        values(slope)[c] = -values(factor)[c] * inverse * values(of_weight)[c] / count;
-        values(offset)[c] = -values(factor)[c] * values(of_bias)[c] / count;
-      }
-      normalize_gradient(extent, values(x), values(gradient), values(mean), values(factor),
-                         values(slope), values(offset), values(out), begin, end);
-    });
-    const torch::Tensor none;
-    return {out, of_weight, of_bias, none, none, none, none};
-  }
-
- private:
-  static Extent extent_of(const torch::Tensor& x) {
-    return {x.size(0), x.size(1), x.numel() / (x.size(0) * x.size(1))};
-  }
-  static float* values(const torch::Tensor& tensor) { return tensor.data_ptr<float>(); }
-  static void follow(float& running, float now, float share) {
-    running = running * (1 - share) + now * share;
-  }
-  template <class F>
-  static void by_channels(const Extent& extent, const F& f) {
-    at::parallel_for(0, extent.channels, std::max<int64_t>(1, kGrain / extent.per_channel()), f);
-  }
-};
-
-Pool pool_of(const torch::Tensor& x, const Shape& kernel, const Shape& stride,
-             const Shape& padding) {
-  const auto out = [](int64_t size, int64_t kernel, int64_t stride, int64_t padding) {
-    return (size + 2 * padding - kernel) / stride + 1;
-  };
-  Pool pool;
-  pool.width = x.size(-1);
-  pool.kernel_width = kernel.back();
-  pool.stride_width = stride.back();
-  pool.padding_width = padding.back();
-  if (kernel.size() == 2) {
-    pool.height = x.size(2);
-    pool.kernel_height = kernel[0];
-    pool.stride_height = stride[0];
-    pool.padding_height = padding[0];
-  }
-  pool.out_height = out(pool.height, pool.kernel_height, pool.stride_height, pool.padding_height);
-  pool.out_width = out(pool.width, pool.kernel_width, pool.stride_width, pool.padding_width);
-  return pool;
-}
-
 // Of x [N, channels, ...] in memory.
 struct MaxPool : torch::autograd::Function<MaxPool> {
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
                                const Shape& kernel, const Shape& stride, const Shape& padding) {
     const Pool pool = pool_of(x, kernel, stride, padding);
-    std::vector<int64_t> sizes = {x.size(0), x.size(1)};
-    if (x.dim() == 4) sizes.push_back(pool.out_height);
-    sizes.push_back(pool.out_width);
+    const Shape sizes = pooled_sizes(x, pool);
     torch::Tensor out = torch::empty(sizes, x.options());
     torch::Tensor places = torch::empty(sizes, torch::kInt);
     by_planes(pool, x, [&](int64_t begin, int64_t end) {
@@ -242,6 +144,10 @@ torch::Tensor signs(const torch::Tensor& labels) { return (labels * 2 - 1).unsqu
 
 }  // namespace
 
+bool in_memory(const torch::Tensor& x) {
+  return x.is_cpu() && x.is_contiguous() && x.scalar_type() == torch::kFloat;
+}
+
 torch::Tensor quantized_codes(const torch::Tensor& x, const Quantizer& quantizer) {
   return quantized(x, 1, quantizer);
 }
@@ -256,21 +162,39 @@ torch::Tensor quantized(const torch::Tensor& x, const torch::Tensor& scale,
   return quantized_codes(x / scale, quantizer) * scale;
 }
 
-torch::Tensor normalized(const torch::Tensor& x, const torch::Tensor& weight,
-                         const torch::Tensor& bias, const torch::Tensor& running_mean,
-                         const torch::Tensor& running_variance, double momentum, double epsilon) {
-  if (in_memory(x)) {
-    return BatchNorm::apply(x, weight, bias, running_mean, running_variance, momentum, epsilon);
-  }
-  return torch::batch_norm(x, weight, bias, running_mean, running_variance, true, momentum, epsilon,
-                           false);
-}
-
 torch::Tensor max_pooled(const torch::Tensor& x, const Shape& kernel, const Shape& stride,
                          const Shape& padding) {
   if (in_memory(x)) return MaxPool::apply(x, kernel, stride, padding);
   if (kernel.size() == 1) return torch::max_pool1d(x, kernel, stride, padding);
   return torch::max_pool2d(x, kernel, stride, padding);
+}
+
+Pool pool_of(const torch::Tensor& x, const Shape& kernel, const Shape& stride,
+             const Shape& padding) {
+  const auto out = [](int64_t size, int64_t kernel, int64_t stride, int64_t padding) {
+    return (size + 2 * padding - kernel) / stride + 1;
+  };
+  Pool pool;
+  pool.width = x.size(-1);
+  pool.kernel_width = kernel.back();
+  pool.stride_width = stride.back();
+  pool.padding_width = padding.back();
+  if (kernel.size() == 2) {
+    pool.height = x.size(2);
+    pool.kernel_height = kernel[0];
+    pool.stride_height = stride[0];
+    pool.padding_height = padding[0];
+  }
+  pool.out_height = out(pool.height, pool.kernel_height, pool.stride_height, pool.padding_height);
+  pool.out_width = out(pool.width, pool.kernel_width, pool.stride_width, pool.padding_width);
+  return pool;
+}
+
+Shape pooled_sizes(const torch::Tensor& x, const Pool& pool) {
+  Shape sizes = x.sizes().vec();
+  if (sizes.size() == 4) sizes[2] = pool.out_height;
+  if (sizes.size() > 2) sizes.back() = pool.out_width;
+  return sizes;
 }
 
 torch::Tensor squared_hinge(const torch::Tensor& scores, const torch::Tensor& labels) {

@@ -5,9 +5,13 @@
 
 #include <torch/types.h>
 
+#include "src/train/kernels.h"
 #include "src/train/recipe.h"
 
 namespace foldstream::train {
+
+// Whether the kernels take it; others are computed by tensor operations.
+bool in_memory(const torch::Tensor& x);
 
 // x / scale, clipped and rounded; the gradient is the estimator's. One float tensor of any shape.
 torch::Tensor quantized_codes(const torch::Tensor& x, const Quantizer& quantizer);
@@ -18,15 +22,13 @@ torch::Tensor quantized(const torch::Tensor& x, const torch::Tensor& scale,
 // With a scale that is a constant number.
 torch::Tensor quantized(const torch::Tensor& x, double scale, const Quantizer& quantizer);
 
-// Batch normalization of x [N, channels, ...] with the batch's statistics; the running ones,
-// [channels] as weight and bias, follow by the share `momentum`.
-torch::Tensor normalized(const torch::Tensor& x, const torch::Tensor& weight,
-                         const torch::Tensor& bias, const torch::Tensor& running_mean,
-                         const torch::Tensor& running_variance, double momentum, double epsilon);
-
 // The largest of each window of x [N, channels, ...]; 1-D or 2-D as the windows are.
 torch::Tensor max_pooled(const torch::Tensor& x, const Shape& kernel, const Shape& stride,
                          const Shape& padding);
+// As the kernels have it, and the shape of its result.
+Pool pool_of(const torch::Tensor& x, const Shape& kernel, const Shape& stride,
+             const Shape& padding);
+Shape pooled_sizes(const torch::Tensor& x, const Pool& pool);
 
 // Means over a batch. `scores` [N, classes], or [N, 1], whose sign tells label 1 from 0; `labels`
 // [N] int64.
