@@ -15,6 +15,7 @@
 #include "src/ir/text.h"
 #include "src/kernel/convert.h"
 #include "src/kernel/level.h"
+#include "src/source/window.h"
 #include "src/util/error.h"
 
 namespace foldstream::exec {
@@ -444,6 +445,108 @@ output "y" %4
     const std::vector<Tensor> results = run_all(program, operands, 1);
     for (size_t f = 0; f < operands.size(); ++f) {
       ASSERT_EQ(results[f], meaning.run(operands[f])[0]) << "frame " << f << " at " << level;
+    }
+  }
+}
+
+struct FloatConvolution {
+  Shape operand, weights;
+  NodeAttributes attr;
+};
+
+// Floats of many sizes, so that the order of a sum is seen in it.
+Tensor random_floats(const Shape& shape) {
+  std::vector<double> values(element_count(shape));
+  for (double& value : values) {
+    value = static_cast<float>(std::ldexp(draw(-1000, 1000), static_cast<int>(draw(-30, 10))));
+  }
+  return make_floats(shape, values);
+}
+
+// The sum of each window by its definition: in double, in the order of the weights, rounded once.
+Tensor convolved(const Tensor& x, const Tensor& w, const Node& node) {
+  const auto at = [&](const char* key, size_t i, int64_t absent) {
+    const Shape values = node.integers(key, {});
+    return values.empty() ? absent : values[i];
+  };
+  const size_t axes = x.type.shape.size() - 2, last = axes - 1;
+  const auto of = [&](const Shape& shape, size_t axis) {
+    return axis == 0 && axes == 1 ? 1 : shape[shape.size() - 2 + axis];
+  };
+  Tensor y = make_zero(node.out[0]);
+  const int64_t groups = node.integer("groups", 1), rows = y.type.shape[1];
+  const int64_t channels = w.type.shape[1];
+  int64_t i = 0;
+  for (int64_t image = 0; image < x.type.shape[0]; ++image) {
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t oh = 0; oh < of(y.type.shape, 0); ++oh) {
+        for (int64_t ow = 0; ow < of(y.type.shape, 1); ++ow, ++i) {
+          double sum = 0;
+          int64_t weight = row * channels * of(w.type.shape, 0) * of(w.type.shape, 1);
+          for (int64_t c = 0; c < channels; ++c) {
+            const int64_t plane = image * x.type.shape[1] + row / (rows / groups) * channels + c;
+            for (int64_t kh = 0; kh < of(w.type.shape, 0); ++kh) {
+              for (int64_t kw = 0; kw < of(w.type.shape, 1); ++kw, ++weight) {
+                const int64_t h = axes == 1 ? 0
+                                            : oh * at("stride", 0, 1) - at("pad", 0, 0) +
+                                                  kh * at("dilation", 0, 1);
+                const int64_t v =
+                    ow * at("stride", last, 1) - at("pad", last, 0) + kw * at("dilation", last, 1);
+                const int64_t height = of(x.type.shape, 0), width = of(x.type.shape, 1);
+                if (h < 0 || h >= height || v < 0 || v >= width) continue;
+                sum += w.reals[weight] * x.reals[(plane * height + h) * width + v];
+              }
+            }
+          }
+          y.reals[i] = static_cast<float>(sum);
+        }
+      }
+    }
+  }
+  return y;
+}
+
+TEST(Program, ConvolutionsAndNormalizationsOfFloats) {
+  const std::vector<FloatConvolution> cases = {
+      {{1, 3, 30, 41}, {18, 3, 3, 3}, {{"stride", Shape{2, 2}}, {"pad", Shape{1, 1, 1, 1}}}},
+      {{2, 8, 9, 20}, {12, 4, 3, 5}, {{"groups", int64_t{2}}, {"dilation", Shape{2, 1}}}},
+      {{1, 70, 5, 5}, {3, 70, 3, 3}, {{"pad", Shape{2, 0, 1, 2}}}},
+      {{3, 6, 50}, {5, 6, 7}, {{"stride", Shape{3}}, {"pad", Shape{6, 2}}}},
+      {{1, 5, 1, 1}, {9, 5, 1, 1}, {}},
+  };
+  for (const FloatConvolution& c : cases) {
+    Graph graph;
+    graph.name = "floats";
+    const auto constant = [&](const char* name, const Tensor& value) {
+      return Value{&graph.add(require_op("constant"), {}, name, {}, {{"value", value}}), 0};
+    };
+    const Value x{&graph.add(require_op("input"), {}, "x", {{"type", "f32"}, {"shape", c.operand}}),
+                  0};
+    const Tensor w = random_floats(c.weights);
+    Node& conv = graph.add(require_op("conv"), {x, constant("w", w)}, "conv", c.attr);
+    const int64_t rows = c.weights[0];
+    Tensor variance = make_floats({rows}, std::vector<double>(rows, 0.3F));
+    const Node& norm = graph.add(require_op("batch_normalization"), {Value{&conv, 0}}, "norm", {},
+                                 {{"scale", random_floats({rows})},
+                                  {"bias", random_floats({rows})},
+                                  {"mean", random_floats({rows})},
+                                  {"var", variance}});
+    graph.outputs.push_back({"y", Value{const_cast<Node*>(&norm), 0}});
+    std::vector<std::vector<Tensor>> operands;
+    for (int f = 0; f < 3; ++f) operands.push_back({random_floats(c.operand)});
+    const Evaluator meaning(graph);
+    for (const std::vector<Tensor>& operand : operands) {
+      const std::vector<const Tensor*> in = {&operand[0], &w};
+      ASSERT_EQ(evaluate_node(conv, in)[0], convolved(operand[0], w, conv));
+    }
+    const Program program(graph, {});
+    for (const StepInfo& step : program.steps()) EXPECT_TRUE(step.is_kernel) << step.node;
+    for (const auto& frames : {operands, {operands[1]}}) {
+      const std::vector<Tensor> results = run_all(program, frames, 2);
+      for (size_t f = 0; f < frames.size(); ++f) {
+        ASSERT_EQ(results[f], meaning.run(frames[f])[0]) << f << " of\n"
+                                                         << print(graph).substr(0, 500);
+      }
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <memory>
 
+#include "src/ir/kernel.h"
 #include "src/ir/lowering.h"
 #include "src/ir/onnx_node.h"
 #include "src/source/channels_last.h"
@@ -85,11 +86,13 @@ std::vector<Type> infer(const Node& node) {
   return {float_type(shape)};
 }
 
+// Elements side by side that share a channel.
+int64_t inner_of(const Shape& shape) { return element_count({shape.begin() + 2, shape.end()}); }
+
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
   const Affine affine = affine_of(node);
   const Shape& shape = in[0]->type.shape;
-  int64_t inner = 1;
-  for (size_t d = 2; d < shape.size(); ++d) inner *= shape[d];
+  const int64_t inner = inner_of(shape);
   Tensor out = make_zero(float_type(shape));
   for (int64_t i = 0; i < out.count(); ++i) {
     const int64_t c = i / inner % shape[1];
@@ -98,6 +101,37 @@ std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
   }
   return {std::move(out)};
 }
+
+// The CPU twin, on floats as they lie.
+class FloatKernel final : public Kernel {
+ public:
+  explicit FloatKernel(const Node& node)
+      : affine_(affine_of(node)),
+        inner_(inner_of(node.out[0].shape)),
+        planes_(node.out[0].count() / inner_) {}
+
+  void run(const KernelCall& call) const override {
+    const auto* __restrict x = reinterpret_cast<const float*>(call.in[0]);
+    auto* __restrict y = reinterpret_cast<float*>(call.out[0]);
+    const auto channels = static_cast<int64_t>(affine_.factor.size());
+    for (int64_t plane = 0; plane < call.frames * planes_; ++plane, x += inner_, y += inner_) {
+      const float factor = affine_.factor[plane % channels];
+      const float offset = affine_.offset[plane % channels];
+      for (int64_t i = 0; i < inner_; ++i) y[i] = x[i] * factor + offset;
+    }
+  }
+
+ private:
+  Affine affine_;
+  int64_t inner_, planes_;  // elements that share a channel; how many of those a frame has
+};
+
+std::unique_ptr<Kernel> make_kernel(const KernelSite& site) {
+  if (site.in[0].constant != nullptr) return nullptr;
+  return std::make_unique<FloatKernel>(site.node);
+}
+
+constexpr Kernels kKernels{.make = make_kernel};
 
 void to_onnx(const Node& node, OnnxSink& sink) {
   std::vector<std::string> operands = {sink.input(0)};
@@ -133,6 +167,7 @@ const Op op_batch_normalization{
     .to_onnx = to_onnx,
     .infer = infer,
     .eval = eval,
-    .lower = lower};
+    .lower = lower,
+    .kernels = &kKernels};
 
 }  // namespace foldstream

@@ -6,47 +6,14 @@
 #include <algorithm>
 
 #include "src/ir/onnx_node.h"
+#include "src/ops/conv/conv.h"
 #include "src/source/channels_last.h"
 #include "src/source/import.h"
-#include "src/source/product.h"
-#include "src/source/window_layers.h"
 #include "src/util/error.h"
 
 namespace foldstream {
-namespace {
 
-constexpr std::string_view kOnnx[] = {"Conv", "channels_last:Conv"};
-
-std::vector<Value> import(const OnnxNode& source, Graph& graph) {
-  expect_operands(source, 2, 3);
-  const bool last = source.domain == kChannelsLastDomain;
-  const Value x = last ? channels_first(source.in[0], source.name + "_first", graph) : source.in[0];
-  const Value w =
-      last ? channels_first(source.in[1], source.name + "_weights", graph) : source.in[1];
-  const Shape spatial = spatial_axes(x.type()), weights = w.type().shape;
-  if (weights.size() != spatial.size() + 2) {
-    throw Error(fmt::format("its weights are {}, expected {} axes", to_string(w.type()),
-                            spatial.size() + 2));
-  }
-  Shape kernel(weights.begin() + 2, weights.end());
-  const std::vector<int64_t>* declared = integers_attr(source, "kernel_shape");
-  if (declared != nullptr && *declared != kernel) {
-    throw Error(fmt::format("its kernel_shape is {} and its weights are {}", to_string(*declared),
-                            to_string(w.type())));
-  }
-  NodeAttributes attr = window_attributes(import_window(source, std::move(kernel), spatial), false);
-  if (const int64_t groups = integer_attr(source, "group", 1); groups != 1) attr["groups"] = groups;
-  Value result{&graph.add(require_op("conv"), {x, w}, source.name, std::move(attr)), 0};
-  if (source.has(2)) result = add_bias(result, source.in[2], source.name, graph);
-  return {last ? channels_last(result, source.name + "_last", graph) : result};
-}
-
-struct Convolution {
-  WindowShape window;
-  Shape spatial, places;
-  int64_t images = 0, groups = 1;
-  int64_t channels = 0, rows = 0;  // of one group
-};
+namespace conv {
 
 Convolution convolution_of(const Node& node) {
   if (node.in.size() != 2) throw Error(fmt::format("has {} operands, expected 2", node.in.size()));
@@ -76,6 +43,59 @@ Convolution convolution_of(const Node& node) {
   return conv;
 }
 
+GroupProduct::GroupProduct(const Convolution& conv)
+    : rows_(conv.rows), all_places_(element_count(conv.places)) {
+  const WindowShape& window = conv.window;
+  const bool line = window.axes() == 1;
+  const auto along = [&](const Shape& values, int axis, int64_t absent) {
+    return line ? (axis == 0 ? absent : values[0]) : values[axis];
+  };
+  for (int axis = 0; axis < 2; ++axis) {
+    size_[axis] = along(conv.spatial, axis, 1);
+    kernel_[axis] = along(window.kernel, axis, 1);
+    stride_[axis] = along(window.stride, axis, 1);
+    dilation_[axis] = along(window.dilation, axis, 1);
+    begin_[axis] = along(window.pad, axis, 0);
+    places_[axis] = along(conv.places, axis, 1);
+  }
+  panels_ = (all_places_ + kPanelColumns - 1) / kPanelColumns;
+  inner_ = conv.channels * kernel_[0] * kernel_[1];
+}
+
+}  // namespace conv
+
+namespace {
+
+using conv::Convolution;
+using conv::convolution_of;
+using conv::GroupProduct;
+
+constexpr std::string_view kOnnx[] = {"Conv", "channels_last:Conv"};
+
+std::vector<Value> import(const OnnxNode& source, Graph& graph) {
+  expect_operands(source, 2, 3);
+  const bool last = source.domain == kChannelsLastDomain;
+  const Value x = last ? channels_first(source.in[0], source.name + "_first", graph) : source.in[0];
+  const Value w =
+      last ? channels_first(source.in[1], source.name + "_weights", graph) : source.in[1];
+  const Shape spatial = spatial_axes(x.type()), weights = w.type().shape;
+  if (weights.size() != spatial.size() + 2) {
+    throw Error(fmt::format("its weights are {}, expected {} axes", to_string(w.type()),
+                            spatial.size() + 2));
+  }
+  Shape kernel(weights.begin() + 2, weights.end());
+  const std::vector<int64_t>* declared = integers_attr(source, "kernel_shape");
+  if (declared != nullptr && *declared != kernel) {
+    throw Error(fmt::format("its kernel_shape is {} and its weights are {}", to_string(*declared),
+                            to_string(w.type())));
+  }
+  NodeAttributes attr = window_attributes(import_window(source, std::move(kernel), spatial), false);
+  if (const int64_t groups = integer_attr(source, "group", 1); groups != 1) attr["groups"] = groups;
+  Value result{&graph.add(require_op("conv"), {x, w}, source.name, std::move(attr)), 0};
+  if (source.has(2)) result = add_bias(result, source.in[2], source.name, graph);
+  return {last ? channels_last(result, source.name + "_last", graph) : result};
+}
+
 std::vector<Type> infer(const Node& node) {
   const Convolution conv = convolution_of(node);
   Shape shape = {conv.images, conv.groups * conv.rows};
@@ -83,105 +103,18 @@ std::vector<Type> infer(const Node& node) {
   return {float_type(std::move(shape))};
 }
 
-// One image of one group. A line is a tensor of one spatial axis as an image of one row.
-class GroupProduct {
- public:
-  explicit GroupProduct(const Convolution& conv) : conv_(conv) {
-    const WindowShape& window = conv.window;
-    const bool line = window.axes() == 1;
-    const auto along = [&](const Shape& values, int axis, int64_t absent) {
-      return line ? (axis == 0 ? absent : values[0]) : values[axis];
-    };
-    for (int axis = 0; axis < 2; ++axis) {
-      size_[axis] = along(conv.spatial, axis, 1);
-      kernel_[axis] = along(window.kernel, axis, 1);
-      stride_[axis] = along(window.stride, axis, 1);
-      dilation_[axis] = along(window.dilation, axis, 1);
-      begin_[axis] = along(window.pad, axis, 0);
-      places_[axis] = along(conv.places, axis, 1);
-    }
-    all_places_ = places_[0] * places_[1];
-    inner_ = conv.channels * kernel_[0] * kernel_[1];
-  }
-
-  // y [rows, places] = w [rows, inner] times the windows of x [channels, size].
-  void run(const double* x, const double* w, double* y) {
-    // Panels of windows that stay in the cache while every row of weights passes by.
-    constexpr int64_t kInner = 512, kPanels = 16;
-    const int64_t panels = (all_places_ + kPanelColumns - 1) / kPanelColumns;
-    windows_.resize(kInner * kPanels * kPanelColumns);
-    sums_.resize(conv_.rows * kPanels * kPanelColumns);
-    for (int64_t first = 0; first < panels; first += kPanels) {
-      const int64_t count = std::min(kPanels, panels - first);
-      std::fill(sums_.begin(), sums_.end(), 0.0);
-      for (int64_t k = 0; k < inner_; k += kInner) {
-        const int64_t inner = std::min(kInner, inner_ - k);
-        for (int64_t p = 0; p < count; ++p) {
-          gather(x, first + p, k, inner, windows_.data() + p * kInner * kPanelColumns);
-        }
-        constexpr int64_t kRows = 16;
-        for (int64_t row = 0; row < conv_.rows; row += kRows) {
-          for (int64_t p = 0; p < count; ++p) {
-            add_product(w + row * inner_ + k, inner_, std::min(kRows, conv_.rows - row),
-                        windows_.data() + p * kInner * kPanelColumns, inner,
-                        sums_.data() + (row * kPanels + p) * kPanelColumns,
-                        kPanels * kPanelColumns);
-          }
-        }
-      }
-      const int64_t from = first * kPanelColumns;
-      const int64_t here = std::min(count * kPanelColumns, all_places_ - from);
-      for (int64_t row = 0; row < conv_.rows; ++row) {
-        const double* sum = sums_.data() + row * kPanels * kPanelColumns;
-        for (int64_t i = 0; i < here; ++i) {
-          y[row * all_places_ + from + i] = static_cast<float>(sum[i]);
-        }
-      }
-    }
-  }
-
- private:
-  // Elements k to k + inner of kPanelColumns windows side by side; zeros where there are none.
-  void gather(const double* x, int64_t panel, int64_t k, int64_t inner, double* to) const {
-    const int64_t positions = kernel_[0] * kernel_[1];
-    int64_t top[kPanelColumns], left[kPanelColumns];
-    for (int64_t i = 0; i < kPanelColumns; ++i) {
-      const int64_t place = panel * kPanelColumns + i;
-      // Behind the last window: above the image, where everything is zero.
-      top[i] = place < all_places_ ? place / places_[1] * stride_[0] - begin_[0]
-                                   : -kernel_[0] * dilation_[0];
-      left[i] = place % places_[1] * stride_[1] - begin_[1];
-    }
-    for (int64_t j = k; j < k + inner; ++j, to += kPanelColumns) {
-      const int64_t position = j % positions;
-      const int64_t down = position / kernel_[1] * dilation_[0];
-      const int64_t right = position % kernel_[1] * dilation_[1];
-      const double* plane = x + j / positions * size_[0] * size_[1];
-      for (int64_t i = 0; i < kPanelColumns; ++i) {
-        const int64_t h = top[i] + down, v = left[i] + right;
-        const bool there = h >= 0 && h < size_[0] && v >= 0 && v < size_[1];
-        to[i] = there ? plane[h * size_[1] + v] : 0.0;
-      }
-    }
-  }
-
-  const Convolution& conv_;
-  int64_t size_[2], kernel_[2], stride_[2], dilation_[2], begin_[2], places_[2];
-  int64_t all_places_ = 0, inner_ = 0;
-  std::vector<double> windows_, sums_;
-};
-
 // Sums in double and rounds once, as matmul does.
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
   const Convolution conv = convolution_of(node);
   Tensor out = make_zero(node.out[0]);
-  const int64_t operand = conv.channels * element_count(conv.spatial);
-  const int64_t weights = conv.rows * conv.channels * conv.window.positions();
-  const int64_t result = conv.rows * element_count(conv.places);
-  GroupProduct product(conv);
+  const GroupProduct product(conv);
+  std::vector<double> scratch(product.scratch());
   for (int64_t i = 0; i < conv.images * conv.groups; ++i) {
-    product.run(in[0]->reals.data() + i * operand, in[1]->reals.data() + i % conv.groups * weights,
-                out.reals.data() + i * result);
+    for (int64_t block = 0; block < product.blocks(); ++block) {
+      product.run(in[0]->reals.data() + i * conv.operand(),
+                  in[1]->reals.data() + i % conv.groups * conv.weights(),
+                  out.reals.data() + i * conv.result(), block, scratch.data());
+    }
   }
   return {std::move(out)};
 }
@@ -208,6 +141,7 @@ const Op op_conv{.name = "conv",
                  .to_onnx = to_onnx,
                  .infer = infer,
                  .eval = eval,
-                 .lower = lower};
+                 .lower = lower,
+                 .kernels = &conv::kernels};
 
 }  // namespace foldstream
