@@ -5,6 +5,7 @@
 
 #include <iostream>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <thread>
 
@@ -97,7 +98,9 @@ void add_run_options(const Command& command, RunOptions& options) {
               "rtl: chance, in each cycle, of a pause at each end of the hardware")
       .between(0, 0.99)
       .shows_default();
-  command.option("--seed", options.seed, "rtl: of the random pauses").shows_default();
+  command.option("--seed", options.seed, "rtl: of the random pauses")
+      .whole(0, std::numeric_limits<int64_t>::max())
+      .shows_default();
   command.option("--threads", options.threads, "cpu: threads; 0 for one on each core")
       .shows_default();
   command.option("--instructions", options.level,

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <cmath>
 #include <iostream>
+#include <limits>
 #include <memory>
 
 #include "src/backend/yosys.h"
@@ -142,7 +143,9 @@ void add_synth(Program& program) {
   command.option("--device", options->device, names + ", or the name of a part").required();
   command.option("--clock", options->clock_mhz, "MHz to aim for; that of the build by default")
       .positive();
-  command.option("--seed", options->seed, "of the placer").shows_default();
+  command.option("--seed", options->seed, "of the placer")
+      .whole(0, std::numeric_limits<int32_t>::max())
+      .shows_default();
   command.option("--limit", options->limit, "seconds for each program").positive().shows_default();
   command.flag("--no-place", options->no_place, "count resources only");
 }
