@@ -33,18 +33,15 @@ template <int kLanes, int kRows>
   }
 }
 
-// As many rows at once as there are sums to keep the vector unit busy.
-template <int kLanes>
+// As many rows at once as there are sums to keep the vector unit busy, then what is left of them.
+template <int kLanes, int kRows = kLanes>
 [[gnu::always_inline]] inline void add_all(const double* a, int64_t stride_a, int64_t rows,
                                            const double* b, int64_t inner, double* y,
                                            int64_t stride_y) {
-  constexpr int kRows = kLanes;
   for (; rows >= kRows; rows -= kRows, a += kRows * stride_a, y += kRows * stride_y) {
     add_rows<kLanes, kRows>(a, stride_a, b, inner, y, stride_y);
   }
-  for (; rows > 0; --rows, a += stride_a, y += stride_y) {
-    add_rows<kLanes, 1>(a, stride_a, b, inner, y, stride_y);
-  }
+  if constexpr (kRows > 1) add_all<kLanes, kRows / 2>(a, stride_a, rows, b, inner, y, stride_y);
 }
 
 using Product = void (*)(const double*, int64_t, int64_t, const double*, int64_t, double*, int64_t);

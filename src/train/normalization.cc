@@ -50,6 +50,7 @@ void find_statistics(const Extent& extent, const torch::Tensor& x, const Normali
                      const Statistics& found, int64_t begin, int64_t end) {
   const auto count = static_cast<float>(extent.per_channel());
   const auto share = static_cast<float>(by.momentum);
+  // The factor's place has the variance until then.
   float *const mean = values(found.mean), *const variance = values(found.factor);
   moments(extent, values(x), mean, variance, begin, end);
   for (int64_t c = begin; c < end; ++c) {
