@@ -265,7 +265,7 @@ void max_pool(const Pool& pool, const float* FOLDSTREAM_ALONE x, float* FOLDSTRE
     float* best = out + line * pool.out_width;
     int32_t* place = places + line * pool.out_width;
     std::fill(best, best + pool.out_width, -std::numeric_limits<float>::infinity());
-    std::fill(place, place + pool.out_width, 0);
+    std::fill(place, place + pool.out_width, -1);  // none yet
     for (int64_t ky = 0; ky < pool.kernel_height; ++ky) {
       const int64_t y = out_y * pool.stride_height - pool.padding_height + ky;
       if (y < 0 || y >= pool.height) continue;
@@ -279,7 +279,7 @@ void max_pool(const Pool& pool, const float* FOLDSTREAM_ALONE x, float* FOLDSTRE
         const float* values = x + plane * pool.plane() + at;
         for (int64_t i = begin; i < end; ++i) {
           const float value = values[i * stride];
-          const bool more = value > best[i] || value != value;
+          const bool more = value > best[i] || value != value || place[i] < 0;
           best[i] = more ? value : best[i];
           place[i] = more ? at + static_cast<int32_t>(i * stride) : place[i];
         }

@@ -152,7 +152,8 @@ void expect_slopes(const Function& loss, const torch::Tensor& scores) {
   }
 }
 
-// With windows that overlap, padding, values that are equal, and some that are no numbers.
+// With windows that overlap, padding, values that are equal, that are no numbers, and windows of
+// nothing but minus infinity.
 TEST(PoolTest, KernelsAndTensorOperationsAgree) {
   const int64_t planes = 6;
   for (const std::vector<int64_t>& k : std::vector<std::vector<int64_t>>{{2, 2, 2, 2, 0, 0},
@@ -162,13 +163,11 @@ TEST(PoolTest, KernelsAndTensorOperationsAgree) {
                                                                          {4, 4, 3, 4, 2, 1},
                                                                          {2, 3, 5, 7, 1, 1}}) {
     for (const int64_t width : {11, 12, 70}) {
-      for (const bool numbers : {true, false}) {
+      for (const float other : {0.0F, std::numeric_limits<float>::quiet_NaN(),
+                                -std::numeric_limits<float>::infinity()}) {
         torch::manual_seed(1);
         torch::Tensor values = torch::randint(-2, 3, {2, 3, 9, width}).to(torch::kFloat);
-        if (!numbers) {
-          values.masked_fill_(torch::rand(values.sizes()) < 0.2,
-                              std::numeric_limits<float>::quiet_NaN());
-        }
+        values.masked_fill_(torch::rand(values.sizes()) < (std::isinf(other) ? 0.7 : 0.2), other);
         const torch::Tensor x = values.clone().requires_grad_(true);
         const torch::Tensor y = torch::max_pool2d(x, {k[0], k[1]}, {k[2], k[3]}, {k[4], k[5]});
         const torch::Tensor slope = torch::randn(y.sizes());
