@@ -463,6 +463,21 @@ Tensor random_floats(const Shape& shape) {
   return make_floats(shape, values);
 }
 
+// Frames at once and one alone, whose steps are shared out.
+void expect_kernels_of_floats(const Graph& graph,
+                              const std::vector<std::vector<Tensor>>& operands) {
+  const Evaluator meaning(graph);
+  const Program program(graph, {});
+  for (const StepInfo& step : program.steps()) EXPECT_TRUE(step.is_kernel) << step.node;
+  for (const auto& frames : {operands, {operands[1]}}) {
+    const std::vector<Tensor> results = run_all(program, frames, 2);
+    for (size_t f = 0; f < frames.size(); ++f) {
+      ASSERT_EQ(results[f], meaning.run(frames[f])[0]) << f << " of\n"
+                                                       << print(graph).substr(0, 500);
+    }
+  }
+}
+
 // The sum of each window by its definition: in double, in the order of the weights, rounded once.
 Tensor convolved(const Tensor& x, const Tensor& w, const Node& node) {
   const auto at = [&](const char* key, size_t i, int64_t absent) {
@@ -534,20 +549,54 @@ TEST(Program, ConvolutionsAndNormalizationsOfFloats) {
     graph.outputs.push_back({"y", Value{const_cast<Node*>(&norm), 0}});
     std::vector<std::vector<Tensor>> operands;
     for (int f = 0; f < 3; ++f) operands.push_back({random_floats(c.operand)});
-    const Evaluator meaning(graph);
     for (const std::vector<Tensor>& operand : operands) {
       const std::vector<const Tensor*> in = {&operand[0], &w};
       ASSERT_EQ(evaluate_node(conv, in)[0], convolved(operand[0], w, conv));
     }
-    const Program program(graph, {});
-    for (const StepInfo& step : program.steps()) EXPECT_TRUE(step.is_kernel) << step.node;
-    for (const auto& frames : {operands, {operands[1]}}) {
-      const std::vector<Tensor> results = run_all(program, frames, 2);
-      for (size_t f = 0; f < frames.size(); ++f) {
-        ASSERT_EQ(results[f], meaning.run(frames[f])[0]) << f << " of\n"
-                                                         << print(graph).substr(0, 500);
-      }
+    expect_kernels_of_floats(graph, operands);
+  }
+}
+
+// What a product of matrices adds up: four products by pairs, then what is left one by one.
+Tensor multiplied(const Tensor& x, const Tensor& w, const Type& result) {
+  const int64_t inner = w.type.shape[0], columns = w.count() / inner;
+  Tensor y = make_zero(result);
+  for (int64_t i = 0; i < y.count(); ++i) {
+    const double* row = x.reals.data() + i / columns * inner;
+    const auto product = [&](int64_t k) { return row[k] * w.reals[k * columns + i % columns]; };
+    double sum = 0;
+    int64_t k = 0;
+    for (; k + 4 <= inner; k += 4) {
+      sum += (product(k) + product(k + 1)) + (product(k + 2) + product(k + 3));
     }
+    for (; k < inner; ++k) sum += product(k);
+    y.reals[i] = static_cast<float>(sum);
+  }
+  return y;
+}
+
+TEST(Program, ProductsOfMatricesOfFloats) {
+  const std::vector<std::pair<Shape, Shape>> cases = {{{1, 593}, {593, 64}},
+                                                      {{13, 37}, {37, 21}},
+                                                      {{2, 3, 16}, {16, 9}},
+                                                      {{5, 6}, {6}},
+                                                      {{7}, {7, 3}}};
+  for (const auto& [operand, weights] : cases) {
+    Graph graph;
+    graph.name = "floats";
+    const Value x{&graph.add(require_op("input"), {}, "x", {{"type", "f32"}, {"shape", operand}}),
+                  0};
+    const Tensor w = random_floats(weights);
+    const Value constant{&graph.add(require_op("constant"), {}, "w", {}, {{"value", w}}), 0};
+    const Node& product = graph.add(require_op("matmul"), {x, constant}, "product");
+    graph.outputs.push_back({"y", Value{const_cast<Node*>(&product), 0}});
+    std::vector<std::vector<Tensor>> operands;
+    for (int f = 0; f < 11; ++f) operands.push_back({random_floats(operand)});
+    for (const std::vector<Tensor>& some : operands) {
+      const std::vector<const Tensor*> in = {&some[0], &w};
+      ASSERT_EQ(evaluate_node(product, in)[0], multiplied(some[0], w, product.out[0]));
+    }
+    expect_kernels_of_floats(graph, operands);
   }
 }
 

@@ -10,8 +10,8 @@ template <int kLanes>
 using Lanes __attribute__((vector_size(kLanes * sizeof(double)), aligned(sizeof(double)))) = double;
 
 template <int kLanes, int kRows>
-[[gnu::always_inline]] inline void add_rows(const double* a, int64_t stride_a, const double* b,
-                                            int64_t inner, double* y, int64_t stride_y) {
+[[gnu::always_inline]] inline void add_panel(const double* a, int64_t stride_a, const double* b,
+                                             int64_t inner, double* y, int64_t stride_y) {
   constexpr int kVectors = kPanelColumns / kLanes;
   using Vector = Lanes<kLanes>;
   Vector sum[kRows][kVectors];
@@ -39,45 +39,109 @@ template <int kLanes, int kRows = kLanes>
                                            const double* b, int64_t inner, double* y,
                                            int64_t stride_y) {
   for (; rows >= kRows; rows -= kRows, a += kRows * stride_a, y += kRows * stride_y) {
-    add_rows<kLanes, kRows>(a, stride_a, b, inner, y, stride_y);
+    add_panel<kLanes, kRows>(a, stride_a, b, inner, y, stride_y);
   }
   if constexpr (kRows > 1) add_all<kLanes, kRows / 2>(a, stride_a, rows, b, inner, y, stride_y);
 }
 
-using Product = void (*)(const double*, int64_t, int64_t, const double*, int64_t, double*, int64_t);
+// w is read once for kRows rows, y once for four rows of w.
+template <int kLanes, int kRows>
+[[gnu::always_inline]] inline void add_some(const double* x, int64_t rows, const double* w,
+                                            int64_t inner, int64_t columns, double* y) {
+  using Vector = Lanes<kLanes>;
+  const int64_t whole = columns / kLanes * kLanes;
+  for (; rows >= kRows; rows -= kRows, x += kRows * inner, y += kRows * columns) {
+    int64_t k = 0;
+    for (; k + 4 <= inner; k += 4) {
+      const double* row[4];
+      for (int i = 0; i < 4; ++i) row[i] = w + (k + i) * columns;
+      for (int64_t j = 0; j < whole; j += kLanes) {
+        Vector of[4];
+        for (int i = 0; i < 4; ++i) of[i] = *reinterpret_cast<const Vector*>(row[i] + j);
+        for (int r = 0; r < kRows; ++r) {
+          const double* at = x + r * inner + k;
+          *reinterpret_cast<Vector*>(y + r * columns + j) +=
+              (at[0] * of[0] + at[1] * of[1]) + (at[2] * of[2] + at[3] * of[3]);
+        }
+      }
+      for (int r = 0; r < kRows; ++r) {
+        const double* at = x + r * inner + k;
+        for (int64_t j = whole; j < columns; ++j) {
+          y[r * columns + j] +=
+              (at[0] * row[0][j] + at[1] * row[1][j]) + (at[2] * row[2][j] + at[3] * row[3][j]);
+        }
+      }
+    }
+    for (; k < inner; ++k) {
+      for (int r = 0; r < kRows; ++r) {
+        for (int64_t j = 0; j < columns; ++j) {
+          y[r * columns + j] += x[r * inner + k] * w[k * columns + j];
+        }
+      }
+    }
+  }
+  if constexpr (kRows > 1) add_some<kLanes, 1>(x, rows, w, inner, columns, y);
+}
 
-void plain(const double* a, int64_t stride_a, int64_t rows, const double* b, int64_t inner,
+struct Products {
+  void (*panel)(const double*, int64_t, int64_t, const double*, int64_t, double*, int64_t);
+  void (*rows)(const double*, int64_t, const double*, int64_t, int64_t, double*);
+};
+
+void panel(const double* a, int64_t stride_a, int64_t rows, const double* b, int64_t inner,
            double* y, int64_t stride_y) {
   add_all<4>(a, stride_a, rows, b, inner, y, stride_y);
 }
+void rows(const double* x, int64_t rows, const double* w, int64_t inner, int64_t columns,
+          double* y) {
+  add_some<4, 4>(x, rows, w, inner, columns, y);
+}
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) void wide(const double* a, int64_t stride_a, int64_t rows,
-                                          const double* b, int64_t inner, double* y,
-                                          int64_t stride_y) {
+__attribute__((target("avx2"))) void wide_panel(const double* a, int64_t stride_a, int64_t rows,
+                                                const double* b, int64_t inner, double* y,
+                                                int64_t stride_y) {
   add_all<4>(a, stride_a, rows, b, inner, y, stride_y);
 }
+__attribute__((target("avx2"))) void wide_rows(const double* x, int64_t rows, const double* w,
+                                               int64_t inner, int64_t columns, double* y) {
+  add_some<4, 4>(x, rows, w, inner, columns, y);
+}
 
-__attribute__((target("avx512f"))) void widest(const double* a, int64_t stride_a, int64_t rows,
-                                               const double* b, int64_t inner, double* y,
-                                               int64_t stride_y) {
+__attribute__((target("avx512f"))) void widest_panel(const double* a, int64_t stride_a,
+                                                     int64_t rows, const double* b, int64_t inner,
+                                                     double* y, int64_t stride_y) {
   add_all<8>(a, stride_a, rows, b, inner, y, stride_y);
 }
+__attribute__((target("avx512f"))) void widest_rows(const double* x, int64_t rows, const double* w,
+                                                    int64_t inner, int64_t columns, double* y) {
+  add_some<8, 4>(x, rows, w, inner, columns, y);
+}
 
-Product best() {
-  if (__builtin_cpu_supports("avx512f")) return widest;
-  return __builtin_cpu_supports("avx2") ? wide : plain;
+Products best() {
+  if (__builtin_cpu_supports("avx512f")) return {widest_panel, widest_rows};
+  if (__builtin_cpu_supports("avx2")) return {wide_panel, wide_rows};
+  return {panel, rows};
 }
 #else
-Product best() { return plain; }
+Products best() { return {panel, rows}; }
 #endif
+
+const Products& products() {
+  static const Products of_this_machine = best();
+  return of_this_machine;
+}
 
 }  // namespace
 
 void add_product(const double* a, int64_t stride_a, int64_t rows, const double* b, int64_t inner,
                  double* y, int64_t stride_y) {
-  static const Product product = best();
-  product(a, stride_a, rows, b, inner, y, stride_y);
+  products().panel(a, stride_a, rows, b, inner, y, stride_y);
+}
+
+void add_rows(const double* x, int64_t rows, const double* w, int64_t inner, int64_t columns,
+              double* y) {
+  products().rows(x, rows, w, inner, columns, y);
 }
 
 }  // namespace foldstream

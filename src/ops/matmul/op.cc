@@ -4,12 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <numeric>
+#include <vector>
 
+#include "src/ir/kernel.h"
 #include "src/ir/lowering.h"
 #include "src/ir/onnx_node.h"
 #include "src/source/import.h"
 #include "src/source/linear.h"
+#include "src/source/product.h"
 #include "src/util/error.h"
 
 namespace foldstream {
@@ -102,23 +106,6 @@ std::vector<Type> infer(const Node& node) {
   return {float_type(std::move(product.result))};
 }
 
-// y[j] += sum over k of x[k] * w[k][j], four rows of w at a time so that y is read and written once
-// for four.
-void multiply_row(const double* x, const double* w, int64_t inner, int64_t columns, double* y) {
-  int64_t k = 0;
-  for (; k + 4 <= inner; k += 4) {
-    const double x0 = x[k], x1 = x[k + 1], x2 = x[k + 2], x3 = x[k + 3];
-    const double* w0 = w + k * columns;
-    const double *w1 = w0 + columns, *w2 = w1 + columns, *w3 = w2 + columns;
-    for (int64_t j = 0; j < columns; ++j) {
-      y[j] += (x0 * w0[j] + x1 * w1[j]) + (x2 * w2[j] + x3 * w3[j]);
-    }
-  }
-  for (; k < inner; ++k) {
-    for (int64_t j = 0; j < columns; ++j) y[j] += x[k] * w[k * columns + j];
-  }
-}
-
 // Sums in double and rounds once: exact wherever the products and sums fit 53 bits, where the
 // reference's float32 sums are exact too.
 std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
@@ -129,14 +116,60 @@ std::vector<Tensor> eval(const Node& node, std::span<const Tensor* const> in) {
   const int64_t size_a = product.rows * product.inner, size_b = product.inner * product.columns;
   double* y = out.reals.data();
   for (size_t s = 0; s < stack_a.size(); ++s) {
-    for (int64_t i = 0; i < product.rows; ++i, y += product.columns) {
-      multiply_row(in[0]->reals.data() + stack_a[s] * size_a + i * product.inner,
-                   in[1]->reals.data() + stack_b[s] * size_b, product.inner, product.columns, y);
-    }
+    add_rows(in[0]->reals.data() + stack_a[s] * size_a, product.rows,
+             in[1]->reals.data() + stack_b[s] * size_b, product.inner, product.columns, y);
+    y += product.rows * product.columns;
   }
   for (double& v : out.reals) v = static_cast<float>(v);
   return {std::move(out)};
 }
+
+// The CPU twin: the reference's sums on floats as they lie, by one matrix that is constant. A few
+// rows at a time, of which each needs the whole matrix.
+class FloatKernel final : public Kernel {
+ public:
+  FloatKernel(const Product& product, std::vector<double> w)
+      : rows_(element_count(product.stack) * product.rows),
+        inner_(product.inner),
+        columns_(product.columns),
+        w_(std::move(w)) {}
+
+  bool divisible() const override { return true; }
+  int64_t scratch_bytes(int64_t) const override {
+    return kRows * (inner_ + columns_) * static_cast<int64_t>(sizeof(double));
+  }
+
+  void run(const KernelCall& call) const override {
+    auto* x = reinterpret_cast<double*>(call.scratch);
+    double* y = x + kRows * inner_;
+    const int64_t all = call.frames * rows_;
+    const int64_t end = all * (call.piece + 1) / call.pieces;
+    for (int64_t row = all * call.piece / call.pieces; row < end; row += kRows) {
+      const int64_t count = std::min(kRows, end - row);
+      const auto* from = reinterpret_cast<const float*>(call.in[0]) + row * inner_;
+      std::copy(from, from + count * inner_, x);
+      std::fill_n(y, count * columns_, 0.0);
+      add_rows(x, count, w_.data(), inner_, columns_, y);
+      auto* to = reinterpret_cast<float*>(call.out[0]) + row * columns_;
+      for (int64_t i = 0; i < count * columns_; ++i) to[i] = static_cast<float>(y[i]);
+    }
+  }
+
+ private:
+  static constexpr int64_t kRows = 8;
+
+  int64_t rows_, inner_, columns_;
+  std::vector<double> w_;
+};
+
+std::unique_ptr<Kernel> make_kernel(const KernelSite& site) {
+  if (site.in[0].constant != nullptr || site.in[1].constant == nullptr) return nullptr;
+  const Product product = product_of(site.node);
+  if (element_count(product.stack_b) != 1 || product.stack != product.stack_a) return nullptr;
+  return std::make_unique<FloatKernel>(product, site.in[1].constant->reals);
+}
+
+constexpr Kernels kKernels{.make = make_kernel};
 
 void to_onnx(const Node&, OnnxSink& sink) {
   sink.node("", "MatMul", {sink.input(0), sink.input(1)}, {sink.output(0)});
@@ -241,6 +274,7 @@ const Op op_matmul{.name = "matmul",
                    .to_onnx = to_onnx,
                    .infer = infer,
                    .eval = eval,
-                   .lower = lower};
+                   .lower = lower,
+                   .kernels = &kKernels};
 
 }  // namespace foldstream
