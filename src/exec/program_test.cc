@@ -600,6 +600,20 @@ TEST(Program, ProductsOfMatricesOfFloats) {
   }
 }
 
+TEST(Program, FunctionsOfOneFloat) {
+  for (const char* op : {"abs", "erf", "relu", "sigmoid", "sign", "softplus", "tanh"}) {
+    Graph graph;
+    graph.name = "floats";
+    const Value x{
+        &graph.add(require_op("input"), {}, "x", {{"type", "f32"}, {"shape", Shape{3, 7}}}), 0};
+    const Node& node = graph.add(require_op(op), {x}, op);
+    graph.outputs.push_back({"y", Value{const_cast<Node*>(&node), 0}});
+    std::vector<std::vector<Tensor>> operands;
+    for (int f = 0; f < 5; ++f) operands.push_back({random_floats({3, 7})});
+    expect_kernels_of_floats(graph, operands);
+  }
+}
+
 TEST(Program, BytesStandForFloats) {
   const std::string text = R"(foldstream 1
 graph "g"

@@ -9,6 +9,7 @@
 #include "src/ir/onnx_node.h"
 #include "src/ir/op.h"
 #include "src/source/elementwise.h"
+#include "src/source/float_kernel.h"
 #include "src/source/import.h"
 
 namespace foldstream {
@@ -50,7 +51,8 @@ constexpr Op unary_op(std::span<const std::string_view> onnx = UnaryParts<kUnary
           .to_onnx = Parts::to_onnx,
           .infer = infer_unary,
           .eval = Parts::eval,
-          .lower = Parts::lower};
+          .lower = Parts::lower,
+          .kernels = &kUnaryKernels<kUnary.apply>};
 }
 
 }  // namespace foldstream
