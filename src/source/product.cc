@@ -35,19 +35,19 @@ template <int kLanes, int kRows>
 
 // As many rows at once as there are sums to keep the vector unit busy, then what is left of them.
 template <int kLanes, int kRows = kLanes>
-[[gnu::always_inline]] inline void add_all(const double* a, int64_t stride_a, int64_t rows,
-                                           const double* b, int64_t inner, double* y,
-                                           int64_t stride_y) {
+[[gnu::always_inline]] inline void add_panels(const double* a, int64_t stride_a, int64_t rows,
+                                              const double* b, int64_t inner, double* y,
+                                              int64_t stride_y) {
   for (; rows >= kRows; rows -= kRows, a += kRows * stride_a, y += kRows * stride_y) {
     add_panel<kLanes, kRows>(a, stride_a, b, inner, y, stride_y);
   }
-  if constexpr (kRows > 1) add_all<kLanes, kRows / 2>(a, stride_a, rows, b, inner, y, stride_y);
+  if constexpr (kRows > 1) add_panels<kLanes, kRows / 2>(a, stride_a, rows, b, inner, y, stride_y);
 }
 
 // w is read once for kRows rows, y once for four rows of w.
 template <int kLanes, int kRows>
-[[gnu::always_inline]] inline void add_some(const double* x, int64_t rows, const double* w,
-                                            int64_t inner, int64_t columns, double* y) {
+[[gnu::always_inline]] inline void add_matrix(const double* x, int64_t rows, const double* w,
+                                              int64_t inner, int64_t columns, double* y) {
   using Vector = Lanes<kLanes>;
   const int64_t whole = columns / kLanes * kLanes;
   for (; rows >= kRows; rows -= kRows, x += kRows * inner, y += kRows * columns) {
@@ -80,7 +80,7 @@ template <int kLanes, int kRows>
       }
     }
   }
-  if constexpr (kRows > 1) add_some<kLanes, 1>(x, rows, w, inner, columns, y);
+  if constexpr (kRows > 1) add_matrix<kLanes, 1>(x, rows, w, inner, columns, y);
 }
 
 struct Products {
@@ -90,32 +90,32 @@ struct Products {
 
 void panel(const double* a, int64_t stride_a, int64_t rows, const double* b, int64_t inner,
            double* y, int64_t stride_y) {
-  add_all<4>(a, stride_a, rows, b, inner, y, stride_y);
+  add_panels<4>(a, stride_a, rows, b, inner, y, stride_y);
 }
 void rows(const double* x, int64_t rows, const double* w, int64_t inner, int64_t columns,
           double* y) {
-  add_some<4, 4>(x, rows, w, inner, columns, y);
+  add_matrix<4, 4>(x, rows, w, inner, columns, y);
 }
 
 #if defined(__x86_64__)
 __attribute__((target("avx2"))) void wide_panel(const double* a, int64_t stride_a, int64_t rows,
                                                 const double* b, int64_t inner, double* y,
                                                 int64_t stride_y) {
-  add_all<4>(a, stride_a, rows, b, inner, y, stride_y);
+  add_panels<4>(a, stride_a, rows, b, inner, y, stride_y);
 }
 __attribute__((target("avx2"))) void wide_rows(const double* x, int64_t rows, const double* w,
                                                int64_t inner, int64_t columns, double* y) {
-  add_some<4, 4>(x, rows, w, inner, columns, y);
+  add_matrix<4, 4>(x, rows, w, inner, columns, y);
 }
 
 __attribute__((target("avx512f"))) void widest_panel(const double* a, int64_t stride_a,
                                                      int64_t rows, const double* b, int64_t inner,
                                                      double* y, int64_t stride_y) {
-  add_all<8>(a, stride_a, rows, b, inner, y, stride_y);
+  add_panels<8>(a, stride_a, rows, b, inner, y, stride_y);
 }
 __attribute__((target("avx512f"))) void widest_rows(const double* x, int64_t rows, const double* w,
                                                     int64_t inner, int64_t columns, double* y) {
-  add_some<8, 4>(x, rows, w, inner, columns, y);
+  add_matrix<8, 4>(x, rows, w, inner, columns, y);
 }
 
 Products best() {
