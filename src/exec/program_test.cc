@@ -92,6 +92,14 @@ class Net {
     at = {&graph.add(require(op), {at}, fmt_name(op), std::move(attr), std::move(data)), 0};
     return *this;
   }
+  // With a constant second operand.
+  Net& by(const char* op, Tensor constant, std::map<std::string, Attr, std::less<>> attr = {}) {
+    const Value second{&graph.add(require("constant"), {}, fmt_name("constant"), {},
+                                  {{"value", std::move(constant)}}),
+                       0};
+    at = {&graph.add(require(op), {at, second}, fmt_name(op), std::move(attr)), 0};
+    return *this;
+  }
   std::string fmt_name(const char* op) { return std::string(op) + std::to_string(count++); }
   Graph done() {
     graph.outputs.push_back({"y", at});
@@ -530,23 +538,16 @@ TEST(Program, ConvolutionsAndNormalizationsOfFloats) {
       {{1, 5, 1, 1}, {9, 5, 1, 1}, {}},
   };
   for (const FloatConvolution& c : cases) {
-    Graph graph;
-    graph.name = "floats";
-    const auto constant = [&](const char* name, const Tensor& value) {
-      return Value{&graph.add(require_op("constant"), {}, name, {}, {{"value", value}}), 0};
-    };
-    const Value x{&graph.add(require_op("input"), {}, "x", {{"type", "f32"}, {"shape", c.operand}}),
-                  0};
     const Tensor w = random_floats(c.weights);
-    Node& conv = graph.add(require_op("conv"), {x, constant("w", w)}, "conv", c.attr);
-    const int64_t rows = c.weights[0];
-    Tensor variance = make_floats({rows}, std::vector<double>(rows, 0.3F));
-    const Node& norm = graph.add(require_op("batch_normalization"), {Value{&conv, 0}}, "norm", {},
-                                 {{"scale", random_floats({rows})},
-                                  {"bias", random_floats({rows})},
-                                  {"mean", random_floats({rows})},
-                                  {"var", variance}});
-    graph.outputs.push_back({"y", Value{const_cast<Node*>(&norm), 0}});
+    const Shape rows = {c.weights[0]};
+    Net net(float_type(c.operand));
+    const Node& conv = *net.by("conv", w, c.attr).at.node;
+    const Graph graph = net.then("batch_normalization", {},
+                                 {{"scale", random_floats(rows)},
+                                  {"bias", random_floats(rows)},
+                                  {"mean", random_floats(rows)},
+                                  {"var", make_floats(rows, std::vector<double>(rows[0], 0.3F))}})
+                            .done();
     std::vector<std::vector<Tensor>> operands;
     for (int f = 0; f < 3; ++f) operands.push_back({random_floats(c.operand)});
     for (const std::vector<Tensor>& operand : operands) {
@@ -582,14 +583,10 @@ TEST(Program, ProductsOfMatricesOfFloats) {
                                                       {{5, 6}, {6}},
                                                       {{7}, {7, 3}}};
   for (const auto& [operand, weights] : cases) {
-    Graph graph;
-    graph.name = "floats";
-    const Value x{&graph.add(require_op("input"), {}, "x", {{"type", "f32"}, {"shape", operand}}),
-                  0};
     const Tensor w = random_floats(weights);
-    const Value constant{&graph.add(require_op("constant"), {}, "w", {}, {{"value", w}}), 0};
-    const Node& product = graph.add(require_op("matmul"), {x, constant}, "product");
-    graph.outputs.push_back({"y", Value{const_cast<Node*>(&product), 0}});
+    Net net(float_type(operand));
+    const Node& product = *net.by("matmul", w).at.node;
+    const Graph graph = net.done();
     std::vector<std::vector<Tensor>> operands;
     for (int f = 0; f < 11; ++f) operands.push_back({random_floats(operand)});
     for (const std::vector<Tensor>& some : operands) {
@@ -602,12 +599,7 @@ TEST(Program, ProductsOfMatricesOfFloats) {
 
 TEST(Program, FunctionsOfOneFloat) {
   for (const char* op : {"abs", "erf", "relu", "sigmoid", "sign", "softplus", "tanh"}) {
-    Graph graph;
-    graph.name = "floats";
-    const Value x{
-        &graph.add(require_op("input"), {}, "x", {{"type", "f32"}, {"shape", Shape{3, 7}}}), 0};
-    const Node& node = graph.add(require_op(op), {x}, op);
-    graph.outputs.push_back({"y", Value{const_cast<Node*>(&node), 0}});
+    const Graph graph = Net(float_type({3, 7})).then(op).done();
     std::vector<std::vector<Tensor>> operands;
     for (int f = 0; f < 5; ++f) operands.push_back({random_floats({3, 7})});
     expect_kernels_of_floats(graph, operands);

@@ -61,6 +61,10 @@ struct KernelCall {
   int64_t frames = 1;
   int64_t piece = 0, pieces = 1;  // which share of the work: every piece writes elements of its own
   std::byte* scratch = nullptr;   // Kernel::scratch_bytes of this caller's
+
+  // This piece's share of so many units of work.
+  int64_t begin(int64_t units) const { return units * piece / pieces; }
+  int64_t end(int64_t units) const { return units * (piece + 1) / pieces; }
 };
 
 // How a kernel multiplies, for what a machine could reach at most.

@@ -25,8 +25,7 @@ class FloatKernel final : public Kernel {
     auto* y = reinterpret_cast<float*>(call.out[0]);
     const int64_t blocks = product_.blocks();
     const int64_t all = call.frames * conv_.images * conv_.groups * blocks;
-    const int64_t end = all * (call.piece + 1) / call.pieces;
-    for (int64_t i = all * call.piece / call.pieces; i < end; ++i) {
+    for (int64_t i = call.begin(all); i < call.end(all); ++i) {
       const int64_t image = i / blocks;
       product_.run(x + image * conv_.operand(),
                    weights_.data() + image % conv_.groups * conv_.weights(),

@@ -142,9 +142,8 @@ class FloatKernel final : public Kernel {
   void run(const KernelCall& call) const override {
     auto* x = reinterpret_cast<double*>(call.scratch);
     double* y = x + kRows * inner_;
-    const int64_t all = call.frames * rows_;
-    const int64_t end = all * (call.piece + 1) / call.pieces;
-    for (int64_t row = all * call.piece / call.pieces; row < end; row += kRows) {
+    const int64_t all = call.frames * rows_, end = call.end(all);
+    for (int64_t row = call.begin(all); row < end; row += kRows) {
       const int64_t count = std::min(kRows, end - row);
       const auto* from = reinterpret_cast<const float*>(call.in[0]) + row * inner_;
       std::copy(from, from + count * inner_, x);

@@ -23,8 +23,8 @@ class MatrixKernel final : public Kernel {
     const int64_t all = vectors_.count(call.frames), pieces = call.pieces;
     // Shares of the vectors where there are enough of them, else of the rows.
     const bool by_vectors = all >= pieces * kernel::Vectors::kSome;
-    const int64_t begin = by_vectors ? all * call.piece / pieces : 0;
-    const int64_t end = by_vectors ? all * (call.piece + 1) / pieces : all;
+    const int64_t begin = by_vectors ? call.begin(all) : 0;
+    const int64_t end = by_vectors ? call.end(all) : all;
     vectors_.each(call, begin, end,
                   [&](const std::byte* const* from, std::byte* const* to, int64_t some) {
                     matrix_->run(from, to, some, by_vectors ? 0 : call.piece,

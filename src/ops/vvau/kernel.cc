@@ -18,7 +18,7 @@ class DepthwiseKernel final : public Kernel {
 
   void run(const KernelCall& call) const override {
     const int64_t all = windows_.count(call.frames);
-    windows_.each(call, all * call.piece / call.pieces, all * (call.piece + 1) / call.pieces,
+    windows_.each(call, call.begin(all), call.end(all),
                   [&](const std::byte* const* from, std::byte* const* to, int64_t some) {
                     depthwise_->run(from, to, some);
                   });
