@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Prints the area of every stream cell: synth_xilinx -family xc7 -flatten -abc9 through pyosys.
+"""Prints the area of every cell of streams and of AXI: synth_xilinx -family xc7 -flatten -abc9 through pyosys.
 
 usage: build/tools/bin/python bench/cells_area.py [CELL...]
 
@@ -41,6 +41,14 @@ POINTS = [
     ("fst_width_converter", {"LaneWidth": 8, "InLanes": 4, "OutLanes": 1, "Depth": 2}, (29, 0)),
     ("fst_width_converter", {"LaneWidth": 2, "InLanes": 3, "OutLanes": 4, "Depth": 2}, None),
     ("fst_width_converter", {"LaneWidth": 2, "InLanes": 4, "OutLanes": 3, "Depth": 2}, None),
+    ("fst_axi_reader", {"WordWidth": 64, "Depth": 64}, None),
+    ("fst_axi_reader", {"WordWidth": 128, "Depth": 128}, None),
+    ("fst_axi_writer", {"WordWidth": 64, "Depth": 64}, None),
+    ("fst_axi_writer", {"WordWidth": 128, "Depth": 128}, None),
+    ("fst_word_split", {"SlotWidth": 8, "Slots": 8, "Beats": 784}, None),
+    ("fst_word_join", {"SlotWidth": 8, "Slots": 8, "Beats": 10}, None),
+    ("fst_control", {"Movers": 2}, None),
+    ("fst_axilite", {"AddressWidth": 6}, None),
 ]
 
 SITES = {"LUT6_2": 1, "RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4,
@@ -66,9 +74,9 @@ def synthesize(cell, parameters):
     """Counts of primitives of one cell, by type."""
     from pyosys import libyosys as ys
 
-    with tempfile.TemporaryDirectory() as folder:
-        report = pathlib.Path(folder) / "stat.txt"
-        files = " ".join(str(path) for path in sorted((ROOT / "rtl" / "stream").glob("*.sv")))
+    with tempfile.TemporaryDirectory() as scratch:
+        report = pathlib.Path(scratch) / "stat.txt"
+        files = " ".join(str(path) for folder in ("stream", "axi") for path in sorted((ROOT / "rtl" / folder).glob("*.sv")))
         values = " ".join(f"-G {name}={value}" for name, value in parameters.items())
         design = ys.Design()
 

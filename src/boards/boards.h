@@ -32,6 +32,8 @@ struct Board {
   // Gbit/s, the share kUsableMemory. 0: not known.
   int weight_ports = 0;
   double memory_gbits = 0;
+  std::string_view vendor_files = {};  // what Vivado's board files call it; none: nothing is known
+  double crystal_mhz = 0;  // of a Zynq-7000's processor, for where those files are not installed
 };
 
 // Refreshes, and turns between rows and between reading and writing, take the rest.

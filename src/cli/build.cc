@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 
+#include "src/backend/vivado.h"
 #include "src/cli/arrays.h"
 #include "src/cli/command.h"
 #include "src/cli/network.h"
@@ -18,6 +19,8 @@
 #include "src/onnx/writer.h"
 #include "src/report/driver.h"
 #include "src/report/report.h"
+#include "src/rtl/accelerator.h"
+#include "src/util/embedded.h"
 #include "src/util/error.h"
 #include "src/util/files.h"
 #include "src/util/parallel.h"
@@ -116,8 +119,27 @@ Files early_files(const Compiled& compiled, const Graph& model) {
   return files;
 }
 
+constexpr std::string_view kDriver = "src/backend/embedded/accelerator.py";
+
+// What Vivado takes, and, for a board whose memory a shell can reach, the accelerator and a driver.
+void add_board_files(const Designed& designed, const DesignOptions& options, const Design& hardware,
+                     Files& files) {
+  const Board* board = options.board.empty() ? nullptr : &find_board(options.board);
+  std::optional<Accelerator> accelerator;
+  if (board != nullptr && board->stream_bits > 0) {
+    accelerator = make_accelerator(hardware, board->stream_bits / 8);
+    for (const auto& [path, text] : accelerator->files) files["rtl/" + path] = text;
+    files["driver/accelerator.json"] = accelerator_json(*accelerator, hardware, options.clock_mhz);
+    files["driver/accelerator.py"] = std::string(embedded_file(kDriver));
+  }
+  for (auto& [path, text] :
+       vivado_files(hardware, accelerator, *designed.part, board, options.clock_mhz)) {
+    files["vivado/" + path] = std::move(text);
+  }
+}
+
 // The design's modules, its graphs in text form and as ONNX.
-Files design_files(const Designed& designed) {
+Files design_files(const Designed& designed, const DesignOptions& options) {
   const Parts& parts = designed.compiled.parts;
   std::future<Design> stitched =
       std::async(std::launch::async, [&] { return stitch(parts.core, designed.part->family); });
@@ -127,6 +149,7 @@ Files design_files(const Designed& designed) {
   files["head.fst"] = print(parts.head);
   files["tail.fst"] = print(parts.tail);
   Design hardware = stitched.get();
+  add_board_files(designed, options, hardware, files);
   for (auto& [path, text] : hardware.files) files["rtl/" + path] = std::move(text);
   for (auto& [path, text] : driver_files(hardware, parts.core)) {
     files["driver/" + path] = std::move(text);
@@ -158,7 +181,7 @@ int run(const Program& program, const Options& options) {
   for (const std::string& warning : designed.warnings) std::cerr << "warning: " << warning << "\n";
 
   Clock::time_point last = Clock::now();
-  Files files = design_files(designed);
+  Files files = design_files(designed, options.design);
   files["final_hw_config.json"] = final_hw_config(designed.compiled.parts.core).dump(2) + "\n";
   Json times = {{"import", import_seconds}};
   for (const auto& [step, seconds] : designed.seconds) times[step] = seconds;

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
 #include <iostream>
 #include <iterator>
 #include <limits>
@@ -91,6 +93,14 @@ Engine parse_engine(const std::string& name) {
 }
 
 std::string engine_name(Engine engine) { return kEngines[static_cast<size_t>(engine)]; }
+
+Stage parse_stage(const std::string& name) {
+  if (name == "head") return Stage::head;
+  if (name == "hardware") return Stage::hardware;
+  if (name == "tail") return Stage::tail;
+  throw Error(fmt::format("there is no stage '{}'", name),
+              did_you_mean(name, {"head", "hardware", "tail"}));
+}
 
 void add_run_options(const Command& command, RunOptions& options) {
   command
@@ -262,6 +272,33 @@ std::vector<Frame> EngineRunner::run_program(const State& state, const std::vect
   return results;
 }
 
+namespace {
+
+// One simulation a core, each with its share of the frames, back to back.
+void for_each_share(size_t frames,
+                    const std::function<void(size_t share, size_t begin, size_t end)>& run) {
+  const size_t shares = std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), frames);
+  parallel_for(shares, [&](size_t share) {
+    run(share, frames * share / shares, frames * (share + 1) / shares);
+  });
+}
+
+}  // namespace
+
+std::vector<Frame> EngineRunner::simulate(const State& state, const std::vector<Frame>& operands,
+                                          size_t share) {
+  const Simulation::Result result =
+      state.simulation->run(operands, {.seed = state.options.seed + share,
+                                       .input_stall = state.options.stall,
+                                       .output_stall = state.options.stall,
+                                       .writes = state.writes});
+  std::vector<Frame> results;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    results.push_back(state.simulation->outputs(result, static_cast<int64_t>(i)));
+  }
+  return results;
+}
+
 std::vector<Frame> EngineRunner::run(const std::vector<Frame>& frames, Progress& progress,
                                      std::vector<Frame>* from_core) const {
   const State& state = *state_;
@@ -293,26 +330,53 @@ std::vector<Frame> EngineRunner::run(const std::vector<Frame>& frames, Progress&
     });
     return results;
   }
-  // One simulation a core, each with its share of the frames, back to back.
-  const size_t shares =
-      std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), frames.size());
-  parallel_for(shares, [&](size_t share) {
-    const size_t begin = frames.size() * share / shares, end = frames.size() * (share + 1) / shares;
+  for_each_share(frames.size(), [&](size_t share, size_t begin, size_t end) {
     std::vector<Frame> from_head, operands;
     for (size_t i = begin; i < end; ++i) {
       check_interrupt();
       from_head.push_back(state.head->run(frames[i]));
       operands.emplace_back(from_head.back().begin(), from_head.back().begin() + cut);
     }
-    const Simulation::Result result =
-        state.simulation->run(operands, {.seed = state.options.seed + share,
-                                         .input_stall = state.options.stall,
-                                         .output_stall = state.options.stall,
-                                         .writes = state.writes});
+    std::vector<Frame> from_hardware = simulate(state, operands, share);
     for (size_t i = begin; i < end; ++i) {
-      finish(i, state.simulation->outputs(result, static_cast<int64_t>(i - begin)),
-             from_head[i - begin]);
+      finish(i, std::move(from_hardware[i - begin]), from_head[i - begin]);
     }
+  });
+  return results;
+}
+
+const Graph& EngineRunner::graph(Stage stage) const {
+  const State& state = *state_;
+  if (state.engine != Engine::integer && state.engine != Engine::rtl) {
+    throw Error(fmt::format("a stage of a network by the {} engine", engine_name(state.engine)),
+                "stages are what integers run through: use --engine integer or rtl");
+  }
+  return stage == Stage::head       ? state.parts.head
+         : stage == Stage::hardware ? state.parts.core
+                                    : state.parts.tail;
+}
+
+std::vector<Frame> EngineRunner::run(Stage stage, const std::vector<Frame>& frames,
+                                     Progress& progress) const {
+  const State& state = *state_;
+  std::vector<Frame> results(frames.size());
+  if (stage == Stage::hardware && state.engine == Engine::rtl) {
+    for_each_share(frames.size(), [&](size_t share, size_t begin, size_t end) {
+      const std::vector<Frame> operands(frames.begin() + static_cast<std::ptrdiff_t>(begin),
+                                        frames.begin() + static_cast<std::ptrdiff_t>(end));
+      std::vector<Frame> found = simulate(state, operands, share);
+      std::move(found.begin(), found.end(), results.begin() + static_cast<std::ptrdiff_t>(begin));
+      progress.advance(static_cast<int64_t>(end - begin));
+    });
+    return results;
+  }
+  const Evaluator& evaluator = stage == Stage::head       ? *state.head
+                               : stage == Stage::hardware ? *state.core
+                                                          : *state.tail;
+  parallel_for(frames.size(), [&](size_t i) {
+    check_interrupt();
+    results[i] = evaluator.run(frames[i]);
+    progress.advance(1);
   });
   return results;
 }

@@ -39,6 +39,10 @@ Engine parse_engine(const std::string& name);
 std::string engine_name(Engine engine);
 inline constexpr const char* kEngineHelp = "float, integer, cpu or rtl";
 
+// The parts of a network on its way from a model's inputs to its outputs (compile.h: Parts).
+enum class Stage { head, hardware, tail };
+Stage parse_stage(const std::string& name);
+
 struct RunOptions {
   DesignOptions design;  // for models: how to make integers and hardware of them
   double stall = 0;      // chance, in each cycle, of a pause at each end of the hardware
@@ -78,6 +82,10 @@ class EngineRunner {
   std::vector<Frame> run(const std::vector<Frame>& frames, Progress& progress,
                          std::vector<Frame>* from_core = nullptr) const;
 
+  // One stage alone, by the integer engine or the rtl engine: its graph, and frames through it.
+  const Graph& graph(Stage stage) const;
+  std::vector<Frame> run(Stage stage, const std::vector<Frame>& frames, Progress& progress) const;
+
   const TwinGraph& twin() const;  // of the cpu engine
   // Nodes that the cpu engine has no kernel for, in words.
   std::vector<std::string> notes() const;
@@ -89,6 +97,8 @@ class EngineRunner {
 
  private:
   struct State;
+  static std::vector<Frame> simulate(const State& state, const std::vector<Frame>& operands,
+                                     size_t share);
   static std::vector<Frame> run_program(const State& state, const std::vector<Frame>& frames,
                                         Progress& progress, std::vector<Frame>* from_core);
   std::unique_ptr<State> state_;

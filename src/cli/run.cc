@@ -4,6 +4,7 @@
 
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "src/cli/arrays.h"
 #include "src/cli/command.h"
@@ -14,20 +15,25 @@ namespace foldstream {
 namespace {
 
 struct Options {
-  std::string network, engine = "float";
+  std::string network, engine = "float", stage;
   std::vector<std::string> input, output;
   RunOptions how;
 };
 
 int run(const Program& program, const Options& options) {
   const Engine engine = parse_engine(options.engine);
+  std::optional<Stage> stage;
+  if (!options.stage.empty()) stage = parse_stage(options.stage);
   const Network network = load_network(options.network);
-  const Graph& model = network.model;
-  const std::vector<PortFile> files = output_files(model, options.output);
-  const std::vector<Frame> frames = frames_of(model, input_files(model, options.input));
-  const EngineRunner runner(network, engine, options.how);
+  std::optional<EngineRunner> runner;
+  if (stage) runner.emplace(network, engine, options.how);  // makes the stages
+  const Graph& graph = stage ? runner->graph(*stage) : network.model;
+  const std::vector<PortFile> files = output_files(graph, options.output);
+  const std::vector<Frame> frames = frames_of(graph, input_files(graph, options.input));
+  if (!runner) runner.emplace(network, engine, options.how);
   Progress progress("frames", static_cast<int64_t>(frames.size()));
-  const std::vector<Frame> results = runner.run(frames, progress);
+  const std::vector<Frame> results =
+      stage ? runner->run(*stage, frames, progress) : runner->run(frames, progress);
   Json written = Json::array();
   std::string text;
   for (size_t port = 0; port < files.size(); ++port) {
@@ -45,7 +51,7 @@ int run(const Program& program, const Options& options) {
   } else {
     std::cout << fmt::format("{} frames by the {} engine: {}\n", frames.size(), options.engine,
                              text);
-    for (const std::string& note : runner.notes()) std::cout << "note: " << note << "\n";
+    for (const std::string& note : runner->notes()) std::cout << "note: " << note << "\n";
   }
   return kDone;
 }
@@ -69,6 +75,9 @@ void add_run(Program& program) {
       .required()
       .one_value_each();
   command.option("--engine", options->engine, kEngineHelp).shows_default();
+  command.option("--stage", options->stage,
+                 "head, hardware or tail alone: what the host computes before the hardware, the "
+                 "hardware, or what the host computes after it");
   add_run_options(command, options->how);
 }
 

@@ -158,4 +158,42 @@ std::map<std::string, std::string> driver_files(const Design& design, const Grap
   return files;
 }
 
+std::string accelerator_json(const Accelerator& accelerator, const Design& design,
+                             double clock_mhz) {
+  Json operands = Json::array(), results = Json::array(), weights = Json::array();
+  for (const Mover& mover : accelerator.movers) {
+    Json entry = Json::object();
+    const auto describe = [&](const DesignPort& port) {
+      // The first axis of a type is that of frames, where it is one.
+      Shape shape = port.type.shape;
+      if (!shape.empty() && shape.front() == 1) shape.erase(shape.begin());
+      entry = {{"name", port.name},          {"shape", shape},
+               {"bits", port.type.bits},     {"signed", port.type.is_signed},
+               {"lanes", port.stream.lanes}, {"beats", port.stream.beats}};
+    };
+    if (mover.kind == Mover::Kind::operand) describe(design.inputs[mover.index]);
+    if (mover.kind == Mover::Kind::result) describe(design.outputs[mover.index]);
+    if (mover.kind == Mover::Kind::weights) entry["node"] = design.weights[mover.index].node;
+    entry["port"] = mover.port;
+    entry["register"] = mover.address;
+    entry["slot_bytes"] = mover.slot_bytes;
+    entry["frame_bytes"] = mover.frame_bytes;
+    Json& list = mover.kind == Mover::Kind::operand  ? operands
+                 : mover.kind == Mover::Kind::result ? results
+                                                     : weights;
+    list.push_back(std::move(entry));
+  }
+  Json all = {{"name", design.name},
+              {"clock_mhz", clock_mhz},
+              {"identity", accelerator.identity},
+              {"word_bytes", accelerator.word_bytes},
+              {"address_bits", accelerator.address_bits},
+              {"memories_address", nullptr},
+              {"operands", operands},
+              {"results", results},
+              {"weights", weights}};
+  if (design.bus_address_bits > 0) all["memories_address"] = accelerator.memories_address;
+  return all.dump(2) + "\n";
+}
+
 }  // namespace foldstream

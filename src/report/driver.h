@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "src/ir/graph.h"
+#include "src/rtl/accelerator.h"
 #include "src/rtl/stitch.h"
 #include "src/rtl/writable.h"
 
@@ -28,5 +29,10 @@ std::string memory_image(const Design& design);
 // memories.json, the map of the bus and of the streams; NODE.image for each node on the bus;
 // weights.bin, the memory image. None for a design that has all its constants in the bitstream.
 std::map<std::string, std::string> driver_files(const Design& design, const Graph& core);
+
+// accelerator.json: what a driver must know of an accelerator beside memories.json. Registers,
+// slots and frames are in bytes.
+std::string accelerator_json(const Accelerator& accelerator, const Design& design,
+                             double clock_mhz);
 
 }  // namespace foldstream

@@ -10,19 +10,15 @@
 #include <set>
 
 #include "src/ir/op.h"
+#include "src/rtl/axilite.h"
+#include "src/rtl/library.h"
 #include "src/rtl/rom.h"
 #include "src/rtl/sv_module.h"
-#include "src/util/embedded.h"
 #include "src/util/error.h"
 #include "src/util/parallel.h"
 
 namespace foldstream {
 namespace {
-
-constexpr std::string_view kLibrary = "rtl/";
-constexpr std::string_view kGeneric = "rtl/tech/generic/";
-constexpr std::string_view kXilinx = "rtl/tech/xilinx/";
-constexpr std::string_view kAssertions = "fst_assert.svh";
 
 // Reserved words of SystemVerilog.
 constexpr std::string_view kKeywords =
@@ -68,50 +64,6 @@ std::string describe(const Stream& stream) {
                      stream.beats);
 }
 
-// Library modules by name, with the modules that each of them instantiates.
-class Library {
- public:
-  Library() {
-    for (const EmbeddedFile& file : embedded_files()) {
-      if (!file.path.ends_with(".sv")) continue;
-      const std::string_view name = file.path.substr(file.path.rfind('/') + 1);
-      files_[std::string(name.substr(0, name.size() - 3))].push_back(&file);
-    }
-  }
-
-  bool has(const std::string& module) const { return files_.contains(module); }
-  const std::vector<const EmbeddedFile*>& files(const std::string& module) const {
-    return files_.at(module);
-  }
-  // Other library modules whose names stand in the module's text, outside comments.
-  std::set<std::string> uses(const std::string& module) const {
-    std::set<std::string> found;
-    for (const EmbeddedFile* file : files(module)) {
-      std::string_view text = file->text;
-      for (size_t at = 0; at < text.size();) {
-        if (text.substr(at, 2) == "//") {
-          at = std::min(text.find('\n', at), text.size());
-        } else if (std::isalpha(static_cast<unsigned char>(text[at])) || text[at] == '_') {
-          size_t end = at;
-          while (end < text.size() &&
-                 (std::isalnum(static_cast<unsigned char>(text[end])) || text[end] == '_')) {
-            ++end;
-          }
-          const std::string word(text.substr(at, end - at));
-          if (word != module && has(word)) found.insert(word);
-          at = end;
-        } else {
-          ++at;
-        }
-      }
-    }
-    return found;
-  }
-
- private:
-  std::map<std::string, std::vector<const EmbeddedFile*>> files_;
-};
-
 // One stream in the top: its source and its taker, either of which may be the design's edge.
 struct Wire {
   std::string stem;  // <stem>_valid, <stem>_ready, <stem>_data
@@ -138,8 +90,10 @@ class Stitcher {
     emit_nodes();
     design_.files[design_.name + ".sv"] = top(false).text();
     design_.probe = top(true).text();
-    design_.files[design_.name + "_axis.sv"] = axi_top().text();
-    add_library();
+    const SvModule axis = axi_top();
+    design_.axis_ports = axis.ports();
+    design_.files[design_.name + "_axis.sv"] = axis.text();
+    design_.files.merge(library_.files(cells_));
     add_lists();
     return std::move(design_);
   }
@@ -539,7 +493,15 @@ class Stitcher {
       connections.emplace_back(port.prefix + "_ready_i", port.prefix + "_ready");
       connections.emplace_back(port.prefix + "_data_o", port.prefix + "_data");
     }
-    if (design_.bus_address_bits > 0) add_axilite(module, connections);
+    if (design_.bus_address_bits > 0) {
+      add_axilite(module, static_cast<int>(design_.bus_address_bits) + 2);
+      cells_.insert(kAxilite);
+      connections.insert(connections.end(), {{"bus_write_i", "bus_write"},
+                                             {"bus_address_i", "bus_address"},
+                                             {"bus_data_i", "bus_data"},
+                                             {"bus_data_o", "bus_answer"},
+                                             {"bus_mapped_o", "bus_mapped"}});
+    }
     module.instance(design_.name, "u_core", {}, connections);
     for (const DesignPort& port : design_.outputs) {
       module.instance("fst_axis_out", "u_" + port.prefix,
@@ -557,52 +519,6 @@ class Stitcher {
     }
     cells_.insert({"fst_axis_in", "fst_axis_out"});
     return module;
-  }
-
-  void add_axilite(SvModule& module, SvBindings& connections) {
-    const auto bits = static_cast<int>(design_.bus_address_bits) + 2;  // of bytes
-    SvBindings ports{{"clk_i", "aclk"}, {"rst_i", "rst"}};
-    const auto port = [&](const std::string& name, int width, bool output) {
-      const std::string outside = "s_axilite_" + name;
-      output ? module.output(outside, width) : module.input(outside, width);
-      ports.emplace_back(outside + (output ? "_o" : "_i"), outside);
-    };
-    for (const char* channel : {"aw", "w", "ar"}) {
-      port(fmt::format("{}valid", channel), 1, false);
-      port(fmt::format("{}ready", channel), 1, true);
-      if (*channel == 'w') {
-        port("wdata", kBusBits, false);
-        port("wstrb", kBusBits / 8, false);
-      } else {
-        port(fmt::format("{}addr", channel), bits, false);
-      }
-    }
-    for (const char* channel : {"b", "r"}) {
-      port(fmt::format("{}valid", channel), 1, true);
-      port(fmt::format("{}ready", channel), 1, false);
-      port(fmt::format("{}resp", channel), 2, true);
-    }
-    port("rdata", kBusBits, true);
-    for (const auto& [name, width, output] :
-         {std::tuple{"bus_write", 1, true}, std::tuple{"bus_address", bits - 2, true},
-          std::tuple{"bus_data", int{kBusBits}, true},
-          std::tuple{"bus_answer", int{kBusBits}, false}, std::tuple{"bus_mapped", 1, false}}) {
-      module.wire(name, width);
-    }
-    ports.insert(ports.end(), {{"bus_write_o", "bus_write"},
-                               {"bus_address_o", "bus_address"},
-                               {"bus_data_o", "bus_data"},
-                               {"bus_data_i", "bus_answer"},
-                               {"bus_mapped_i", "bus_mapped"}});
-    connections.insert(connections.end(), {{"bus_write_i", "bus_write"},
-                                           {"bus_address_i", "bus_address"},
-                                           {"bus_data_i", "bus_data"},
-                                           {"bus_data_o", "bus_answer"},
-                                           {"bus_mapped_o", "bus_mapped"}});
-    module.instance(
-        "fst_axilite", "u_axilite",
-        {{"AddressWidth", std::to_string(bits)}, {"Latency", std::to_string(kBusLatency)}}, ports);
-    cells_.insert("fst_axilite");
   }
 
   const DesignPort* output_of(const Value& value) const {
@@ -698,32 +614,6 @@ class Stitcher {
     module.instance(entry.module, entry.instance, bindings(entry.parameters), connections);
   }
 
-  void add_library() {
-    std::vector<std::string> todo(cells_.begin(), cells_.end());
-    while (!todo.empty()) {
-      const std::string module = todo.back();
-      todo.pop_back();
-      FOLDSTREAM_CHECK(library_.has(module));
-      for (const std::string& used : library_.uses(module)) {
-        if (cells_.insert(used).second) todo.push_back(used);
-      }
-    }
-    for (const std::string& module : cells_) {
-      for (const EmbeddedFile* file : library_.files(module)) {
-        design_.files[library_path(file->path)] = std::string(file->text);
-      }
-    }
-    if (!cells_.empty()) {
-      design_.files[fmt::format("lib/{}", kAssertions)] =
-          std::string(embedded_file(fmt::format("{}{}", kLibrary, kAssertions)));
-    }
-  }
-
-  static std::string library_path(std::string_view path) {
-    if (path.starts_with("rtl/tech/")) return std::string(path.substr(kLibrary.size()));
-    return fmt::format("lib/{}", path.substr(path.rfind('/') + 1));
-  }
-
   void add_lists() {
     for (const auto& [name, family] :
          {std::pair{"files.f", Family::generic}, std::pair{"files_xilinx.f", Family::xilinx}}) {
@@ -777,7 +667,7 @@ std::vector<BusWord> Design::first_writes() const {
 }
 
 std::vector<std::string> Design::sources(Family technology) const {
-  const std::string_view other = (technology == Family::generic ? kXilinx : kGeneric).substr(4);
+  const std::string_view other = technology == Family::generic ? kXilinxCells : kGenericCells;
   std::vector<std::string> cells, generated;
   for (const auto& [path, text] : files) {
     if (!path.ends_with(".sv") || path.starts_with(other)) continue;

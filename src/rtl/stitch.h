@@ -12,6 +12,7 @@
 #include "src/ir/graph.h"
 #include "src/ir/hardware.h"
 #include "src/rtl/shared_memory.h"
+#include "src/rtl/sv_module.h"
 #include "src/rtl/writable.h"
 
 namespace foldstream {
@@ -91,6 +92,7 @@ struct Design {
   // With writable memories: bits of an address on their bus. The top then has bus_write_i,
   // bus_address_i, bus_data_i, and kBusLatency cycles later bus_data_o and bus_mapped_o.
   int64_t bus_address_bits = 0;
+  std::vector<SvPort> axis_ports;  // of the AXI4-Stream top
   // The top once more as module <name>_probe, with every edge brought out as p<i>_valid_o,
   // p<i>_ready_o, p<i>_data_o. For simulation; not among `files`.
   std::string probe;

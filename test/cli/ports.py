@@ -71,6 +71,21 @@ def main():
             assert values(three, 3) == [[a, b - 2 * a, 3 * a - b] for a, b in sums], engine
             assert values(one, 1) == [[2 * a - b] for a, b in sums], engine
             print(f"{engine}: {FRAMES} frames of two inputs, two outputs")
+        # The three stages one after the other are the network.
+        def staged(stage, engine, given, wanted):
+            named = [word for option, names in (("--input", given), ("--output", wanted)) for name, path in names.items() for word in (option, f"{name}={path}")]
+            call("run", model, "--stage", stage, "--engine", engine, *named)
+
+        operands = {name: folder / f"{name}.npy" for name in ("left_codes", "right_codes")}
+        staged("head", "integer", {name: folder / f"{name}.npy" for name in ("left", "right")}, operands)
+        for engine in ("integer", "rtl"):
+            results = {name: folder / f"{name}_{engine}.npy" for name in ("product", "more")}
+            staged("hardware", engine, operands, results)
+            outputs = {name: folder / f"{name}_staged.npy" for name in ("three", "one")}
+            staged("tail", engine, results, outputs)
+            for name, path in outputs.items():
+                assert path.read_bytes() == (folder / f"{name}_{engine}.npy").read_bytes(), (engine, name)
+        print("stages: head, hardware and tail give what the network gives")
         files = [f"left={folder / 'left.npy'}", f"right={folder / 'right.npy'}", f"one={folder / 'one_float.npy'}", f"three={three}"]
         report = json.loads(call("build", model, "-o", folder / "out", "--verify", *files, "--json"))
         assert report["verification"]["mismatches"] == 0

@@ -109,7 +109,7 @@ def prove(files, top, parameters=None, cut=(), limit=100):
     raise ProofError(f"{top}: no answer within {limit} s")
 
 
-def moore(files, top, parameters=None, ports=r"(m\w*_valid|s\w*_ready|s_axilite_\w+(valid|ready))_o$"):
+def moore(files, top, parameters=None, ports=r"(m\w*_valid|s\w*_ready|[sm]_axi\w*_\w+(valid|ready))_o$"):
     """Walks back from the named outputs through logic, bit by bit; holds if that meets only registers and constants."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

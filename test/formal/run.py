@@ -134,6 +134,11 @@ MOORE = [
                       ("fst_fork.sv", "s_ready_o = &available", "s_ready_o = &(available | m_ready_i)")]),
     ("fst_width_converter", dict(InLanes=1, OutLanes=4), [PASSES_READY]),
     ("fst_width_converter", dict(InLanes=3, OutLanes=2), [LEAKS_READY]),
+    ("fst_axi_reader", dict(WordWidth=8, BurstWords=2, Depth=4),
+     [("fst_axi_reader.sv", "m_axi_rready_o  = 1'b1", "m_axi_rready_o  = m_ready_i"),
+      ("fst_axi_reader.sv", "m_axi_arvalid_o = valid_q", "m_axi_arvalid_o = valid_q && m_axi_arready_i")]),
+    ("fst_axi_writer", dict(WordWidth=8, BurstWords=2, Depth=4),
+     [("fst_axi_writer.sv", "m_axi_wvalid_o  = sends_q && word_valid", "m_axi_wvalid_o  = sends_q && (word_valid || s_valid_i)")]),
     ("fst_axilite", dict(AddressWidth=4), [("fst_axilite.sv", "s_axilite_bvalid_o = answered_q && writing_q",
                                             "s_axilite_bvalid_o = answered_q && writing_q && s_axilite_bready_i")]),
 ]
@@ -263,6 +268,44 @@ AXILITE_PROOFS = [
          ("fst_axilite.sv", "LastWait = WaitWidth'(Latency)", "LastWait = WaitWidth'(Latency - 1)"),
          ("fst_axilite.sv", "else if (ends && !writing_q) read_held_q", "else if (ends) read_held_q")]),
 ]
+# Beats joined to words and split again are the same beats, frame after frame; what fills a frame's last word is zero.
+WORDS = """
+module harness (
+  input logic clk_i, s_valid_i, mark_i, m_ready_i,
+  input logic [7:0] lane_i,
+  input logic [1:0] s_data_i
+);
+  logic started_q, s_ready, word_valid, word_ready, m_valid;
+  logic [2*SLOTS-1:0] word, unused;
+  logic [1:0] m_data;
+  logic [7:0] beats_q;
+  initial started_q = 1'b0;
+  assign unused = word >> (2 * (BEATS - beats_q));
+  always_ff @(posedge clk_i) begin
+    started_q <= 1'b1;
+    if (!started_q) beats_q <= '0;
+    else begin
+      if (word_valid && word_ready) beats_q <= beats_q + SLOTS >= BEATS ? '0 : beats_q + 8'(SLOTS);
+      if (word_valid && beats_q + SLOTS > BEATS) rest_is_zero: assert (unused == '0);
+    end
+  end
+  fst_word_join #(.SlotWidth(2), .Slots(SLOTS), .Beats(BEATS)) join_i (.clk_i, .rst_i(!started_q), .s_valid_i,
+    .s_ready_o(s_ready), .s_data_i, .m_valid_o(word_valid), .m_ready_i(word_ready), .m_data_o(word));
+  fst_word_split #(.SlotWidth(2), .Slots(SLOTS), .Beats(BEATS)) split_i (.clk_i, .rst_i(!started_q), .s_valid_i(word_valid),
+    .s_ready_o(word_ready), .s_data_i(word), .m_valid_o(m_valid), .m_ready_i, .m_data_o(m_data));
+  stream_checker #(.LaneWidth(2), .Capacity(4 * SLOTS + 1), .Waits(1)) checker_0 (.clk_i, .rst_i(!started_q), .s_valid_i,
+    .s_ready_i(s_ready), .s_data_i, .m_valid_i(m_valid), .m_ready_i, .m_data_i(m_data), .mark_i, .lane_i, .inside_o());
+endmodule
+"""
+SPLIT, JOIN = "fst_word_split.sv", "fst_word_join.sv"
+KEEPS_THE_REST = (SPLIT, "phase_q <= last || phase_q == LastPhase ? '0", "phase_q <= phase_q == LastPhase ? '0")
+WRONG_SLOT_OUT = (SPLIT, "takes ? s_data_i[SlotWidth-1:0]", "takes ? s_data_i[SlotWidth+:SlotWidth]")
+FRAMES_RUN_ON = (JOIN, "gives     = last || phase_q == LastPhase", "gives     = phase_q == LastPhase")
+OLD_BEATS = (JOIN, "word_q  <= gives ? '0 : word", "word_q  <= word")
+WORD_PROOFS = [  # slots, beats, twins
+    (2, 3, [KEEPS_THE_REST, OLD_BEATS, WRONG_SLOT_OUT]),
+    (4, 1, [KEEPS_THE_REST]),
+]
 # The module's own assertions, for factors small enough to prove.
 PACKED = """
 module harness (
@@ -305,11 +348,18 @@ def one(side, width):
     return [prove.Stream(side, width)]
 
 
+SPLIT_IGNORES_CREDIT = (SPLIT, "issue     = (!takes || s_valid_i) && available", "issue     = (!takes || s_valid_i)")
+JOIN_LEAKS = (JOIN, "s_ready_o = !gives || available", "s_ready_o = !gives || available || m_ready_i")
+
 OPERATORS = [  # cell, parameters, streams in and out, steps, D, Q, twins, twins of the Moore check
     ("fst_width_converter", dict(LaneWidth=LANE, InLanes=1, OutLanes=4, Depth=2), one("s", LANE), one("m", 4 * LANE),
      [TAKES] * 3 + [BOTH], 1, 2, [GIVES_EARLY, LOSES_A_BEAT], [LEAKS_READY]),
     ("fst_width_converter", dict(LaneWidth=LANE, InLanes=3, OutLanes=2, Depth=2), one("s", 3 * LANE), one("m", 2 * LANE),
      [BOTH, BOTH, GIVES], 1, 2, [IGNORES_CREDIT, LOSES_A_BEAT], [LEAKS_READY]),
+    ("fst_word_split", dict(SlotWidth=LANE, Slots=2, Beats=3), one("s", 2 * LANE), one("m", LANE), [BOTH, GIVES, BOTH], 1, 2,
+     [SPLIT_IGNORES_CREDIT, KEEPS_THE_REST], [(SPLIT, "s_ready_o = takes && available", "s_ready_o = takes && (available || m_ready_i)")]),
+    ("fst_word_join", dict(SlotWidth=LANE, Slots=2, Beats=3), one("s", LANE), one("m", 2 * LANE), [TAKES, BOTH, BOTH], 1, 2,
+     [FRAMES_RUN_ON, (JOIN, "issue     = s_valid_i && s_ready_o", "issue     = s_valid_i")], [JOIN_LEAKS]),
     ("pipeline_block", dict(Width=LANE, Stages=2, Depth=4), one("s", LANE), one("m", LANE), [BOTH], 3, 4,
      [IGNORES_STALL, ONE_CREDIT_TOO_MANY],
      [("fst_credit.sv", "available_o = available_q;\n  end\n\n", "available_o = available_q || give_i;\n  end\n\n")]),
@@ -343,6 +393,16 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "harness.sv"
             path.write_text(AXIS.replace("BEATS", str(beats)))
+            extra = [HERE / "stream_checker.sv", path]
+            total += 1
+            bad += not prove.report(name, lambda files: prove.prove([*files, *extra], "harness"), CELLS, twins)
+    for slots, beats, twins in WORD_PROOFS:
+        name = f"fst_word_join, fst_word_split Slots={slots} Beats={beats}"
+        if words and not any(word in name for word in words):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "harness.sv"
+            path.write_text(WORDS.replace("SLOTS", str(slots)).replace("BEATS", str(beats)))
             extra = [HERE / "stream_checker.sv", path]
             total += 1
             bad += not prove.report(name, lambda files: prove.prove([*files, *extra], "harness"), CELLS, twins)

@@ -6,7 +6,8 @@ module stream_checker #(
   parameter int unsigned InLanes = 1,
   parameter int unsigned OutLanes = 1,
   parameter int unsigned Capacity = 2,  // lanes that may be inside
-  parameter int unsigned Response = 0   // cycles a full beat inside may stay invisible
+  parameter int unsigned Response = 0,  // cycles a full beat inside may stay invisible
+  parameter bit Waits = 0               // a beat may wait inside for others, however long
 ) (
   input  logic                          clk_i,
   input  logic                          rst_i,
@@ -32,7 +33,7 @@ module stream_checker #(
   assign take = s_valid_i && s_ready_i;
   assign give = m_valid_i && m_ready_i;
   assign inside_o = 16'(inside_q);
-  assign late = inside_q >= count_t'(OutLanes) && !m_valid_i;
+  assign late = !Waits && inside_q >= count_t'(OutLanes) && !m_valid_i;
 
   always_comb begin
     head = '0;
