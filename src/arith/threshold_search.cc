@@ -338,6 +338,10 @@ class Search {
 
 }  // namespace
 
+int memory_levels(int levels, int fold_bits) {
+  return std::clamp(fold_bits + levels - 1 - kTableInputs, 0, levels);
+}
+
 std::vector<Net> search_thresholds(Circuit& circuit, const ThresholdSearch& search) {
   return Search(circuit, search).run();
 }

@@ -27,4 +27,8 @@ struct ThresholdSearch {
 // The result, least significant bit first, all in one stage.
 std::vector<Net> search_thresholds(Circuit& circuit, const ThresholdSearch& search);
 
+// Registers that a search of so many levels has in any case: those of levels that are memories,
+// since their address, found so far behind the fold's index, is wider than a table takes.
+int memory_levels(int levels, int fold_bits);
+
 }  // namespace foldstream::arith

@@ -257,6 +257,30 @@ class Reader {
   size_t at_ = 0;
 };
 
+// Files of the design that a simulation reads when it starts.
+std::vector<std::string> memories(const Design& design) {
+  std::vector<std::string> paths;
+  for (const auto& [path, text] : design.files) {
+    if (path.find('/') == std::string::npos && !path.ends_with(".sv") && !path.ends_with(".f")) {
+      paths.push_back(path);
+    }
+  }
+  return paths;
+}
+
+// Whether the folder of a simulation holds all that it runs with.
+bool is_whole(const fs::path& folder, const Design& design) {
+  const auto has = [&](const std::string& file, const auto& fits) {
+    std::error_code error;
+    const auto size = fs::file_size(folder / file, error);
+    return !error && fits(size);
+  };
+  if (!has(kProgram, [](auto size) { return size > 0; })) return false;
+  return std::ranges::all_of(memories(design), [&](const std::string& path) {
+    return has(path, [&](auto size) { return size == design.files.at(path).size(); });
+  });
+}
+
 }  // namespace
 
 Simulation::Simulation(const Design& design, const BuildOptions& options)
@@ -271,11 +295,13 @@ Simulation::Simulation(const Design& design, const BuildOptions& options)
   for (const auto& [path, text] : design_.files) key += path + "\n" + text;
   key += streams + bench + bus;
   folder_ = cache_folder() / "simulations" / sha256(key).substr(0, 32);
-  was_cached_ = fs::exists(folder_ / kProgram);
+  was_cached_ = is_whole(folder_, design_);
   if (was_cached_) {
     touch(folder_);
     return;
   }
+  std::error_code ignored;
+  fs::remove_all(folder_, ignored);  // what a cleaner of files left of it
 
   Progress progress("building the simulation");
   const TemporaryFolder work;
@@ -337,10 +363,8 @@ Simulation::Simulation(const Design& design, const BuildOptions& options)
   for (const fs::path& object : runtime.objects()) link.push_back(object);
   link.insert(link.end(), {"-pthread", "-latomic"});
   run_or_throw(link, {}, "linking the simulation");
-  for (const auto& [path, text] : design_.files) {
-    if (path.find('/') == std::string::npos && !path.ends_with(".sv") && !path.ends_with(".f")) {
-      write_file(made.path() / path, text);  // memories are read when it starts
-    }
+  for (const std::string& path : memories(design_)) {
+    write_file(made.path() / path, design_.files.at(path));  // they are read when it starts
   }
   publish(made.path(), folder_);
   prune(folder_.parent_path(), kCachedSimulations);

@@ -349,7 +349,13 @@ SynthesisResult synthesize(const Design& design, const Part& part, const Synthes
     }
   }
   for (const DesignBank& bank : design.banks) measure(bank.module, {}, bank.instance);
-  fs::create_directories(folder);
+  std::error_code ignored;
+  fs::create_directories(folder, ignored);  // what can't be written says so
+  // What an earlier run left is not what this one makes.
+  for (const char* old : {"bitstream.bit", "bitstream.bin", "bitstream.fs", "placed.config",
+                          "placed.asc", "placed.json", "placed.txt"}) {
+    fs::remove(folder / old, ignored);
+  }
   const fs::path absolute = fs::absolute(folder);
   Json spec = {{"folder", rtl.string()},
                {"technology", part.family == Family::generic ? "tech/generic" : "tech/xilinx"},

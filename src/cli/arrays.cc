@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "src/ir/op.h"
 #include "src/util/error.h"
@@ -99,6 +100,10 @@ std::vector<Tensor> split(const Type& type, const std::string& who, const std::s
       if (type.is_float) {
         const double value = is_float ? array.reals[at] : static_cast<double>(array.ints[at]);
         tensor.reals[e] = static_cast<float>(value);
+        if (!std::isfinite(tensor.reals[e])) {
+          throw Error(fmt::format("'{}', frame {}, element {} is {}, no finite float32", name, i, e,
+                                  value));
+        }
       } else {
         tensor.ints[e] = array.ints[at];
         if (tensor.ints[e] < type.min() || tensor.ints[e] > type.max()) {

@@ -53,10 +53,10 @@ class Batch {
             reinterpret_cast<float*>(memory.data())[i] = static_cast<float>(byte) / 255.0F;
             break;
           case Form::words:
-            reinterpret_cast<int32_t*>(memory.data())[i] = drawn(port, byte);
+            reinterpret_cast<int32_t*>(memory.data())[i] = drawn<int32_t>(port, byte);
             break;
           default:
-            reinterpret_cast<int64_t*>(memory.data())[i] = drawn(port, byte);
+            reinterpret_cast<int64_t*>(memory.data())[i] = drawn<int64_t>(port, byte);
         }
       }
       from_.push_back(memory.data());
@@ -69,10 +69,13 @@ class Batch {
   const std::vector<void*>& to() const { return to_; }
 
  private:
-  // An element of the type.
-  static int32_t drawn(const exec::Port& port, uint8_t byte) {
-    const int64_t span = std::min<int64_t>(port.type.max() - port.type.min() + 1, 256);
-    return static_cast<int32_t>(port.type.min() + byte % span);
+  // An element of the type, among its lowest 256.
+  template <class Integer>
+  static Integer drawn(const exec::Port& port, uint8_t byte) {
+    const int64_t least = port.type.min();
+    const uint64_t beyond = static_cast<uint64_t>(port.type.max()) - static_cast<uint64_t>(least);
+    return static_cast<Integer>(least +
+                                static_cast<int64_t>(byte % (std::min<uint64_t>(beyond, 255) + 1)));
   }
 
   std::vector<std::vector<std::byte>> in_, out_;
@@ -136,7 +139,8 @@ int run(const Program& program, const Options& options) {
   int64_t profiled = 0, turns = 0;
   std::map<Multiplier, double> peaks;  // mean
   for (const exec::StepInfo& step : compiled.steps()) peaks[step.multiplier] = 0;
-  for (const double begin = wall_seconds(); wall_seconds() - begin < options.seconds;) {
+  const double begin = wall_seconds();
+  do {
     check_interrupt();
     compiled.profile(batch.from(), batch.to(), options.batch, nanoseconds);
     profiled += options.batch, ++turns;
@@ -144,7 +148,7 @@ int run(const Program& program, const Options& options) {
       const double now = kernel::peak_products(multiplier, options.how.level);
       peak += (now - peak) / static_cast<double>(turns);
     }
-  }
+  } while (wall_seconds() - begin < options.seconds);
   double all_time = 0, least_time = 0;
   Json steps = Json::array();
   std::string table = fmt::format("{:<28} {:<16} {:<8} {:>12} {:>10} {:>8}\n", "node", "operator",
@@ -215,7 +219,7 @@ void add_bench(Program& program) {
       .shows_default();
   command.option("--seconds", options->seconds, "how long to measure").positive().shows_default();
   command.option("--scale", options->scale, "float inputs come as bytes, divided by this")
-      .positive()
+      .between(1e-30, 1e30)
       .shows_default();
   command.flag("--floats", options->floats, "float inputs come as floats");
   add_run_options(command, options->how);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/cli/classes.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "src/ir/op.h"
@@ -19,6 +21,10 @@ int64_t class_of(const Tensor& result) {
 
 void check_labels(const DataSet& data, const Graph& model) {
   const Type& result = model.outputs.at(0).value.type();
+  if (result.count() < 1) {
+    throw Error(fmt::format("the model's result, {}, has no elements", to_string(result)),
+                "accuracy needs a class or scores");
+  }
   if (result.count() == 1 && !result.is_float) return;
   data.check_labels(std::max<int64_t>(result.count(), 2), "the model");
 }

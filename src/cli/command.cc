@@ -100,6 +100,20 @@ Option Command::option_named(const std::string& name) const {
   return Option(app_->get_option(name));
 }
 
+std::vector<std::string> Command::names() const {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app_->get_options()) names.push_back(option->get_name());
+  return names;
+}
+
+std::vector<std::string> Command::given() const {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app_->get_options()) {
+    if (option->count() > 0) names.push_back(option->get_name());
+  }
+  return names;
+}
+
 Program::Program(const std::string& name, const std::string& doc, const std::string& version)
     : app_(std::make_unique<CLI::App>(doc, name)) {
   app_->set_version_flag("--version", version);

@@ -55,6 +55,9 @@ class Command {
   Option flag(const std::string& names, bool& value, const std::string& doc) const;
   // One that is there already.
   Option option_named(const std::string& name) const;
+  // Those there are so far, and of these the ones on the command line, by name: "--clock".
+  std::vector<std::string> names() const;
+  std::vector<std::string> given() const;
 
  private:
   CLI::App* app_;

@@ -283,7 +283,17 @@ void add_weight_options(const Command& command, DesignOptions& options) {
       .between(0, kFastestMemory);
 }
 
+void refuse_design_options(const DesignOptions& options, const std::string& path) {
+  const std::vector<std::string> given =
+      options.given ? options.given() : std::vector<std::string>();
+  if (given.empty()) return;
+  throw Error(
+      fmt::format("'{}' is built already, so {} can't change it", path, fmt::join(given, ", ")),
+      "name the model instead, or build it again");
+}
+
 void add_design_options(const Command& command, DesignOptions& options) {
+  const std::vector<std::string> others = command.names();
   add_device_options(command, options);
   const Option fps = command.option("--fps", options.fps, "frames a second to reach").positive();
   const Option max = command.flag("--max", options.max, "as fast as the part allows").excludes(fps);
@@ -315,11 +325,24 @@ void add_design_options(const Command& command, DesignOptions& options) {
                "large networks");
   for (const char* budget : {"--lut", "--ff", "--bram", "--uram", "--dsp"})
     command.option_named(budget).excludes(folding);
-  command.option("--writable-weights", options.writable_weights,
-                 "a node, or all: its weights and thresholds can be written over AXI4-Lite; "
-                 "NODE:s4 for weights of a wider type; repeatable");
+  command
+      .option("--writable-weights", options.writable_weights,
+              "a node, or all: its weights and thresholds can be written over AXI4-Lite; "
+              "NODE:s4 for weights of a wider type; repeatable")
+      .one_value_each();
   add_weight_options(command, options);
   add_input_options(command, options);
+  std::vector<std::string> ours;
+  for (const std::string& name : command.names()) {
+    if (std::ranges::find(others, name) == others.end()) ours.push_back(name);
+  }
+  options.given = [command, ours] {
+    std::vector<std::string> given = command.given();
+    std::erase_if(given, [&](const std::string& name) {
+      return std::ranges::find(ours, name) == ours.end();
+    });
+    return given;
+  };
 }
 
 Json memories_json(const SharedMemories& shared) {

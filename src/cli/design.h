@@ -3,6 +3,7 @@
 // commands that make designs.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -41,7 +42,12 @@ struct DesignOptions {
   std::vector<std::string> writable_weights;  // nodes, as make_writable takes them
   std::string weights = "auto";               // where they may be: kWeights
   std::optional<double> weight_gbits;         // that streams of weights may bring in a second
+  // Which of all these are on the command line, by the options' names.
+  std::function<std::vector<std::string>()> given;
 };
+
+// Throws Error where any is given: `path` is a design already.
+void refuse_design_options(const DesignOptions& options, const std::string& path);
 
 void add_design_options(const Command& command, DesignOptions& options);
 // Those of them that say where the design goes: part, clock, share and budgets.

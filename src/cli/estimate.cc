@@ -22,6 +22,7 @@ int run(const Program& program, const Options& options) {
   const Part* part = nullptr;
   double clock_mhz = options.design.clock_mhz;
   if (network.built) {
+    refuse_design_options(options.design, options.network);
     core = &network.built->parts.core;
     part = network.built->part;
     clock_mhz = network.built->clock_mhz;

@@ -174,7 +174,7 @@ void add_eval(Program& program) {
   command
       .option("--scale", options->scale,
               "samples are divided by this; 255 for bytes and 1 for floats by default")
-      .positive();
+      .between(1e-30, 1e30);
   command.option("--engine", options->engine, kEngineHelp).shows_default();
   command
       .option("--compare", options->compare,

@@ -26,14 +26,23 @@ struct Options {
   DesignOptions design;
 };
 
+// Whether the file is one that this command wrote; others' may be called so, too.
+bool is_front(const std::filesystem::path& path) {
+  try {
+    const Json json = Json::parse(read_file(path));
+    return json.is_object() && json.contains("foldstream") && json.contains("points");
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
 int run(const Program& program, const Options& options) {
   const Graph model = load_model(options.model);
   const std::string name = design_name(options.model, model);
   std::optional<OutputFolder> out;
   if (!options.output.empty()) {
-    out.emplace(options.output, [](const std::filesystem::path& folder) {
-      return std::filesystem::exists(folder / kFront);
-    });
+    out.emplace(options.output,
+                [](const std::filesystem::path& folder) { return is_front(folder / kFront); });
   }
   Compiled compiled = compile(model, compile_options(options.design));
   Graph& core = compiled.parts.core;
@@ -46,7 +55,10 @@ int run(const Program& program, const Options& options) {
                  weight_levels(options.design, part, share), options.points);
   const auto file_of = [](size_t k) { return fmt::format("folding_{:03}.json", k + 1); };
 
-  Json json = {{"name", name}, {"part", std::string(part.name)}, {"clock_mhz", clock_mhz}};
+  Json json = {{"foldstream", FOLDSTREAM_VERSION},
+               {"name", name},
+               {"part", std::string(part.name)},
+               {"clock_mhz", clock_mhz}};
   for (size_t k = 0; k < front.size(); ++k) {
     const FrontPoint& point = front[k];
     Json entry = {{"frames_per_second", clock_mhz * 1e6 / static_cast<double>(point.cycles)},

@@ -28,7 +28,8 @@ int run(const Program& program, const Options& options) {
   Built built = load_hardware(options.network);
   const Design design = stitch(built.parts.core, built.part->family);
   Json json = Json::object();
-  std::string text;
+  std::string text, for_bus, for_memory;
+  size_t words = 0;
   const auto wrote = [&](const char* key, const std::string& path, size_t count, const char* unit) {
     json[key] = path;
     json[unit] = count;
@@ -44,16 +45,25 @@ int run(const Program& program, const Options& options) {
       throw Error(fmt::format("'{}' has no memories that must be loaded", options.network),
                   "--write NODE.w=W.npy makes an image of other constants");
     }
-    write_file(options.output, image_text(image));
-    wrote("output", options.output, image.size(), "words");
+    for_bus = image_text(image);
+    words = image.size();
   }
   if (!options.memory.empty()) {
     if (design.weights.empty()) {
       throw Error(fmt::format("'{}' has no streams of weights", options.network));
     }
-    const std::string image = memory_image(design);
-    write_file(options.memory, image);
-    wrote("memory", options.memory, image.size(), "bytes");
+    for_memory = memory_image(design);
+  }
+  for (const std::string* path : {&options.output, &options.memory}) {
+    if (!path->empty()) check_writable(*path);
+  }
+  if (!options.output.empty()) {
+    write_whole(options.output, for_bus);
+    wrote("output", options.output, words, "words");
+  }
+  if (!options.memory.empty()) {
+    write_whole(options.memory, for_memory);
+    wrote("memory", options.memory, for_memory.size(), "bytes");
   }
   std::cout << (program.json ? json.dump(2) + "\n" : text);
   return kDone;

@@ -54,7 +54,9 @@ int run(const Program& program, const Options& options) {
     const Compiled whole = compile(model, how);
     notes = whole.notes;
     for (const Node& node : whole.parts.core.nodes) {
-      hardware += node.op->kind == Op::Kind::hardware ? 1 : 0;
+      if (node.op->kind != Op::Kind::hardware) continue;
+      ++hardware;
+      node.op->ports(node);  // or says why there can be none
     }
   } catch (const Error& error) {
     blocked = error.what();

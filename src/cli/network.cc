@@ -66,7 +66,8 @@ std::string design_name(const std::string& path, const Graph& model) {
 }
 
 Network load_network(const std::string& path) {
-  if (!fs::is_directory(path)) {
+  std::error_code error;  // what can't be looked at can't be opened either, and that is said
+  if (!fs::is_directory(path, error)) {
     Graph model = load_model(path);
     std::string name = design_name(path, model);
     return {path, std::move(name), std::move(model), {}};
@@ -77,7 +78,8 @@ Network load_network(const std::string& path) {
 }
 
 Built load_hardware(const std::string& path) {
-  if (!fs::is_directory(path)) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) {
     throw Error(fmt::format("'{}' is not a folder", path),
                 "name a folder that 'foldstream build' wrote");
   }
@@ -115,9 +117,28 @@ void add_run_options(const Command& command, RunOptions& options) {
       .shows_default();
   command.option("--instructions", options.level,
                  "cpu: the level of instructions to use, AVX2 for example; the best by default");
+  options.given = [command] { return command.given(); };
   add_write_option(command, options.writes);
   add_design_options(command, options.design);
 }
+
+namespace {
+
+// Throws Error where an option is given that says something to other engines alone, or to models.
+void refuse_idle_options(const RunOptions& options, const Network& network, Engine engine) {
+  if (network.built) refuse_design_options(options.design, network.path);
+  if (!options.given) return;
+  for (const std::string& name : options.given()) {
+    const bool of_rtl = name == "--stall" || name == "--seed";
+    const bool of_cpu = name == "--threads" || name == "--instructions";
+    if ((of_rtl && engine != Engine::rtl) || (of_cpu && engine != Engine::cpu)) {
+      throw Error(fmt::format("{} with the {} engine", name, engine_name(engine)),
+                  fmt::format("it is for the {} engine alone", of_rtl ? "rtl" : "cpu"));
+    }
+  }
+}
+
+}  // namespace
 
 TwinGraph twin_graph(const Network& network, const RunOptions& options) {
   TwinGraph twin;
@@ -185,6 +206,7 @@ struct EngineRunner::State {
 
 EngineRunner::EngineRunner(const Network& network, Engine engine, const RunOptions& options)
     : state_(std::make_unique<State>()) {
+  refuse_idle_options(options, network, engine);
   State& state = *state_;
   state.engine = engine;
   state.options = options;

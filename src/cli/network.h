@@ -2,6 +2,7 @@
 // A model or a built design, and the engines that run frames through it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,6 +51,8 @@ struct RunOptions {
   std::vector<std::string> writes = {};  // of constants, at run time (writes.h)
   int threads = 0;                       // of the cpu engine; 0: one for each core
   std::string level = {};                // of its instructions; empty: the best there is
+  // Which of those of one engine alone are on the command line, by the options' names.
+  std::function<std::vector<std::string>()> given = {};
 };
 
 void add_run_options(const Command& command, RunOptions& options);

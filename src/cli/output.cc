@@ -45,7 +45,8 @@ Graph read_graph(const fs::path& folder, const std::string& name, const Json& fi
 
 bool is_output(const fs::path& folder) {
   try {
-    return fs::is_directory(folder) && read_manifest(folder).contains("foldstream");
+    std::error_code error;
+    return fs::is_directory(folder, error) && read_manifest(folder).contains("foldstream");
   } catch (const Error&) {
     return false;
   }
@@ -56,7 +57,8 @@ namespace {
 // Reads those of the folder's graphs that are asked for.
 Built read(const fs::path& folder,
            const std::vector<std::pair<const char*, Graph& (*)(Built&)>>& graphs) {
-  if (!fs::exists(folder / kManifest)) {
+  std::error_code error;
+  if (!fs::exists(folder / kManifest, error) && !error) {
     throw Error(fmt::format("'{}' is a folder without {}", folder.string(), kManifest),
                 "name a folder that 'foldstream build' wrote, or a model");
   }

@@ -122,7 +122,7 @@ void add_quantize(Program& program) {
   command
       .option("--scale", options->scale,
               "samples are divided by this; 255 for bytes and 1 for floats by default")
-      .positive();
+      .between(1e-30, 1e30);
 }
 
 }  // namespace foldstream

@@ -10,6 +10,7 @@
 #include "src/cli/command.h"
 #include "src/cli/network.h"
 #include "src/util/error.h"
+#include "src/util/files.h"
 
 namespace foldstream {
 namespace {
@@ -29,6 +30,16 @@ int run(const Program& program, const Options& options) {
   if (stage) runner.emplace(network, engine, options.how);  // makes the stages
   const Graph& graph = stage ? runner->graph(*stage) : network.model;
   const std::vector<PortFile> files = output_files(graph, options.output);
+  for (size_t port = 0; port < files.size(); ++port) {
+    check_writable(files[port].path);
+    for (size_t other = 0; other < port; ++other) {
+      if (files[other].path == files[port].path) {
+        throw Error(fmt::format("outputs '{}' and '{}' have one file: '{}'", files[other].port,
+                                files[port].port, files[port].path),
+                    "give each a file of its own");
+      }
+    }
+  }
   const std::vector<Frame> frames = frames_of(graph, input_files(graph, options.input));
   if (!runner) runner.emplace(network, engine, options.how);
   Progress progress("frames", static_cast<int64_t>(frames.size()));

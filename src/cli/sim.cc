@@ -30,10 +30,16 @@ struct Options {
 std::vector<std::string> disagreements(const StreamGraph& graph, const SimResult& model,
                                        const Design& design, const Simulation::Result& rtl) {
   std::vector<std::string> found;
+  // The hardware is watched until its last beat is out; some nodes begin another frame meanwhile,
+  // and what they would do later nobody saw.
+  int64_t end = 0;
+  for (const Simulation::Trace& trace : rtl.outputs) {
+    if (!trace.cycles.empty()) end = std::max(end, trace.cycles.back());
+  }
   const auto compare = [&](const std::string& from, const std::string& to,
                            const std::vector<int64_t>& taken, const std::vector<int64_t>& seen) {
     for (size_t beat = 0; beat < taken.size(); ++beat) {
-      if (beat < seen.size() && seen[beat] == taken[beat]) continue;
+      if (beat < seen.size() ? seen[beat] == taken[beat] : taken[beat] >= end) continue;
       found.push_back(fmt::format(
           "'{}' to '{}', beat {}: {} in hardware, cycle {} in the model", from, to, beat,
           beat < seen.size() ? fmt::format("cycle {}", seen[beat]) : "never", taken[beat]));
@@ -144,7 +150,7 @@ int run(const Program& program, const Options& options) {
   if (program.json) {
     Json json = {{"cycles", found.cycles},
                  {"latency_cycles", found.latency},
-                 {"interval_cycles", found.interval},
+                 {"interval_cycles", options.frames > 1 ? Json(found.interval) : Json()},
                  {"frames", options.frames},
                  {"engine", options.engine}};
     if (rtl) {
@@ -161,9 +167,12 @@ int run(const Program& program, const Options& options) {
     json["nodes"] = nodes;
     std::cout << json.dump(2) << "\n";
   } else {
-    std::cout << fmt::format("{} frames in {} cycles, latency {}, one frame every {} cycles ({})\n",
-                             options.frames, found.cycles, found.latency, found.interval,
-                             rtl ? "hardware, simulated" : "cycle model");
+    const char* by = rtl ? "hardware, simulated" : "cycle model";
+    std::cout << (options.frames == 1
+                      ? fmt::format("1 frame in {} cycles ({})\n", found.cycles, by)
+                      : fmt::format(
+                            "{} frames in {} cycles, latency {}, one frame every {} cycles ({})\n",
+                            options.frames, found.cycles, found.latency, found.interval, by));
     std::cout << fmt::format("{:32} {:>10} {:>10} {:>10}\n", "node, in cycles", "busy", "starved",
                              "blocked");
     for (size_t i = 0; i < graph.blocks.size(); ++i) {
@@ -198,8 +207,11 @@ void add_sim(Program& program) {
       .option("--engine", options->engine,
               "cycle: the model; rtl: the hardware, compared beat by beat with the model")
       .shows_default();
-  command.flag("--queues", options->queues,
-               "instead: whether any queue could be a beat shorter, and why not");
+  command
+      .flag("--queues", options->queues,
+            "instead: whether any queue could be a beat shorter, and why not")
+      .excludes(command.option_named("--frames"))
+      .excludes(command.option_named("--engine"));
 }
 
 }  // namespace foldstream

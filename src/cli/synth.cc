@@ -142,11 +142,13 @@ void add_synth(Program& program) {
   }
   command.option("--device", options->device, names + ", or the name of a part").required();
   command.option("--clock", options->clock_mhz, "MHz to aim for; that of the build by default")
-      .positive();
+      .between(1, 2000);
   command.option("--seed", options->seed, "of the placer")
       .whole(0, std::numeric_limits<int32_t>::max())
       .shows_default();
-  command.option("--limit", options->limit, "seconds for each program").positive().shows_default();
+  command.option("--limit", options->limit, "seconds for each program")
+      .whole(1, 1000000)
+      .shows_default();
   command.flag("--no-place", options->no_place, "count resources only");
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "src/flow/writable.h"
 #include "src/report/driver.h"
@@ -13,14 +14,17 @@
 namespace foldstream {
 
 void add_write_option(const Command& command, std::vector<std::string>& writes) {
-  command.option("--write", writes,
-                 "NODE.CONSTANT=FILE.npy: a constant of a node built with --writable-weights "
-                 "(w: weights, t: thresholds, flip), written at run time; repeatable");
+  command
+      .option("--write", writes,
+              "NODE.CONSTANT=FILE.npy: a constant of a node built with --writable-weights "
+              "(w: weights, t: thresholds, flip), written at run time; repeatable")
+      .one_value_each();
 }
 
 std::vector<std::string> apply_writes(Graph& core, const std::vector<std::string>& writes,
                                       Family family) {
   std::vector<std::string> nodes;
+  std::set<std::string> seen;
   for (const std::string& write : writes) {
     const size_t equals = write.find('=');
     if (equals == std::string::npos) {
@@ -33,6 +37,9 @@ std::vector<std::string> apply_writes(Graph& core, const std::vector<std::string
                   "constants of hardware are integers");
     }
     const std::string name = write.substr(0, equals);
+    if (!seen.insert(name).second) {
+      throw Error(fmt::format("--write: '{}' is written twice", name), "name each constant once");
+    }
     nodes.push_back(write_constant(core, name, array.shape, array.ints, family));
   }
   return nodes;

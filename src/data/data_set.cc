@@ -209,7 +209,8 @@ bool has_data_set(const std::string& name, const fs::path& folder, Split split) 
     files = {unsw_nb15_file(split)};
   }
   return std::all_of(files.begin(), files.end(), [&](const std::string& file) {
-    return fs::exists(folder / file) || fs::exists(folder / (file + ".gz"));
+    std::error_code error;
+    return fs::exists(folder / file, error) || fs::exists(folder / (file + ".gz"), error);
   });
 }
 

@@ -14,7 +14,8 @@ namespace foldstream {
 std::string read_maybe_gzip(const std::filesystem::path& path, size_t limit) {
   namespace fs = std::filesystem;
   fs::path found = path;
-  if (!fs::exists(found)) found += ".gz";
+  std::error_code error;
+  if (!fs::exists(found, error)) found += ".gz";
   if (!fs::is_regular_file(found)) {
     throw Error(fmt::format("'{}' is not there, nor with .gz", path.string()),
                 "name the folder that holds the data set's published files");

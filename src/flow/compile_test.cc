@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <random>
@@ -182,6 +183,147 @@ output "y" %7
   const std::vector<Tensor> expected = {make_floats({1, 4, 1}, {11, 22, 13, 24})};
   EXPECT_EQ(Evaluator(source).run(inputs), expected);
   EXPECT_EQ(PartsRunner(compiled.parts).run(inputs), expected);
+}
+
+// A layer, then steps with constants of their own for each channel, between them views that turn,
+// cut, pool and flatten: what stays on the host must meet its own channels wherever they went.
+class RandomViews {
+ public:
+  explicit RandomViews(uint32_t seed) : random_(seed) {}
+
+  Graph make() {
+    Value x = add("input", {}, {{"type", std::string("f32")}, {"shape", Shape{1, 3, 2, 4}}});
+    x = add("quant", {x},
+            {{"bits", int64_t{4}},
+             {"signed", int64_t{1}},
+             {"narrow", int64_t{0}},
+             {"rounding", std::string("ROUND")}},
+            {{"scale", make_floats({}, {1})}, {"zero", make_floats({}, {0})}});
+    x = add("matmul", {x, constant({4, 5})});
+    axis_ = 3;
+    for (int64_t moves = 3 + below(5); moves > 0; --moves) x = moved(x);
+    graph_.outputs.push_back({"y", x});
+    return std::move(graph_);
+  }
+
+  Tensor frame(const Graph& graph) {
+    Tensor x = make_zero(graph.nodes.front().out[0]);
+    for (double& v : x.reals) v = static_cast<double>(below(16)) - 8;
+    return x;
+  }
+
+ private:
+  using Attrs = std::map<std::string, Attr, std::less<>>;
+
+  int64_t below(int64_t n) { return static_cast<int64_t>(random_() % static_cast<uint64_t>(n)); }
+  Value add(const char* op, std::vector<Value> in, Attrs attr = {},
+            std::map<std::string, Tensor, std::less<>> data = {}) {
+    const std::string name = op + std::to_string(graph_.nodes.size());
+    return {&graph_.add(require_op(op), std::move(in), name, std::move(attr), std::move(data)), 0};
+  }
+  Tensor integers(const Shape& shape) {
+    std::vector<double> values(static_cast<size_t>(element_count(shape)));
+    for (double& v : values) v = static_cast<double>(below(13)) - 6;
+    return make_floats(shape, std::move(values));
+  }
+  Value constant(const Shape& shape) {
+    return add("constant", {}, {}, {{"value", integers(shape)}});
+  }
+
+  Value moved(Value x) {
+    const Shape shape = x.type().shape;
+    const auto rank = static_cast<int64_t>(shape.size());
+    switch (below(rank == 4 ? 7 : 3)) {
+      case 0:
+        return add("relu", {x});
+      case 1:
+      case 2: {
+        Shape own(shape.size(), 1);
+        if (axis_ >= 0) own[static_cast<size_t>(axis_)] = shape[static_cast<size_t>(axis_)];
+        return add(below(2) == 0 ? "mul" : "add", {x, constant(own)});
+      }
+      case 3: {
+        std::vector<int64_t> perm{0, 1, 2, 3};
+        std::shuffle(perm.begin() + 1, perm.end(), random_);
+        axis_ = std::find(perm.begin(), perm.end(), axis_) - perm.begin();
+        return add("transpose", {x}, {{"perm", perm}});
+      }
+      case 4: {
+        const auto along = static_cast<size_t>(1 + below(3));
+        Shape begin(4, 0), size = shape;
+        begin[along] = below(shape[along]);
+        size[along] = 1 + below(shape[along] - begin[along]);
+        return add("slice", {x}, {{"begin", begin}, {"size", size}});
+      }
+      case 5:
+        if (shape[2] < 2 || shape[3] < 2) return x;
+        return add("max_pool", {x},
+                   {{"kernel", Shape{2, 2}},
+                    {"stride", Shape{1, 1}},
+                    {"dilation", Shape{1, 1}},
+                    {"pad", Shape{0, 0, 0, 0}}});
+      default: {
+        // Elements of a channel lie apart then; only what is the same for all may follow.
+        axis_ = -1;
+        return add("reshape", {x}, {{"shape", Shape{1, element_count(shape)}}});
+      }
+    }
+  }
+
+  std::mt19937 random_;
+  Graph graph_;
+  int64_t axis_ = 0;
+};
+
+TEST(Compile, StepsOfChannelsMeetTheirChannelsBehindViews) {
+  int compared = 0;
+  for (uint32_t seed = 0; seed < 600; ++seed) {
+    RandomViews network(seed);
+    const Graph source = network.make();
+    const Compiled compiled = compile(source, {});
+    const Evaluator reference(source);
+    const PartsRunner parts(compiled.parts);
+    for (int frame = 0; frame < 3; ++frame) {
+      const std::vector<Tensor> inputs = {network.frame(source)};
+      ASSERT_EQ(reference.run(inputs).front(), parts.run(inputs).front())
+          << "seed " << seed << "\n"
+          << print(source) << print(compiled.parts.tail);
+      ++compared;
+    }
+  }
+  EXPECT_EQ(compared, 1800);
+}
+
+// Along positions each score has the same bias, so it decides nothing; along channels it does.
+TEST(Compile, ASelectionAlongPositionsHasNoUseForABiasOfChannels) {
+  for (const int axis : {1, 2}) {
+    const Graph source = parse(fmt::format(R"(foldstream 1
+graph "select"
+%0 "x" = input {{shape=[1, 2, 3], type="f32"}} : f32[1,2,3]
+%1 "q" = quant %0 {{bits=4, narrow=0, rounding="ROUND", signed=1}} (scale=@0, zero=@1) : f32[1,2,3]
+%2 "w" = constant (value=@2) : f32[3,3]
+%3 "fc" = matmul %1, %2 : f32[1,2,3]
+%4 "b" = constant (value=@3) : f32[{}]
+%5 "add" = add %3, %4 : f32[1,2,3]
+%6 "best" = argmax %5 {{axis=2, keepdims=1}} : s64[1,2,1]
+output "y" %6
+@0 = f32[] 1.0
+@1 = f32[] 0.0
+@2 = f32[3,3] 1.0 0.0 0.0 0.0 1.0 0.0 0.0 0.0 1.0
+@3 = f32[{}] {}
+)",
+                                           axis == 1 ? "1,2,1" : "3", axis == 1 ? "1,2,1" : "3",
+                                           axis == 1 ? "0.0 5.0" : "0.0 5.0 1.0"));
+    const Compiled compiled = compile(source, {});
+    const PartsRunner parts(compiled.parts);
+    const Evaluator reference(source);
+    std::mt19937 random(3);
+    for (int frame = 0; frame < 50; ++frame) {
+      Tensor x = make_zero(source.nodes.front().out[0]);
+      for (double& v : x.reals) v = static_cast<double>(random() % 16) - 8;
+      ASSERT_EQ(reference.run({&x, 1}).front().ints, parts.run({x}).front().ints) << axis;
+    }
+  }
 }
 
 std::string layer_before_a_quantizer(const std::string& divisor) {

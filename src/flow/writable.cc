@@ -73,7 +73,9 @@ void make_writable(Parts& parts, const std::vector<std::string>& choices, Family
       if (!any) throw Error(fmt::format("{}: no node of the design has weights", kWhat));
       continue;
     }
-    const size_t colon = choice.rfind(':');
+    const bool is_name =
+        std::ranges::any_of(core.nodes, [&](const Node& node) { return node.name == choice; });
+    const size_t colon = is_name ? std::string::npos : choice.rfind(':');
     std::optional<Type> type;
     if (colon != std::string::npos) {
       type = parse_element(choice.substr(colon + 1));

@@ -352,8 +352,11 @@ class Applier {
       node.attr[fold.attr] = value.get<int64_t>();
       return;
     }
-    if (name == "runtime_writeable_weights" && node.op->memories != nullptr &&
-        (value == 0 || value == 1)) {
+    if (name == "runtime_writeable_weights" && node.op->memories != nullptr) {
+      if (value != 0 && value != 1) {
+        throw Error(fmt::format("{}: runtime_writeable_weights = {}", where(), value.dump()),
+                    "legal values are 0 and 1");
+      }
       if (value == 1) set_place(node, where(), "writable");
       return;
     }

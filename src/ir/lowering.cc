@@ -39,12 +39,16 @@ void cut_vectors(Traced& traced, int64_t begin, int64_t end) {
     values = {values.begin() + begin, values.begin() + end};
   };
   cut(traced.scale), cut(traced.bias), cut(traced.lo), cut(traced.hi);
-  for (Step& step : traced.steps) {
-    step.apply = [old = step.apply, begin](float x, int64_t c) { return old(x, begin + c); };
-    step.direction = [old = step.direction, begin](int64_t c) { return old(begin + c); };
-    if (step.affine) {
-      step.affine = [old = step.affine, begin](int64_t c) { return old(begin + c); };
-    }
+  for (Step& step : traced.steps) step.move_channels([begin](int64_t c) { return begin + c; });
+}
+
+void Step::move_channels(const std::function<int64_t(int64_t)>& to_old) {
+  apply = [old = apply, to_old](float x, int64_t c) { return old(x, to_old(c)); };
+  direction = [old = direction, to_old](int64_t c) { return old(to_old(c)); };
+  if (affine) affine = [old = affine, to_old](int64_t c) { return old(to_old(c)); };
+  origin = [old = origin, to_old](int64_t c) { return old ? old(to_old(c)) : to_old(c); };
+  for (std::vector<Step>& branch : branches) {
+    for (Step& step : branch) step.move_channels(to_old);
   }
 }
 

@@ -18,6 +18,17 @@
 
 namespace foldstream {
 
+// How the elements of q lie. The value's elements, in their order, seen as a tensor of shape
+// `dims`; dimension d of q is dimension order[d] of that. Both empty: q has the value's own shape
+// and order. A transposition changes nothing else, and a reshape keeps it: layouts cost hardware
+// only where an operator needs another one.
+struct Layout {
+  Shape dims;
+  std::vector<int> order;
+  bool operator==(const Layout&) const = default;
+  bool natural() const { return order.empty(); }
+};
+
 // One scalar operation of the reference on one operand, as float32 executes it.
 struct Step {
   const Node* source = nullptr;  // repeated at the edge when the step can't be absorbed
@@ -28,17 +39,17 @@ struct Step {
   std::function<std::pair<double, double>(int64_t channel)> affine;
   // Of a step that joins two functions of x, as x * sigmoid(x): the steps of each, by operand.
   std::vector<std::vector<Step>> branches;
-};
 
-// How the elements of q lie. The value's elements, in their order, seen as a tensor of shape
-// `dims`; dimension d of q is dimension order[d] of that. Both empty: q has the value's own shape
-// and order. A transposition changes nothing else, and a reshape keeps it: layouts cost hardware
-// only where an operator needs another one.
-struct Layout {
-  Shape dims;
-  std::vector<int> order;
-  bool operator==(const Layout&) const = default;
-  bool natural() const { return order.empty(); }
+  // For repeating it: the channel axis of its constants in the shape of its source, or -1; which of
+  // the source's channels a channel is, where views have cut or spread them since; and what it was
+  // a step on, where q may since have become another value or lie in another layout.
+  int axis = -1;
+  std::function<int64_t(int64_t channel)> origin;  // none: the same
+  Value at;
+  Layout layout;
+
+  // What was channel `to_old(c)` is channel c from now on.
+  void move_channels(const std::function<int64_t(int64_t channel)>& to_old);
 };
 
 // For each element in the value's order, its offset in q.

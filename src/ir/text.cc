@@ -13,6 +13,7 @@
 #include "src/ir/op.h"
 #include "src/ir/verify.h"
 #include "src/util/error.h"
+#include "src/util/names.h"
 
 namespace foldstream {
 namespace {
@@ -72,7 +73,7 @@ class Parser {
     Graph graph;
     skip_blank();
     expect("graph");
-    graph.name = quoted();
+    graph.name = name();
     std::vector<Node*> nodes;
     const auto value = [&]() -> Value {
       expect("%");
@@ -92,13 +93,13 @@ class Parser {
         skip_line();
         continue;
       } else if (accept("output")) {
-        std::string name = quoted();
-        graph.outputs.push_back({std::move(name), value()});
+        std::string of_output = name();
+        graph.outputs.push_back({std::move(of_output), value()});
       } else {
         expect("%");
         if (integer() != static_cast<int64_t>(nodes.size()))
           fail(fmt::format("expected node %{}", nodes.size()));
-        std::string name = quoted();
+        std::string of_node = name();
         expect("=");
         const std::string_view op_name = word();
         const Op* op = find_op(op_name);
@@ -132,7 +133,8 @@ class Parser {
         }
         Node* node = nullptr;
         try {
-          node = &graph.add(*op, std::move(in), std::move(name), std::move(attrs), std::move(data));
+          node =
+              &graph.add(*op, std::move(in), std::move(of_node), std::move(attrs), std::move(data));
         } catch (const Error& error) {
           throw Error(fmt::format("line {}: {}", line_, error.what()), error.help());
         }
@@ -287,6 +289,12 @@ class Parser {
     }
     ++at_;
     return out;
+  }
+  std::string name() {
+    std::string text = quoted();
+    const std::string unfit = unfit_name(text);
+    if (!unfit.empty()) fail(fmt::format("a name holds {}", unfit));
+    return text;
   }
   Attr attr() {
     const char c = peek();

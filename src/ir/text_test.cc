@@ -11,7 +11,7 @@ namespace {
 constexpr char kText[] = R"(foldstream 1
 graph "a \"quoted\" name"
 %0 "x" = input {shape=[1, 4], type="f32"} : f32[1,4]
-%1 "w\x0a" = constant (value=@0) : s3[2,2]
+%1 "w\\" = constant (value=@0) : s3[2,2]
 %2 "s" = constant (value=@1) : f32[2]
 %3 "again" = constant (value=@0) : s3[2,2]
 output "y" %0
@@ -42,6 +42,10 @@ TEST(Text, ErrorsNameTheLine) {
   EXPECT_EQ(message(kText), "line 10: expected a real number");
   EXPECT_EQ(message("foldstream 1\ngraph \"g\"\noutput \"y\" %0\n"),
             "line 3: %0 is not defined above");
+  EXPECT_EQ(message("foldstream 1\ngraph \"g\"\n%0 \"x\\x0ay\" = input"),
+            "line 3: a name holds a control character");
+  EXPECT_EQ(message("foldstream 1\ngraph \"caf\xe9\"\n"),
+            "line 2: a name holds bytes that are not UTF-8");
   EXPECT_EQ(message("@0 = u1[8589934592,8589934592] 1"),
             "line 1: dimension 8589934592 is out of range");
   EXPECT_EQ(message("@0 = u1[1000] 1"), "line 1: 1000 elements are missing");

@@ -22,6 +22,7 @@
 #include "src/ir/verify.h"
 #include "src/onnx/tensor.h"
 #include "src/util/error.h"
+#include "src/util/names.h"
 
 namespace foldstream {
 namespace {
@@ -115,6 +116,7 @@ class Reader {
       throw Error(fmt::format("{}: holds no graph", file_), "expected an ONNX model");
     }
     const onnx::GraphProto& graph = model_.graph();
+    check_names();
     graph_.name = graph.name();
     name_nodes();
     for (const auto& import : model_.opset_import()) {
@@ -186,6 +188,30 @@ class Reader {
       values_[name] = {&graph_.add(require_op("input"), {}, name, std::move(attr)), 0};
     } catch (const Error& error) {
       throw Error(fmt::format("{}: {}", file_, error.what()), error.help());
+    }
+  }
+
+  // Every name of the graph, before any of them is used.
+  void check_names() const {
+    const onnx::GraphProto& graph = model_.graph();
+    const auto check = [&](const std::string& name, const char* what) {
+      const std::string unfit = unfit_name(name);
+      if (unfit.empty()) return;
+      throw Error(
+          fmt::format("{}: the name of {}, '{}', holds {}", file_, what, printable(name), unfit),
+          "give it a name of printable characters");
+    };
+    check(graph.name(), "the graph");
+    for (const auto& input : graph.input()) check(input.name(), "a graph input");
+    for (const auto& output : graph.output()) check(output.name(), "a graph output");
+    for (const auto& initializer : graph.initializer()) check(initializer.name(), "an initializer");
+    for (const onnx::NodeProto& node : graph.node()) {
+      check(node.name(), "a node");
+      check(node.op_type(), "an operator");
+      check(node.domain(), "a domain");
+      for (const std::string& name : node.input()) check(name, "a tensor");
+      for (const std::string& name : node.output()) check(name, "a tensor");
+      for (const auto& attribute : node.attribute()) check(attribute.name(), "an attribute");
     }
   }
 

@@ -155,6 +155,30 @@ TEST(Reader, RefusesWhatIsNoModel) {
   EXPECT_THROW(read_model("no/such/model.onnx"), Error);
 }
 
+// A name with a line's end would end the comment it is put into, in sources that are run.
+TEST(Reader, RefusesNamesThatAreNotText) {
+  const auto refused = [](const auto& damage) {
+    onnx::ModelProto model = small_model();
+    damage(*model.mutable_graph());
+    try {
+      read(model);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_EQ(refused([](onnx::GraphProto& graph) { graph.mutable_node(0)->set_name("a\nb"); }),
+            "m: the name of a node, 'a?b', holds a control character");
+  EXPECT_EQ(refused([](onnx::GraphProto& graph) { graph.set_name("\x1b[2J"); }),
+            "m: the name of the graph, '?[2J', holds a control character");
+  EXPECT_EQ(refused([](onnx::GraphProto& graph) { graph.mutable_node(1)->set_output(0, "\t"); }),
+            "m: the name of a tensor, '?', holds a control character");
+  EXPECT_NE(refused([](onnx::GraphProto& graph) {
+              graph.mutable_node(0)->set_name("caf\xe9");
+            }).find("holds bytes that are not UTF-8"),
+            std::string::npos);
+}
+
 TEST(Reader, RefusesBrokenWires) {
   EXPECT_EQ(error_after([](auto& graph) { graph.mutable_node(0)->set_input(1, "gone"); }),
             "m: node 'bias' (Add): tensor 'gone' comes from nowhere");

@@ -13,6 +13,7 @@
 #include "src/ir/eval.h"
 #include "src/ir/op.h"
 #include "src/ir/pass.h"
+#include "src/ir/permute.h"
 #include "src/ir/verify.h"
 #include "src/rtl/pointwise.h"
 #include "src/util/error.h"
@@ -244,6 +245,9 @@ class Streamliner : public Lowering {
     }
     spread(result, axis);
     step.source = node_;
+    step.axis = axis;
+    step.at = unviewed(result.q);
+    step.layout = result.layout;
     result.steps.push_back(std::move(step));
     finding_.becomes = "folded into what follows";
     set(0, std::move(result));
@@ -267,6 +271,8 @@ class Streamliner : public Lowering {
       return function(after(branches[0], x, channel), after(branches[1], x, channel));
     };
     step.direction = [](int64_t) { return 0; };
+    step.at = unviewed(result.q);
+    step.layout = result.layout;
     result.steps.push_back(std::move(step));
     finding_.becomes = "folded into what follows";
     set(0, std::move(result));
@@ -344,10 +350,15 @@ class Streamliner : public Lowering {
     return perm;
   }
 
+  static Value unviewed(Value q) {
+    const Op& view = require_op("reshape");
+    while (q.node != nullptr && q.node->op == &view) q = q.node->in[0];
+    return q;
+  }
+
   Value viewed(Value q, const Shape& shape) {
     const Op& view = require_op("reshape");
-    Value first = q;
-    while (first.node->op == &view) first = first.node->in[0];
+    const Value first = unviewed(q);
     if (first.type().shape == shape) return first;
     return {&target().add(view, {first}, first.node->name + "_view", {{"shape", shape}}), 0};
   }
@@ -890,7 +901,16 @@ class Streamliner : public Lowering {
                              {{"perm", back(traced.layout)}}),
                0};
     }
-    value = shaped(repeated(traced.steps, value), source.type().shape);
+    const auto in_place = [&](const Step& step) {
+      return step.at == unviewed(traced.q) && step.layout == traced.layout;
+    };
+    if (!std::ranges::all_of(traced.steps, in_place)) {
+      value = shaped(value, source.type().shape);
+      for (const Step& step : traced.steps) value = applied(step, value, traced);
+    } else {
+      value = repeated(traced.steps, value);
+    }
+    value = shaped(value, source.type().shape);
     if (!source.type().is_float) {  // codes that the model itself has as integers
       value = {&target().add(require_op("cast"), {value}, source.node->name + "_integer",
                              {{"type", element_name(source.type())}}),
@@ -920,13 +940,121 @@ class Streamliner : public Lowering {
         // A reshape may lie before a step, whose constants belong to its own shape.
         const Shape& shape = operand.type().shape;
         if (element_count(shape) == own.type().count()) own = shaped(own, shape);
-        operands.push_back(own);
+        operands.push_back(as_element(own, operand.type()));
       }
       value = {&target().add(*step.source->op, std::move(operands), step.source->name,
                              step.source->attr, step.source->data),
                0};
     }
     return value;
+  }
+
+  // A float value that holds integers, where a step is one on integers.
+  Value as_element(Value value, const Type& wanted) {
+    if (wanted.is_float || !value.type().is_float) return value;
+    return {&target().add(require_op("cast"), {value}, value.node->name + "_integer",
+                          {{"type", element_name(wanted)}}),
+            0};
+  }
+
+  // A step's own operator on a float value of the traced shape, whose elements no longer lie as
+  // they did when it was a step: channels are brought to where its constants have them, and back.
+  Value applied(const Step& step, Value value, const Traced& traced) {
+    const Shape now = value.type().shape;
+    const int axis = step.axis >= 0 ? traced.axis : -1;
+    int64_t before = 1, channels = 1, behind = 1;
+    for (int d = 0; d < static_cast<int>(now.size()); ++d) {
+      (d < axis || axis < 0 ? before : d == axis ? channels : behind) *= now[d];
+    }
+    const auto rank = static_cast<int>(step.source->out[0].shape.size());
+    // Where the operator has its channels, or would have the one that all elements are.
+    const int at = std::max(step.axis >= 0 ? step.axis : std::min(1, rank - 1), 0);
+    Shape shape(static_cast<size_t>(std::max(rank, 1)), 1);
+    shape[at] = channels;
+    std::vector<int64_t> perm{0, 1, 2};  // of [before, channels, behind]
+    if (at + 1 < rank) {
+      shape[at + 1] = behind;
+    } else if (behind > 1) {
+      perm = {0, 2, 1};
+      before *= behind;
+    }
+    if (at > 0) {
+      shape[at - 1] = before;
+    } else if (before > 1 && at + 1 < rank) {
+      perm = {1, 0, 2};
+      shape[at + 1] *= before;
+    } else if (before > 1) {
+      shape.insert(shape.begin(), before);
+    }
+    const Shape three = perm == std::vector<int64_t>{0, 2, 1}
+                            ? Shape{before / behind, channels, behind}
+                            : Shape{before, channels, behind};
+    const auto turned = [&](Value of, const std::vector<int64_t>& order) {
+      return Value{
+          &target().add(require_op("transpose"), {of}, of.node->name + "_order", {{"perm", order}}),
+          0};
+    };
+    const bool turns = perm != std::vector<int64_t>{0, 1, 2};
+    if (turns) value = turned(shaped(value, three), perm);
+    value = shaped(value, shape);
+
+    std::vector<Value> operands;
+    for (size_t port = 0; port < step.source->in.size(); ++port) {
+      const Value& operand = step.source->in[port];
+      const Traced& described = traced_.at(operand);
+      if (described.is_constant()) {
+        operands.push_back(
+            {&target().add(require_op("constant"), {}, operand.node->name, {},
+                           {{"value", for_channels(real_of(described), step, channels)}}),
+             0});
+        continue;
+      }
+      Value own = value;
+      if (!step.branches.empty()) {
+        // The branches begin with what the value was before all of them.
+        own = shaped(value, now);
+        for (const Step& inner : step.branches[port]) own = applied(inner, own, traced);
+        own = shaped(own, shape);
+      }
+      operands.push_back(as_element(own, operand.type()));
+    }
+    auto data = step.source->data;
+    for (auto& [name, tensor] : data) tensor = for_channels(tensor, step, channels);
+    value = {&target().add(*step.source->op, std::move(operands), step.source->name,
+                           step.source->attr, std::move(data)),
+             0};
+    if (turns) {
+      value = turned(shaped(value, permuted_shape(three, perm)), perm);  // each undoes itself
+    }
+    return shaped(value, now);
+  }
+
+  // A step's constant with an entry for each of the channels there are now.
+  static Tensor for_channels(const Tensor& constant, const Step& step, int64_t channels) {
+    const auto along = std::ranges::find_if(constant.type.shape, [](int64_t n) { return n != 1; });
+    if (along == constant.type.shape.end()) return constant;
+    Tensor moved = constant;
+    auto& size = moved.type.shape[along - constant.type.shape.begin()];
+    const auto pick = [&](auto& values, const auto& from) {
+      values.clear();
+      for (int64_t c = 0; c < channels; ++c) {
+        values.push_back(from.at(static_cast<size_t>(step.origin ? step.origin(c) : c)));
+      }
+    };
+    if (step.axis < 0) {  // the same everywhere: one entry does
+      moved.type.shape.assign(moved.type.shape.size(), 1);
+      if (moved.type.is_float)
+        moved.reals = {constant.reals.at(0)};
+      else
+        moved.ints = {constant.ints.at(0)};
+      return moved;
+    }
+    size = channels;
+    if (moved.type.is_float)
+      pick(moved.reals, constant.reals);
+    else
+      pick(moved.ints, constant.ints);
+    return moved;
   }
 
   std::string describe_new_nodes() {

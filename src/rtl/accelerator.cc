@@ -12,6 +12,7 @@
 #include "src/rtl/sv_module.h"
 #include "src/rtl/writable.h"
 #include "src/util/error.h"
+#include "src/util/names.h"
 #include "src/util/sha256.h"
 
 namespace foldstream {
@@ -167,7 +168,7 @@ class Writer {
     const Mover& mover = result_.movers[index];
     if (mover.kind == Mover::Kind::result) {
       const DesignPort& port = design_.outputs[mover.index];
-      module_.comment(fmt::format("Result {}", port.name));
+      module_.comment(fmt::format("Result {}", one_word(port.name)));
       wires(port.prefix, port.stream.width());
       add_result(index, port);
       connect(port.prefix, 'o');
@@ -178,8 +179,9 @@ class Writer {
         is_weights ? design_.weights[mover.index].prefix : design_.inputs[mover.index].prefix;
     const Stream& stream =
         is_weights ? design_.weights[mover.index].stream : design_.inputs[mover.index].stream;
-    module_.comment(is_weights ? fmt::format("Weights of {}", design_.weights[mover.index].node)
-                               : fmt::format("Operand {}", design_.inputs[mover.index].name));
+    module_.comment(is_weights
+                        ? fmt::format("Weights of {}", one_word(design_.weights[mover.index].node))
+                        : fmt::format("Operand {}", one_word(design_.inputs[mover.index].name)));
     wires(prefix, stream.width());
     add_source(index, prefix, stream.width());
     connect(prefix, 'i');

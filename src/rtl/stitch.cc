@@ -15,6 +15,7 @@
 #include "src/rtl/rom.h"
 #include "src/rtl/sv_module.h"
 #include "src/util/error.h"
+#include "src/util/names.h"
 #include "src/util/parallel.h"
 
 namespace foldstream {
@@ -78,6 +79,9 @@ class Stitcher {
     design_.family = family;
     design_.name = module_name(core.name);
     design_.memory_clock_ratio = memory_clock_ratio(core);
+    for (const char* top : {"axis", "accelerator", "ip", "probe"}) {
+      tops_.insert(fmt::format("nodes/{}_{}.sv", design_.name, top));
+    }
   }
 
   Design run() {
@@ -118,9 +122,10 @@ class Stitcher {
         ports_.emplace(&node, node.op->ports(node));
         const Ports& node_ports = ports_.at(&node);
         for (size_t port = 0; port < node_ports.out.size(); ++port) {
-          const std::string stem = node_ports.out.size() == 1
-                                       ? stems_.at(&node)
-                                       : fmt::format("{}_{}", stems_.at(&node), port);
+          const std::string stem =
+              node_ports.out.size() == 1
+                  ? stems_.at(&node)
+                  : unique(fmt::format("{}_{}", stems_.at(&node), port), taken_);
           wires_[{const_cast<Node*>(&node), static_cast<int>(port)}] = {
               stem, node_ports.out[port], foldstream::describe(node), 0};
         }
@@ -195,6 +200,11 @@ class Stitcher {
     for (size_t i = 0; i < nodes.size(); ++i) {
       const Node& node = *nodes[i];
       Hardware& hardware = emitted[i];
+      // What a node calls the modules inside of its own may be what another node is called.
+      const std::string module = fmt::format("{}_{}", design_.name, stems_.at(nodes[i]));
+      for (int number = 2; collides(hardware); ++number) {
+        hardware = node.op->emit(node, design_.family, fmt::format("{}_{}", module, number));
+      }
       add_files(hardware);
       design_.nodes.push_back({node.name,
                                std::string(node.op->name),
@@ -305,11 +315,31 @@ class Stitcher {
     return fmt::format("{}_part{}", bank_stems_.at(part.bank), part.place);
   }
 
+  static std::string module_path(const TextFile& file) {
+    return fmt::format("nodes/{}{}", file.name, file.name.ends_with(".sv") ? "" : ".sv");
+  }
+
+  // Whether a file of it is there already with another text, or its module is one of the tops.
+  bool collides(const Hardware& hardware) const {
+    const auto differs = [&](const std::string& path, const std::string& text) {
+      const auto it = design_.files.find(path);
+      return it != design_.files.end() && it->second != text;
+    };
+    return std::ranges::any_of(hardware.modules,
+                               [&](const TextFile& file) {
+                                 return tops_.contains(module_path(file)) ||
+                                        differs(module_path(file), file.text);
+                               }) ||
+           std::ranges::any_of(hardware.memories,
+                               [&](const TextFile& file) { return differs(file.name, file.text); });
+  }
+
   void add_files(Hardware& hardware) {
-    for (TextFile& file : hardware.modules) {
-      add_file(file.name.ends_with(".sv") ? "nodes/" + file.name : "nodes/" + file.name + ".sv",
-               std::move(file.text));
+    if (collides(hardware)) {
+      throw Error(fmt::format("two nodes have need of a module called '{}'", hardware.top),
+                  "rename one of them");
     }
+    for (TextFile& file : hardware.modules) add_file(module_path(file), std::move(file.text));
     for (TextFile& file : hardware.memories) add_file(file.name, std::move(file.text));
     cells_.insert(hardware.cells.begin(), hardware.cells.end());
     if (library_.has(hardware.top)) cells_.insert(hardware.top);
@@ -578,7 +608,8 @@ class Stitcher {
                                                                      : stem + "_ready");
       connections.emplace_back(formal + "_data_o", stem + (outside ? "_data_o" : "_data"));
     }
-    module.comment(fmt::format("{} ({})", entry.name, entry.op));
+    // A name may be anything; tools take some words at the beginning of a comment for orders.
+    module.comment(fmt::format("Node {} ({})", one_word(entry.name), entry.op));
     for (const DesignMemory& memory : entry.memories) {
       const std::string address = memory.wires + "_address", word = memory.wires + "_word";
       module.wire(address, static_cast<int>(memory.shape.address_bits()));
@@ -626,7 +657,8 @@ class Stitcher {
   const Graph& core_;
   const Library library_;
   Design design_;
-  std::set<std::string> taken_;  // stems of nodes and of memories
+  std::set<std::string> tops_;   // where modules would lie that are called as the tops are
+  std::set<std::string> taken_;  // stems of nodes, of their several results and of memories
   struct BankWords {
     MemoryBank bank;
     std::vector<std::vector<std::vector<bool>>> contents;  // of its parts

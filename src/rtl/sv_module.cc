@@ -7,6 +7,7 @@
 #include <cctype>
 
 #include "src/util/error.h"
+#include "src/util/names.h"
 
 namespace foldstream {
 namespace {
@@ -131,6 +132,7 @@ void SvModule::close_registers() {
 }
 
 void SvModule::comment(std::string_view text) {
+  FOLDSTREAM_CHECK(unfit_name(text).empty());  // a line's end would end the comment
   close_registers();
   if (!body_.empty()) body_ += "\n";
   body_ += wrapped("  // ", std::string(text), "  // ");

@@ -89,5 +89,10 @@ TEST(SvModule, Spelling) {
   EXPECT_EQ(SvModule::constant(std::vector<bool>(65, true)), "{1'h1, 64'hffffffffffffffff}");
 }
 
+TEST(SvModuleDeathTest, NoTextEndsAComment) {
+  SvModule module("m", "Summary.", "Timing.");
+  EXPECT_DEATH(module.comment("a\nb"), "does not hold");
+}
+
 }  // namespace
 }  // namespace foldstream

@@ -90,7 +90,8 @@ void lower_to_selection(Lowering& lowering, int64_t k, const Shape& result_shape
   Graph& target = lowering.target();
   Value x = lowering.natural(operand);
   const int64_t classes = operand.shape.back();
-  if (!order.shift.empty()) {
+  // Along another axis all that is selected from has one shift.
+  if (!order.shift.empty() && operand.axis + 1 == static_cast<int>(operand.shape.size())) {
     x = {&target.add(require_op("add_constant"), {x}, name + "_bias", {},
                      {{"c", make_ints(Shape{classes}, std::move(order.shift))}}),
          0};

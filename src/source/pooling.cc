@@ -17,7 +17,16 @@ WindowShape pool_window(const Node& node) { return window_of(node, node.integers
 std::vector<Type> infer_pool(const Node& node) {
   if (node.in.size() != 1) throw Error(fmt::format("has {} operands, expected 1", node.in.size()));
   const Shape& from = node.in_type(0).shape;
-  const Shape places = window_places(pool_window(node), spatial_axes(node.in_type(0)));
+  const WindowShape window = pool_window(node);
+  const Shape spatial = spatial_axes(node.in_type(0)), places = window_places(window, spatial);
+  for (size_t axis = 0; axis < places.size(); ++axis) {
+    for (int64_t place = 0; place < places[axis]; ++place) {
+      const WindowPart part = inside(window, axis, place, spatial[axis]);
+      if (part.begin < part.end) continue;
+      throw Error(fmt::format("its window {} along axis {} holds padding alone", place, axis + 2),
+                  "pad less, or pad the operand before");
+    }
+  }
   Shape shape{from[0], from[1]};
   shape.insert(shape.end(), places.begin(), places.end());
   return {float_type(std::move(shape))};

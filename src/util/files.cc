@@ -54,6 +54,36 @@ fs::path without_slash(const fs::path& path) {
   return path.has_filename() ? path : path.parent_path();
 }
 
+// Where a folder of results goes: behind a link, where it leads.
+fs::path resolved(const fs::path& target) {
+  std::error_code error;
+  fs::path found = without_slash(target);
+  if (fs::exists(found, error)) found = fs::canonical(found, error);
+  if (error || !found.has_filename()) {
+    throw Error(fmt::format("'{}' can't be a folder of results", target.string()), "name a folder");
+  }
+  return found;
+}
+
+// What a file is called until it is whole.
+fs::path unfinished_name(const fs::path& path) {
+  return path.parent_path() / fmt::format("{}.part-{}", path.filename().string(), ::getpid());
+}
+
+// The file itself, where `path` is a link.
+fs::path behind_links(const fs::path& path) {
+  std::error_code error;
+  const fs::path found = fs::canonical(path, error);
+  return error ? path : found;
+}
+
+// Whether there is something that isn't a file, and so is written as it stands: a pipe, a terminal.
+bool is_special(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
+}
+
 fs::path make_temporary() {
   std::string path = (fs::temp_directory_path() / "foldstream-XXXXXX").string();
   if (mkdtemp(path.data()) == nullptr) fail("make the folder", path, errno);
@@ -100,9 +130,9 @@ void write_file(const fs::path& path, std::string_view text) {
   if (file.close() != 0) fail("write", path, errno);
 }
 
-void write_whole(const fs::path& path, std::string_view bytes) {
-  fs::path unfinished = path;
-  unfinished += ".part";
+void write_whole(const fs::path& given, std::string_view bytes) {
+  if (is_special(given)) return write_file(given, bytes);
+  const fs::path path = behind_links(given), unfinished = unfinished_name(path);
   std::error_code error;
   try {
     write_file(unfinished, bytes);
@@ -121,8 +151,8 @@ void check_writable(const fs::path& path) {
   std::error_code error;
   if (!path.has_filename()) throw Error(fmt::format("'{}' is no name of a file", path.string()));
   if (fs::is_directory(path, error)) fail("write", path, EISDIR);
-  fs::path unfinished = path;
-  unfinished += ".part";
+  if (is_special(path)) return;
+  const fs::path unfinished = unfinished_name(behind_links(path));
   write_file(unfinished, "");
   fs::remove(unfinished, error);
 }
@@ -138,7 +168,7 @@ TemporaryFolder::~TemporaryFolder() {
 
 OutputFolder::OutputFolder(const fs::path& target,
                            const std::function<bool(const fs::path&)>& replaceable)
-    : target_(without_slash(target)),
+    : target_(resolved(target)),
       partial_(target_.parent_path() /
                fmt::format(".{}.partial-{}", target_.filename().string(), ::getpid())),
       folder_([&] {
@@ -146,13 +176,20 @@ OutputFolder::OutputFolder(const fs::path& target,
         const fs::file_status status = fs::status(target_, error);
         if (fs::exists(status)) {
           if (!fs::is_directory(status)) {
-            throw Error(fmt::format("'{}' exists and is not a folder", target_.string()),
+            throw Error(fmt::format("'{}' exists and is not a folder", target.string()),
                         "choose another output folder");
           }
-          if (!fs::is_empty(target_) && !replaceable(target_)) {
+          const bool is_empty = fs::is_empty(target_, error);
+          if (error) fail("read", target_, error.value());
+          if (!is_empty && !replaceable(target_)) {
             throw Error(fmt::format("the folder '{}' holds files that Foldstream did not write",
-                                    target_.string()),
+                                    target.string()),
                         "choose another output folder, or empty this one");
+          }
+          if (target_ == fs::current_path(error)) {
+            throw Error(fmt::format("'{}' is the folder you are in, which can't be replaced",
+                                    target.string()),
+                        "name another folder");
           }
         }
         return partial_;

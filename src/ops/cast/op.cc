@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include "src/ir/lowering.h"
 #include "src/ir/onnx_node.h"
 #include "src/source/import.h"
 #include "src/util/error.h"
@@ -88,6 +90,25 @@ void to_onnx(const Node& node, OnnxSink& sink) {
   sink.node("", "Cast", {sink.input(0)}, {sink.output(0)}, {{"to", number}});
 }
 
+void lower(const Node& node, Lowering& lowering) {
+  const Type& from = node.in_type(0);
+  const Type to = node.out[0];
+  if (!from.is_float && !to.is_float) {
+    return lowering.keep("it casts integers to other integers", "cast floats, or leave it out");
+  }
+  Step step;
+  if (to.is_float) {
+    step.apply = [](float x, int64_t) { return x; };
+    step.affine = [](int64_t) { return std::pair<double, double>(1, 0); };
+    step.direction = [](int64_t) { return 1; };
+  } else {
+    step.apply = [to](float x, int64_t) { return static_cast<float>(to_integer(x, to)); };
+    const int direction = to.bits == 1 ? 0 : 1;  // of one bit it asks whether x is zero
+    step.direction = [direction](int64_t) { return direction; };
+  }
+  lowering.step(0, -1, std::move(step));
+}
+
 }  // namespace
 
 extern const Op op_cast;
@@ -97,6 +118,7 @@ const Op op_cast{.name = "cast",
                  .import = import,
                  .to_onnx = to_onnx,
                  .infer = infer,
-                 .eval = eval};
+                 .eval = eval,
+                 .lower = lower};
 
 }  // namespace foldstream

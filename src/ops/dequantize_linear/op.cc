@@ -27,7 +27,10 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
   if (source.has(2)) {
     const Tensor& zero = constant_operand(source, 2, "the zero point");
     const Type& type = source.in[0].type();
-    if (element_name(zero.type) != element_name(type)) {
+    // Codes clipped to fewer bits are of fewer here, and their zero point is not.
+    const bool is_wider = !type.is_float && zero.type.is_signed == type.is_signed &&
+                          !zero.type.is_float && zero.type.bits > type.bits;
+    if (element_name(zero.type) != element_name(type) && !is_wider) {
       throw Error(fmt::format("the zero point is {} and operand 0 {}, expected one element type",
                               to_string(zero.type), to_string(type)));
     }
@@ -123,19 +126,23 @@ void lower(const Node& node, Lowering& lowering) {
   const auto parameters = std::make_shared<const Parameters>(parameters_of(node));
   const int axis = static_cast<int>(node.integer("axis", -1));
   const Traced& operand = lowering.in(0);
-  if (operand.real && !operand.real->type.is_float) {
+  const bool has_codes = operand.codes && operand.steps.empty() &&
+                         (operand.axis < 0 || axis < 0 || operand.axis == axis);
+  const bool is_plain = operand.real && !operand.real->type.is_float;
+  if (has_codes || is_plain) {
     Traced result;
-    result.codes = operand.real;
-    result.axis = axis;
-    const int64_t channels = axis < 0 ? 1 : node.out[0].shape[axis];
+    result.codes = has_codes ? operand.codes : operand.real;
+    result.axis = axis < 0 && has_codes ? operand.axis : axis;
+    const int64_t channels = result.axis < 0 ? 1 : node.out[0].shape[result.axis];
     result.scale.clear(), result.bias.clear();
     for (int64_t c = 0; c < channels; ++c) {
       const double scale = parameters->scale_at(c);
-      result.scale.push_back(scale);
-      result.bias.push_back(-scale * static_cast<double>(parameters->zero_at(c)));
+      const double shift = has_codes ? entry(operand.bias, c) : 0;
+      result.scale.push_back(has_codes ? scale * entry(operand.scale, c) : scale);
+      result.bias.push_back(scale * (shift - static_cast<double>(parameters->zero_at(c))));
     }
-    const auto [lo, hi] = std::minmax_element(operand.real->ints.begin(), operand.real->ints.end());
-    if (lo != operand.real->ints.end()) result.lo = {*lo}, result.hi = {*hi};
+    const auto [lo, hi] = std::minmax_element(result.codes->ints.begin(), result.codes->ints.end());
+    if (lo != result.codes->ints.end()) result.lo = {*lo}, result.hi = {*hi};
     return lowering.set(0, std::move(result));
   }
   if (!operand.is_integer()) {

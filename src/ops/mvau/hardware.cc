@@ -19,6 +19,7 @@
 #include "src/arith/dot_packed.h"
 #include "src/arith/registers.h"
 #include "src/arith/scaled_levels.h"
+#include "src/arith/threshold_search.h"
 #include "src/arith/thresholding.h"
 #include "src/arith/weights.h"
 #include "src/ops/mvau/mvau.h"
@@ -85,6 +86,14 @@ DotRegisters dot_registers(const Node& node, const Folding& folding, Family fami
 // Sums of some size rest before they are compared.
 bool registers_sums(int64_t columns, const Type& in) { return columns * in.bits > 32; }
 
+// Registers of the whole matrix in logic behind its sums, where it compares them.
+int64_t compare_registers(const Node& node, int64_t columns) {
+  const Tensor* t = node.tensor("t");
+  if (t == nullptr) return 0;
+  const int levels = std::bit_width(static_cast<uint64_t>(t->type.shape[1]));
+  return (registers_sums(columns, node.in_type(0)) ? 1 : 0) + arith::memory_levels(levels, 0);
+}
+
 // The whole matrix in logic.
 arith::ConstantMatrixSpec matrix_spec(const Node& node, bool compares, Family family) {
   const Tensor& w = *node.tensor("w");
@@ -108,7 +117,11 @@ arith::ConstantMatrixSpec matrix_spec(const Node& node, bool compares, Family fa
 
 // With so many registers in its sums at most.
 arith::ConstantMatrix made_matrix(arith::ConstantMatrixSpec spec, int64_t registers) {
-  return within(0, registers + (spec.register_sums ? 1 : 0), [&](int levels) {
+  int64_t most = registers + (spec.register_sums ? 1 : 0);
+  if (!spec.thresholds.empty()) {
+    most += arith::memory_levels(std::bit_width(spec.thresholds.front().size()), 0);
+  }
+  return within(0, most, [&](int levels) {
     spec.levels_per_register = levels;
     arith::ConstantMatrix matrix = arith::constant_matrix(spec);
     spec.pairs = matrix.report.pairs > 0;  // wherever the registers are
@@ -201,7 +214,7 @@ int64_t pipeline_stages(const Node& node, const Folding& folding, Family family)
   if (form(node, folding, family) == Form::unfolded) {
     const int64_t sums = 1 + sum_registers(folding.simd, in, w);
     if (folding.scaled) return sums + arith::levels_latency(node, 1, family);
-    return sums + (t != nullptr && registers_sums(folding.simd, in) ? 1 : 0);
+    return sums + compare_registers(node, folding.simd);
   }
   // Words of vector and weights; products; accumulator; thresholds.
   int64_t stages = vector_stages(folding) + 1;

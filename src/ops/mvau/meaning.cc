@@ -125,6 +125,10 @@ Shape::Shape(const Node& node) {
     throw Error("weights 'w' must be integers of shape [rows, columns]");
   }
   rows = w->type.shape[0], columns = w->type.shape[1];
+  if (rows < 1 || columns < 1) {
+    throw Error(fmt::format("weights of shape {}", to_string(w->type.shape)),
+                "a layer has a row and a column at least");
+  }
   groups = node.integer("groups", 1);
   if (groups < 1 || rows % groups != 0) {
     throw Error(fmt::format("groups = {} of {} rows", groups, rows),
@@ -160,8 +164,11 @@ std::vector<int64_t> reuses(const Node& node) {
 Folding::Folding(const Node& node) {
   const Tensor& w = *node.tensor("w");
   if (node.in_type(0).bits > kMostHardwareBits) {
-    throw Error(fmt::format("{}: an operand of {} bits", describe(node), node.in_type(0).bits),
-                fmt::format("hardware multiplies operands of up to {} bits", kMostHardwareBits));
+    throw Error(
+        fmt::format("{}: an operand of {} bits", describe(node), node.in_type(0).bits),
+        fmt::format("hardware multiplies operands of up to {} bits: put a quantizer between "
+                    "the layers",
+                    kMostHardwareBits));
   }
   groups = node.integer("groups", 1);
   const int64_t group_rows = w.type.shape[0] / groups;

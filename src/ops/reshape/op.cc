@@ -191,13 +191,7 @@ void lower(const Node& node, Lowering& lowering) {
     spread(result.lo, *channel);
     spread(result.hi, *channel);
     for (Step& step : result.steps) {
-      step.apply = [old = step.apply, channel](float x, int64_t c) {
-        return old(x, (*channel)[c]);
-      };
-      step.direction = [old = step.direction, channel](int64_t c) { return old((*channel)[c]); };
-      if (step.affine) {
-        step.affine = [old = step.affine, channel](int64_t c) { return old((*channel)[c]); };
-      }
+      step.move_channels([channel](int64_t c) { return (*channel)[c]; });
     }
   }
   if (result.codes) result.codes->type.shape = to;

@@ -31,9 +31,28 @@ std::vector<Value> import(const OnnxNode& source, Graph& graph) {
   expect_operands(source, 1, 2);
   const Shape& shape = source.in[0].type().shape;
   const int64_t axis = checked_axis(integer_attr(source, "axis", 0), shape.size());
+  const Shape sizes = sizes_of(source, shape[axis]);
   Node& node = graph.add(require_op("split"), {source.in[0]}, source.name,
-                         {{"axis", axis}, {"sizes", sizes_of(source, shape[axis])}});
+                         {{"axis", axis}, {"sizes", sizes}});
   std::vector<Value> results;
+  bool uses_all = true;
+  for (size_t port = 0; port < node.out.size(); ++port) uses_all = uses_all && source.uses(port);
+  if (!uses_all) {
+    // A stream that nobody takes would stop the others, so the parts that are used are cut out.
+    Shape begin(shape.size(), 0);
+    for (size_t port = 0; port < node.out.size(); ++port) {
+      if (source.uses(port)) {
+        results.push_back({&graph.add(require_op("slice"), {source.in[0]},
+                                      fmt::format("{}_part{}", source.name, port),
+                                      {{"begin", begin}, {"size", node.out[port].shape}}),
+                           0});
+      } else {
+        results.push_back({&node, static_cast<int>(port)});
+      }
+      begin[static_cast<size_t>(axis)] += sizes[port];
+    }
+    return results;
+  }
   for (size_t port = 0; port < node.out.size(); ++port) {
     results.push_back({&node, static_cast<int>(port)});
   }

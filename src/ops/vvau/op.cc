@@ -32,6 +32,10 @@ Layer::Layer(const Node& node) : g(node), w(node.tensor("w")) {
         fmt::format("weights of {} bits and an operand of {}", w->type.bits, g.element.bits),
         "legal are weights of up to 16 bits and operands of up to 32");
   }
+  if (g.channels < 1) {
+    throw Error(fmt::format("weights of shape {}", to_string(w->type.shape)),
+                "a layer has a channel at least");
+  }
   if (memory_place(node) == MemoryPlace::writable) {
     sums = arith::row_range(w->type, g.taps(), g.element);
   } else if (node.attr.contains("range")) {
