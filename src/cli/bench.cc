@@ -121,6 +121,7 @@ std::vector<double> latencies(const exec::Program& program, const Batch& batch, 
 
 int run(const Program& program, const Options& options) {
   const Network network = load_network(options.network);
+  refuse_idle_options(options.how, network, Engine::cpu);
   const exec::Program compiled(
       twin_graph(network, options.how).of_model(),
       {.level = options.how.level, .byte_scale = options.floats ? 0 : options.scale});

@@ -74,6 +74,7 @@ std::vector<int64_t> classes_of(const TwinGraph& twin, const DataSet& data, doub
 int run(const Program& program, const Options& options) {
   const Engine engine = parse_engine(options.engine);
   const Network network = load_network(options.network);
+  refuse_idle_options(options.how, network, engine);
   const Graph& model = network.model;
   const Type type = input_type(model);
   const DataSet data = load_data_set(options.data_set, options.folder, options.limit);

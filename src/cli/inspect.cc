@@ -46,7 +46,13 @@ void print_table(const std::vector<Finding>& findings) {
 int run(const Program& program, const Options& options) {
   const Graph model = load_model(options.model);
   const CompileOptions how = compile_options(options.design);
-  const Compiled compiled = streamline_only(model, how);
+  const Compiled compiled = [&] {
+    try {
+      return streamline_only(model, how);
+    } catch (const Error& error) {
+      throw Error(fmt::format("'{}': {}", options.model, error.what()), error.help());
+    }
+  }();
   std::string blocked, help;
   std::vector<std::string> notes;
   int hardware = 0;

@@ -122,9 +122,6 @@ void add_run_options(const Command& command, RunOptions& options) {
   add_design_options(command, options.design);
 }
 
-namespace {
-
-// Throws Error where an option is given that says something to other engines alone, or to models.
 void refuse_idle_options(const RunOptions& options, const Network& network, Engine engine) {
   if (network.built) refuse_design_options(options.design, network.path);
   if (!options.given) return;
@@ -137,8 +134,6 @@ void refuse_idle_options(const RunOptions& options, const Network& network, Engi
     }
   }
 }
-
-}  // namespace
 
 TwinGraph twin_graph(const Network& network, const RunOptions& options) {
   TwinGraph twin;
@@ -206,7 +201,6 @@ struct EngineRunner::State {
 
 EngineRunner::EngineRunner(const Network& network, Engine engine, const RunOptions& options)
     : state_(std::make_unique<State>()) {
-  refuse_idle_options(options, network, engine);
   State& state = *state_;
   state.engine = engine;
   state.options = options;

@@ -56,6 +56,9 @@ struct RunOptions {
 };
 
 void add_run_options(const Command& command, RunOptions& options);
+// Throws Error where an option is given that says something to other engines alone, or to models
+// and the network is built.
+void refuse_idle_options(const RunOptions& options, const Network& network, Engine engine);
 
 // The graph that the CPU twin runs: the model's outputs, then, where the model has a part that
 // becomes hardware, that part's results.

@@ -24,8 +24,8 @@ constexpr const char* kBuildAgain = "build it again";
 Json read_manifest(const fs::path& folder) {
   const fs::path path = folder / kManifest;
   Json json = parse_json(read_file(path), path.string());
-  if (!json.is_object() || !json.contains("foldstream") || json.value("format", 0) != kFormat ||
-      !json.contains("files") || !json.contains("options")) {
+  if (!json.is_object() || !json.contains("foldstream") || !json.contains("format") ||
+      json["format"] != kFormat || !json.contains("files") || !json.contains("options")) {
     throw Error(fmt::format("'{}' was not written by this version of Foldstream", path.string()),
                 kBuildAgain);
   }
@@ -63,16 +63,27 @@ Built read(const fs::path& folder,
                 "name a folder that 'foldstream build' wrote, or a model");
   }
   const Json json = read_manifest(folder);
+  const auto changed = [&] {
+    return Error(fmt::format("'{}' was changed since it was built", (folder / kManifest).string()),
+                 kBuildAgain);
+  };
   Built built;
-  built.name = json.at("options").value("name", "");
+  const Json& options = json.at("options");
+  try {
+    built.name = options.at("name").get<std::string>();
+    built.clock_mhz = options.at("clock_mhz").get<double>();
+    if (const auto latency = options.find("latency_cycles"); latency != options.end()) {
+      built.latency = latency->get<int64_t>();
+    }
+    for (const auto& graph : graphs) json.at("files").at(graph.first).get<std::string>();
+    built.part = &find_part(options.at("part").get<std::string>());
+  } catch (const Json::exception&) {
+    throw changed();
+  }
+  if (!(built.clock_mhz > 0 && built.clock_mhz < 1e6)) throw changed();
   parallel_for(graphs.size(), [&](size_t i) {
     graphs[i].second(built) = read_graph(folder, graphs[i].first, json.at("files"));
   });
-  built.part = &find_part(json.at("options").value("part", ""));
-  built.clock_mhz = json.at("options").value("clock_mhz", 0.0);
-  const Json& options = json.at("options");
-  if (const auto latency = options.find("latency_cycles"); latency != options.end())
-    built.latency = latency->get<int64_t>();
   return built;
 }
 
@@ -93,6 +104,14 @@ Design read_design(const fs::path& folder, const Built& built) {
   Design design = stitch(built.parts.core, built.part->family);
   for (auto& [path, text] : design.files) text = read_file(folder / "rtl" / path);
   return design;
+}
+
+void check_model_output(const fs::path& path) {
+  if (path.extension() == ".fst") {
+    throw Error(fmt::format("'{}' is the name of a graph in text form", path.string()),
+                "the model is written as ONNX: name it .onnx");
+  }
+  check_writable(path);
 }
 
 Json manifest(const std::map<std::string, std::string>& files, const Json& options) {

@@ -38,6 +38,10 @@ Built read_hardware(const std::filesystem::path& folder);
 // there.
 Design read_design(const std::filesystem::path& folder, const Built& built);
 
+// Throws Error before any work where a model can't be written there, or its name says text form,
+// which ONNX isn't.
+void check_model_output(const std::filesystem::path& path);
+
 // The manifest of `files` (path -> text): versions, options, and the hash of every file.
 Json manifest(const std::map<std::string, std::string>& files, const Json& options);
 

@@ -11,6 +11,7 @@
 #include "src/cli/classes.h"
 #include "src/cli/command.h"
 #include "src/cli/network.h"
+#include "src/cli/output.h"
 #include "src/data/data_set.h"
 #include "src/ir/eval.h"
 #include "src/onnx/writer.h"
@@ -40,6 +41,7 @@ int64_t correct_of(const Graph& model, const DataSet& data, const Shape& shape, 
 }
 
 int run(const Program& program, const Options& options) {
+  check_model_output(options.output);
   const Graph model = load_model(options.model);
   const Shape shape = input_type(model).shape;
   const DataSet training =

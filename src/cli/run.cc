@@ -26,6 +26,7 @@ int run(const Program& program, const Options& options) {
   std::optional<Stage> stage;
   if (!options.stage.empty()) stage = parse_stage(options.stage);
   const Network network = load_network(options.network);
+  refuse_idle_options(options.how, network, engine);
   std::optional<EngineRunner> runner;
   if (stage) runner.emplace(network, engine, options.how);  // makes the stages
   const Graph& graph = stage ? runner->graph(*stage) : network.model;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "src/cli/command.h"
+#include "src/cli/output.h"
 #include "src/cli/trainer.h"
 #include "src/util/error.h"
 
@@ -109,6 +110,7 @@ std::vector<train::Options> trainings(const train::Options& options,
 }
 
 int run(const Program& program, const std::vector<train::Options>& all, int64_t seeds) {
+  for (const train::Options& one : all) check_model_output(one.output);
   const std::vector<train::Outcome> outcomes = run_trainer(all);
   const bool finished = std::ranges::all_of(outcomes, &train::Outcome::finished);
   if (program.json) {
@@ -160,7 +162,7 @@ void add_train(Program& program) {
       .shows_default();
   command
       .option("--seeds", *seeds, "so many models, of this seed and the next, as MODEL-seedN.onnx")
-      .positive();
+      .whole(1, 1000);
   command.option("--epochs", options->epochs, "instead of the recipe's").positive();
   command.option("--samples", options->samples, "only the first of the training set").positive();
   command.option("--threads", options->threads, "all cores by default").positive();

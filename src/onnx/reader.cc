@@ -120,7 +120,14 @@ class Reader {
     graph_.name = graph.name();
     name_nodes();
     for (const auto& import : model_.opset_import()) {
-      versions_[normalized_domain(import.domain())] = import.version();
+      const std::string domain = normalized_domain(import.domain());
+      const auto [known, added] = versions_.try_emplace(domain, import.version());
+      if (import.version() < 1 || (!added && known->second != import.version())) {
+        throw Error(fmt::format("{}: operator set {} of domain '{}'{}", file_, import.version(),
+                                printable(import.domain()),
+                                added ? "" : fmt::format(", and set {}", known->second)),
+                    "expected one set of each domain, numbered from 1");
+      }
     }
     if (model_.functions_size() > 0) {
       throw Error(fmt::format("{}: holds local functions", file_), "inline them when exporting");

@@ -234,6 +234,12 @@ class Streamliner : public Lowering {
            "broadcast it before the quantizer, or drop it from the model");
       return;
     }
+    constexpr size_t kMostSteps = 512;  // each is there once for every step behind it
+    if (result.steps.size() >= kMostSteps) {
+      keep(fmt::format("{} functions of its operand precede it without a quantizer", kMostSteps),
+           "put a quantizer between them");
+      return;
+    }
     if (axis >= 0 && result.axis >= 0 && result.axis != axis) {
       keep(fmt::format("its constants vary along axis {} and those before it along axis {}", axis,
                        result.axis),
