@@ -121,13 +121,30 @@ Files early_files(const Compiled& compiled, const Graph& model) {
 
 constexpr std::string_view kDriver = "src/backend/embedded/accelerator.py";
 
+// Where memory is slower than the network: what a frame takes behind the accelerator's movers.
+std::optional<std::string> note_on_movers(const Accelerator& accelerator, int64_t interval_cycles) {
+  const auto words = [&](const Mover& mover) {
+    return mover.kind == Mover::Kind::weights ? 0 : mover.frame_bytes / accelerator.word_bytes;
+  };
+  int64_t most = 0;
+  for (const Mover& mover : accelerator.movers) most = std::max(most, words(mover));
+  if (most <= interval_cycles) return std::nullopt;
+  return fmt::format(
+      "from the board's memory a frame takes {} cycles, one for each word of {} bytes; the network "
+      "itself is ready for one every {}",
+      most, accelerator.word_bytes, interval_cycles);
+}
+
 // What Vivado takes, and, for a board whose memory a shell can reach, the accelerator and a driver.
-void add_board_files(const Designed& designed, const DesignOptions& options, const Design& hardware,
+void add_board_files(Designed& designed, const DesignOptions& options, const Design& hardware,
                      Files& files) {
   const Board* board = options.board.empty() ? nullptr : &find_board(options.board);
   std::optional<Accelerator> accelerator;
   if (board != nullptr && board->stream_bits > 0) {
     accelerator = make_accelerator(hardware, board->stream_bits / 8);
+    if (auto note = note_on_movers(*accelerator, designed.queues.interval_cycles)) {
+      designed.notes.push_back(std::move(*note));
+    }
     for (const auto& [path, text] : accelerator->files) files["rtl/" + path] = text;
     files["driver/accelerator.json"] = accelerator_json(*accelerator, hardware, options.clock_mhz);
     files["driver/accelerator.py"] = std::string(embedded_file(kDriver));
@@ -139,7 +156,7 @@ void add_board_files(const Designed& designed, const DesignOptions& options, con
 }
 
 // The design's modules, its graphs in text form and as ONNX.
-Files design_files(const Designed& designed, const DesignOptions& options) {
+Files design_files(Designed& designed, const DesignOptions& options) {
   const Parts& parts = designed.compiled.parts;
   std::future<Design> stitched =
       std::async(std::launch::async, [&] { return stitch(parts.core, designed.part->family); });

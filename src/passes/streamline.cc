@@ -234,6 +234,14 @@ class Streamliner : public Lowering {
            "broadcast it before the quantizer, or drop it from the model");
       return;
     }
+    const int64_t channels = axis < 0 ? 1 : node_->out[0].shape.at(static_cast<size_t>(axis));
+    for (int64_t c = 0; step.affine && c < channels; ++c) {
+      const auto [mul, add] = step.affine(c);
+      if (std::isfinite(mul) && std::isfinite(add)) continue;
+      keep("a constant of it, or what follows from it, is infinite or no number",
+           "use finite constants, and divide by none that is zero");
+      return;
+    }
     constexpr size_t kMostSteps = 512;  // each is there once for every step behind it
     if (result.steps.size() >= kMostSteps) {
       keep(fmt::format("{} functions of its operand precede it without a quantizer", kMostSteps),

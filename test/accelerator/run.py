@@ -80,7 +80,8 @@ DESIGNS = {
     "two": (TWO, ["--board", "zcu102", "--fps", 1e8], 300),
     "writable": (chain([9, 6, 5], 3), ["--board", "pynq-z2", "--writable-weights", "all"], 50),
     "elsewhere": (chain([12, 20, 7], 5), ["--board", "zcu104", "--folding", ELSEWHERE], 60),
-    "clocks": (chain([32, 32, 32], 2), ["--board", "kv260_som", "--pack-memories", "--memory-clock-ratio", 2], 30),
+    "clocks": (chain([32, 32, 32], 2), ["--board", "kv260_som", "--pack-memories", "--memory-clock-ratio", 2], 8),
+    "narrow": (chain([64, 8], 1, bits=8), ["--board", "pynq-z1", "--fps", 1e8], 100),
     "words": (chain([5, 5, 70], 4), ["--board", "u250", "--fps", 1e8], 90),
 }
 
@@ -107,7 +108,8 @@ def made(name):
             option = folder / "folding.json"
         words.append(option)
     out = folder / "out"
-    call("build", model, "-o", out, *words)
+    said = call("build", model, "-o", out, *words)
+    assert ("from the board's memory a frame takes 8 cycles" in said) == (name == "narrow"), said
     described = json.loads((out / "driver/accelerator.json").read_text())
     top = described["name"]
     sources = [out / "rtl" / line for line in (out / "rtl/files.f").read_text().splitlines() if not line.startswith("+")]
@@ -186,7 +188,7 @@ def check(name, out, program):
     moved = max(port.frame_bytes for port in (*network.inputs, *network.outputs)) // network._described["word_bytes"]
     least = (frames - 1) * max(told["interval_cycles"], moved) + told["latency_cycles"]
     assert (frames - 1) * told["interval_cycles"] <= cycles[0] <= least + MOVER_CYCLES, (name, cycles[0], least)
-    print(f"{name}: {frames} frames in {cycles[0]} cycles; the network alone {least}", flush=True)
+    print(f"{name}: {frames} frames in {cycles[0]} cycles, {least} at least", flush=True)
 
 
 def errors(out, program):
