@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <unordered_map>
 
 #include "src/util/error.h"
 #include "src/util/names.h"
@@ -147,6 +148,7 @@ void SvModule::localparam(std::string_view type, const std::string& name, std::s
 void SvModule::wire(const std::string& name, int width) {
   close_registers();
   if (!taken(name)) take(name);
+  wires_.insert(name);
   body_ += fmt::format("  logic{} {};\n", range_of(width), name);
 }
 
@@ -159,6 +161,7 @@ void SvModule::kept_wire(const std::string& name, int width) {
 void SvModule::wire(const std::string& name, const std::string& width) {
   close_registers();
   if (!taken(name)) take(name);
+  wires_.insert(name);
   body_ += fmt::format("  logic{} {};\n", range_of(width), name);
 }
 
@@ -245,9 +248,60 @@ std::string SvModule::text() const {
     out += fmt::format("  {}{}\n", port_lines_[i], i + 1 < port_lines_.size() ? "," : "");
   }
   out += ");\n";
-  out += closed.body_;
+  out += closed.with_unused_named();
   out += "endmodule\n";
   return out;
+}
+
+namespace {
+
+// Calls see(begin, end) for every identifier of the text.
+template <class See>
+void for_each_word(std::string_view text, const See& see) {
+  const auto in_word = [&](std::size_t at) {
+    return std::isalnum(static_cast<unsigned char>(text[at])) || text[at] == '_';
+  };
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t end = at;
+    while (end < text.size() && in_word(end)) ++end;
+    if (end > at) see(at, end);
+    at = end + (end > at ? 0 : 1);
+  }
+}
+
+}  // namespace
+
+std::string SvModule::with_unused_named() const {
+  // Declared, and named once more: by what drives it.
+  std::unordered_map<std::string_view, int> uses;
+  for_each_word(body_, [&](std::size_t begin, std::size_t end) {
+    ++uses[std::string_view(body_).substr(begin, end - begin)];
+  });
+  std::unordered_set<std::string_view> unused;
+  for (const std::string& name : wires_) {
+    const bool is_named = name.starts_with("unused") || taken("unused_" + name);
+    if (!is_named && uses[name] == 2) unused.insert(name);
+  }
+  if (unused.empty()) return body_;
+  std::string body;
+  std::size_t done = 0;
+  for_each_word(body_, [&](std::size_t begin, std::size_t end) {
+    if (!unused.contains(std::string_view(body_).substr(begin, end - begin))) return;
+    body.append(body_, done, begin - done);
+    body += "unused_";
+    done = begin;
+  });
+  body.append(body_, done);
+  std::string fitted;
+  for (std::size_t begin = 0; begin < body.size();) {
+    const std::size_t end = std::min(body.find('\n', begin), body.size());
+    const std::string line = body.substr(begin, end - begin);
+    const std::size_t margin = std::min(line.find_first_not_of(' '), line.size());
+    fitted += line.size() <= kColumns ? line + "\n"
+                                      : wrapped(line.substr(0, margin), line.substr(margin));
+    begin = end + 1;
+  }
+  return fitted;
 }
 
 std::string SvModule::bit(const std::string& vector, int width, int index) {

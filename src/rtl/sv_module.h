@@ -40,7 +40,8 @@ class SvModule {
   void input(const std::string& name, const std::string& width);
   void output(const std::string& name, const std::string& width);
 
-  // Items of the body. A name declared here is new, or was taken by fresh().
+  // Items of the body. A name declared here is new, or was taken by fresh(). A wire that nothing
+  // reads, as an instance's output may be, is printed as unused_<name>, which linters know.
   void comment(std::string_view text);  // a section's heading, after an empty line
   void localparam(std::string_view type, const std::string& name, std::string_view value);
   void wire(const std::string& name, int width = 1);  // declares `logic [width-1:0] name;`
@@ -79,11 +80,12 @@ class SvModule {
   void take(const std::string& name);
   void port(const std::string& name, const std::string& range, bool output);
   void close_registers();
+  std::string with_unused_named() const;  // the body
 
   std::string name_, summary_, timing_;
   std::vector<std::string> parameters_, port_lines_;
   std::vector<SvPort> ports_;
-  std::unordered_set<std::string> names_;
+  std::unordered_set<std::string> names_, wires_;
   std::map<std::string, int> next_suffix_;
   std::string body_;
   std::vector<std::pair<std::string, std::string>> pending_data_;

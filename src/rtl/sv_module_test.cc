@@ -89,6 +89,19 @@ TEST(SvModule, Spelling) {
   EXPECT_EQ(SvModule::constant(std::vector<bool>(65, true)), "{1'h1, 64'hffffffffffffffff}");
 }
 
+TEST(SvModule, NamesWhatNothingReads) {
+  SvModule m("m", "Summary.", "Timing.");
+  m.output("y_o");
+  m.wire("read");
+  m.wire("left", 3);
+  m.instance("cell", "u", {}, {{"a_o", "read"}, {"b_o", "left"}});
+  m.assign("y_o", "read");
+  const std::string text = m.text();
+  EXPECT_NE(text.find("  logic [2:0] unused_left;\n  cell u (.a_o(read), .b_o(unused_left));\n"),
+            std::string::npos)
+      << text;
+}
+
 TEST(SvModuleDeathTest, NoTextEndsAComment) {
   SvModule module("m", "Summary.", "Timing.");
   EXPECT_DEATH(module.comment("a\nb"), "does not hold");

@@ -647,7 +647,7 @@ class Emitter {
     const bool several = folding_.column_folds > 1;
     begin_sums();
     module_.comment("Accumulators");
-    const std::string valid = delayed_control(module_, "issue", stage_);
+    const std::string valid = several ? delayed_control(module_, "issue", stage_) : "";
     given_ = delayed_control(module_, finish_, stage_);
     if (folding_.memory == MemoryPlace::writable && shape_.thresholds) threshold_words();
     const std::string first =
