@@ -257,17 +257,6 @@ class Reader {
   size_t at_ = 0;
 };
 
-// Files of the design that a simulation reads when it starts.
-std::vector<std::string> memories(const Design& design) {
-  std::vector<std::string> paths;
-  for (const auto& [path, text] : design.files) {
-    if (path.find('/') == std::string::npos && !path.ends_with(".sv") && !path.ends_with(".f")) {
-      paths.push_back(path);
-    }
-  }
-  return paths;
-}
-
 // Whether the folder of a simulation holds all that it runs with.
 bool is_whole(const fs::path& folder, const Design& design) {
   const auto has = [&](const std::string& file, const auto& fits) {
@@ -276,7 +265,7 @@ bool is_whole(const fs::path& folder, const Design& design) {
     return !error && fits(size);
   };
   if (!has(kProgram, [](auto size) { return size > 0; })) return false;
-  return std::ranges::all_of(memories(design), [&](const std::string& path) {
+  return std::ranges::all_of(design.memories(), [&](const std::string& path) {
     return has(path, [&](auto size) { return size == design.files.at(path).size(); });
   });
 }
@@ -363,7 +352,7 @@ Simulation::Simulation(const Design& design, const BuildOptions& options)
   for (const fs::path& object : runtime.objects()) link.push_back(object);
   link.insert(link.end(), {"-pthread", "-latomic"});
   run_or_throw(link, {}, "linking the simulation");
-  for (const std::string& path : memories(design_)) {
+  for (const std::string& path : design_.memories()) {
     write_file(made.path() / path, design_.files.at(path));  // they are read when it starts
   }
   publish(made.path(), folder_);

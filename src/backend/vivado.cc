@@ -77,9 +77,7 @@ std::map<std::string, std::string> vivado_files(const Design& design,
   std::vector<std::string> sources, memories;
   for (const std::string& path : design.sources(Family::xilinx))
     sources.push_back("../rtl/" + path);
-  for (const auto& [path, text] : design.files) {
-    if (path.ends_with(".mem")) memories.push_back("../rtl/" + path);
-  }
+  for (const std::string& path : design.memories()) memories.push_back("../rtl/" + path);
   if (accelerator) {
     for (const auto& [path, text] : accelerator->files) {
       const bool is_other = path.starts_with(kGenericCells) || design.files.contains(path);

@@ -45,17 +45,6 @@ std::string normalized_domain(const std::string& domain) {
   return domain;
 }
 
-// Text from a model as it may stand in a message.
-std::string printable(const std::string& text) {
-  constexpr size_t kMost = 80;
-  std::string out;
-  for (const char c : text.substr(0, kMost)) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += byte < 0x20 || byte == 0x7f ? '?' : c;
-  }
-  return text.size() > kMost ? out + "..." : out;
-}
-
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
   for (size_t j = 0; j <= b.size(); ++j) row[j] = j;

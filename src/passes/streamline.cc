@@ -985,7 +985,9 @@ class Streamliner : public Lowering {
     const int at = std::max(step.axis >= 0 ? step.axis : std::min(1, rank - 1), 0);
     Shape shape(static_cast<size_t>(std::max(rank, 1)), 1);
     shape[at] = channels;
-    std::vector<int64_t> perm{0, 1, 2};  // of [before, channels, behind]
+    const Shape three{before, channels, behind};
+    const std::vector<int64_t> natural_axes{0, 1, 2};
+    std::vector<int64_t> perm = natural_axes;  // of `three`
     if (at + 1 < rank) {
       shape[at + 1] = behind;
     } else if (behind > 1) {
@@ -1000,16 +1002,13 @@ class Streamliner : public Lowering {
     } else if (before > 1) {
       shape.insert(shape.begin(), before);
     }
-    const Shape three = perm == std::vector<int64_t>{0, 2, 1}
-                            ? Shape{before / behind, channels, behind}
-                            : Shape{before, channels, behind};
-    const auto turned = [&](Value of, const std::vector<int64_t>& order) {
+    const auto turned = [&](Value of) {  // undoes itself
       return Value{
-          &target().add(require_op("transpose"), {of}, of.node->name + "_order", {{"perm", order}}),
+          &target().add(require_op("transpose"), {of}, of.node->name + "_order", {{"perm", perm}}),
           0};
     };
-    const bool turns = perm != std::vector<int64_t>{0, 1, 2};
-    if (turns) value = turned(shaped(value, three), perm);
+    const bool turns = perm != natural_axes;
+    if (turns) value = turned(shaped(value, three));
     value = shaped(value, shape);
 
     std::vector<Value> operands;
@@ -1037,9 +1036,7 @@ class Streamliner : public Lowering {
     value = {&target().add(*step.source->op, std::move(operands), step.source->name,
                            step.source->attr, std::move(data)),
              0};
-    if (turns) {
-      value = turned(shaped(value, permuted_shape(three, perm)), perm);  // each undoes itself
-    }
+    if (turns) value = turned(shaped(value, permuted_shape(three, perm)));
     return shaped(value, now);
   }
 

@@ -171,7 +171,7 @@ class Writer {
       module_.comment(fmt::format("Result {}", one_word(port.name)));
       wires(port.prefix, port.stream.width());
       add_result(index, port);
-      connect(port.prefix, 'o');
+      stream_of(port.prefix, port.prefix, true, core_);
       return;
     }
     const bool is_weights = mover.kind == Mover::Kind::weights;
@@ -184,7 +184,7 @@ class Writer {
                         : fmt::format("Operand {}", one_word(design_.inputs[mover.index].name)));
     wires(prefix, stream.width());
     add_source(index, prefix, stream.width());
-    connect(prefix, 'i');
+    stream_of(prefix, prefix, false, core_);
   }
 
   // <prefix>_valid, _ready, _data between movers and network.
@@ -192,13 +192,6 @@ class Writer {
     module_.wire(prefix + "_valid");
     module_.wire(prefix + "_ready");
     module_.wire(prefix + "_data", static_cast<int>(width));
-  }
-
-  void connect(const std::string& prefix, char side) {
-    core_.emplace_back(fmt::format("{}_valid_{}", prefix, side), prefix + "_valid");
-    core_.emplace_back(fmt::format("{}_ready_{}", prefix, side == 'i' ? 'o' : 'i'),
-                       prefix + "_ready");
-    core_.emplace_back(fmt::format("{}_data_{}", prefix, side), prefix + "_data");
   }
 
   // What reader and writer have in common.
@@ -260,7 +253,7 @@ class Writer {
     master(port, "rlast", 1, false, connections);
     const std::string words = prefix + "_words";
     wires(words, word_bits_);
-    stream_of(words, 'm', connections);
+    stream_of("m", words, true, connections);
     module_.instance(kReader, fmt::format("u_{}_reader", prefix), parameters, connections);
     cells_.insert(kReader);
 
@@ -305,16 +298,18 @@ class Writer {
     module_.assign(slots + "_data",
                    slot == width ? port.prefix + "_data"
                                  : fmt::format("{{{}'d0, {}_data}}", slot - width, port.prefix));
-    stream_of(adapt(port.prefix, mover, slots, false), 's', connections);
+    stream_of("s", adapt(port.prefix, mover, slots, false), false, connections);
     module_.instance(kWriter, fmt::format("u_{}_writer", port.prefix), parameters, connections);
     cells_.insert(kWriter);
   }
 
-  static void stream_of(const std::string& stem, char side, SvBindings& connections) {
-    const bool gives = side == 'm';
-    connections.emplace_back(fmt::format("{}_valid_{}", side, gives ? 'o' : 'i'), stem + "_valid");
-    connections.emplace_back(fmt::format("{}_ready_{}", side, gives ? 'i' : 'o'), stem + "_ready");
-    connections.emplace_back(fmt::format("{}_data_{}", side, gives ? 'o' : 'i'), stem + "_data");
+  // Binds an instance's stream `formal`, which it gives or takes, to the wires of `stem`.
+  static void stream_of(const std::string& formal, const std::string& stem, bool gives,
+                        SvBindings& connections) {
+    const char along = gives ? 'o' : 'i', against = gives ? 'i' : 'o';
+    connections.emplace_back(fmt::format("{}_valid_{}", formal, along), stem + "_valid");
+    connections.emplace_back(fmt::format("{}_ready_{}", formal, against), stem + "_ready");
+    connections.emplace_back(fmt::format("{}_data_{}", formal, along), stem + "_data");
   }
 
   // Between words of memory and slots of beats: the stem of the other side's wires.
@@ -325,8 +320,8 @@ class Writer {
     const std::string to = prefix + (to_beats ? "_slots" : "_words");
     wires(to, to_beats ? slot : word_bits_);
     SvBindings connections{{"clk_i", "aclk"}, {"rst_i", "rst"}};
-    stream_of(from, 's', connections);
-    stream_of(to, 'm', connections);
+    stream_of("s", from, false, connections);
+    stream_of("m", to, true, connections);
     SvBindings parameters;
     const char* cell = kConverter;
     if (slot > word_bits_) {

@@ -698,6 +698,16 @@ std::vector<BusWord> Design::first_writes() const {
   return writes;
 }
 
+std::vector<std::string> Design::memories() const {
+  std::vector<std::string> paths;
+  for (const auto& [path, text] : files) {
+    if (path.find('/') == std::string::npos && !path.ends_with(".sv") && !path.ends_with(".f")) {
+      paths.push_back(path);
+    }
+  }
+  return paths;
+}
+
 std::vector<std::string> Design::sources(Family technology) const {
   const std::string_view other = technology == Family::generic ? kXilinxCells : kGenericCells;
   std::vector<std::string> cells, generated;

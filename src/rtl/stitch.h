@@ -100,6 +100,9 @@ struct Design {
   // What the bus writes before the first frame, because no bitstream holds it.
   std::vector<BusWord> first_writes() const;
 
+  // Paths of memories' contents among `files`, which tools read by their names.
+  std::vector<std::string> memories() const;
+
   // Source files: library cells with the twins of one technology, nodes, tops.
   std::vector<std::string> sources(Family technology) const;
 };

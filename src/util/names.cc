@@ -42,6 +42,14 @@ std::string unfit_name(std::string_view text) {
   return "";
 }
 
+std::string printable(std::string_view text) {
+  constexpr size_t kMost = 80;
+  std::string out;
+  for (const char c : text.substr(0, kMost))
+    out += is_control(static_cast<unsigned char>(c)) ? '?' : c;
+  return text.size() > kMost ? out + "..." : out;
+}
+
 std::string one_word(std::string_view text) {
   std::string word;
   for (const char c : text) {

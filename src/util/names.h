@@ -13,6 +13,9 @@ namespace foldstream {
 // Empty for a name that is fit.
 std::string unfit_name(std::string_view text);
 
+// Text from a model as it may stand in a message.
+std::string printable(std::string_view text);
+
 // The text as one word: no spaces, no control characters.
 std::string one_word(std::string_view text);
 

@@ -23,32 +23,10 @@ sys.path.insert(0, str(HERE.parent))
 sys.path.insert(0, str(HERE))  # pynq
 import pynq
 import verilated
+from written import chain
 
 MOVER_CYCLES = 200  # that movers and a memory without pauses may add to a run
 PROGRAM, ROOT, FOLDER = (pathlib.Path(word).resolve() for word in sys.argv[1:4])
-QUANT = "%{n} \"{name}\" = quant %{of} {{bits={bits}, narrow=0, rounding=\"ROUND\", signed={signed}}} (scale=@0, zero=@1) : f32{shape}"
-
-
-def chain(sizes, positions, bits=3):
-    """A model of matrix products, one behind the other, on frames of some vectors."""
-    random = numpy.random.default_rng(5)
-    shape = f"[1,{positions},{sizes[0]}]"
-    lines = ["foldstream 1", 'graph "chain"', f'%0 "x" = input {{shape=[1, {positions}, {sizes[0]}], type="f32"}} : f32{shape}',
-             QUANT.format(n=1, name="codes", of=0, bits=bits, signed=1, shape=shape)]
-    constants = ["@0 = f32[] 1.0", "@1 = f32[] 0.0"]
-    last = 1
-    for layer, (columns, rows) in enumerate(zip(sizes, sizes[1:])):
-        shape = f"[1,{positions},{rows}]"
-        weights = " ".join(f"{value}.0" for value in random.integers(-3, 4, columns * rows))
-        constants.append(f"@{layer + 2} = f32[{columns},{rows}] {weights}")
-        lines.append(f'%{last + 1} "w{layer}" = constant (value=@{layer + 2}) : f32[{columns},{rows}]')
-        lines.append(f'%{last + 2} "fc{layer}" = matmul %{last}, %{last + 1} : f32{shape}')
-        last += 2
-        if layer + 2 < len(sizes):
-            lines.append(QUANT.format(n=last + 1, name=f"q{layer}", of=last, bits=bits, signed=1, shape=shape))
-            last += 1
-    return "\n".join([*lines, f'output "y" %{last}', *constants]) + "\n"
-
 
 TWO = """foldstream 1
 graph "two"

@@ -11,6 +11,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from written import write_npy
+
 PROGRAM, ROOT = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
 MODEL = ROOT / "examples/tfc/tfc-w2a2.onnx"
 FRAMES = 40
@@ -23,13 +26,6 @@ def call(*arguments, status=0):
         sys.exit(77)
     assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr)
     return done.stdout
-
-
-def write_npy(path, shape, values, kind="<f4", code="f"):
-    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
-    header = header.ljust(117) + "\n"
-    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
-                     + struct.pack(f"<{len(values)}{code}", *values))
 
 
 def main():
@@ -57,7 +53,7 @@ def main():
         print(f"{FRAMES} frames: float, integer, cpu, rtl and rtl with random stalls are equal")
 
         write_npy(folder / "X.npy", [FRAMES, *shape[1:]], [float(pixel) for pixel in pixels])
-        write_npy(folder / "Y.npy", [FRAMES], [frame % 10 for frame in range(FRAMES)], "<i8", "q")
+        write_npy(folder / "Y.npy", [FRAMES], [frame % 10 for frame in range(FRAMES)], "<i8")
         right = set()
         for engine in ("float", "integer", "cpu", "rtl"):
             found = json.loads(call("eval", out, "--dataset", "npy", "--data", folder, "--scale", "255", "--engine", engine, "--json"))
@@ -72,7 +68,7 @@ def main():
 
         # A wrong bit in the hardware is found, and the node that computes it is named.
         x.rename(folder / "X.npy")
-        write_npy(folder / "Y.npy", [FRAMES], [0] * FRAMES, "<i8", "q")
+        write_npy(folder / "Y.npy", [FRAMES], [0] * FRAMES, "<i8")
         evaluate = ("eval", out, "--dataset", "npy", "--data", folder, "--engine", "rtl", "--json")
         assert json.loads(call(*evaluate))["mismatches"] == 0
         node = [name for name in timing["nodes"] if not name.endswith("_width")][1]

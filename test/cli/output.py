@@ -15,6 +15,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from written import write_npy
+
 PROGRAM, ROOT = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
 MODEL = ROOT / "examples/tfc/tfc-w2a2.onnx"
 BUILD = [str(PROGRAM), "build", str(MODEL), "--fps", "100000", "-o"]
@@ -163,11 +166,6 @@ def read_field(field, memory, words):
     return [elements[i] for i in sorted(elements)]
 
 
-def write_npy(path, shape, elements):
-    header = str({"descr": "<i8", "fortran_order": False, "shape": tuple(shape)}).encode().ljust(117) + b"\n"
-    path.write_bytes(b"\x93NUMPY\x01\x00" + bytes([118, 0]) + header + struct.pack(f"<{len(elements)}q", *elements))
-
-
 def drivers_find_the_constants(folder):
     out, again = folder / "out", folder / "again"
     assert call([*BUILD, str(out), "--writable-weights", "all"]).returncode == 0
@@ -191,7 +189,7 @@ def drivers_find_the_constants(folder):
     # An image of the same constants is the one that build wrote, and a folding file makes the same design.
     node = memories[0]["node"]
     shape, elements = nodes[node]["w"]
-    write_npy(folder / "w.npy", shape, elements)
+    write_npy(folder / "w.npy", shape, elements, "<i8")
     done = call([str(PROGRAM), "image", str(out), "--write", f"{node}.w={folder / 'w.npy'}", "--output", str(folder / "image")])
     assert done.returncode == 0, done.stderr
     assert (folder / "image").read_text() in [path.read_text() for path in images.values()]

@@ -9,6 +9,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from written import write_npy
+
 PROGRAM = pathlib.Path(sys.argv[1]).resolve()
 FRAMES = 5
 MODEL = """foldstream 1
@@ -39,12 +42,6 @@ def call(*arguments, status=0):
         sys.exit(77)
     assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr)
     return done.stderr if status else done.stdout
-
-
-def write_npy(path, shape, values):
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {tuple(shape)}, }}".ljust(117) + "\n"
-    data = struct.pack(f"<{len(values)}f", *values)
-    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data)
 
 
 def values(path, width):

@@ -6,10 +6,12 @@ import json
 import os
 import pathlib
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from written import write_npy
 
 PROGRAM, ROOT = (pathlib.Path(word).resolve() for word in sys.argv[1:3])
 MODEL = ROOT / "examples/tfc/tfc-w1a1.onnx"
@@ -21,19 +23,13 @@ def call(*arguments, status=0, **more):
     return done.stderr if status else done.stdout
 
 
-def npy(path, shape, kind, values):
-    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {tuple(shape)}, }}".ljust(117) + "\n"
-    data = struct.pack(f"<{len(values)}{'f' if kind == '<f4' else 'b'}", *values)
-    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data)
-
-
 def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         out, x, y = folder / "out", folder / "x.npy", folder / "y.npy"
         pixels = ("--input-type", "u8", "--input-scale", "255")
         call("build", MODEL, "-o", out, *pixels)
-        npy(x, [1, 1, 28, 28], "<f4", [1.0, 0.0] * 392)
+        write_npy(x, [1, 1, 28, 28], [1.0, 0.0] * 392)
         run = ("--input", x, "--output", y)
 
         # Options that say nothing to what they are given to.
@@ -53,7 +49,7 @@ def main():
             assert message in said, (message, said)
 
         # Numbers that are none.
-        npy(folder / "nan.npy", [1, 1, 28, 28], "<f4", [float("nan")] + [0.5] * 783)
+        write_npy(folder / "nan.npy", [1, 1, 28, 28], [float("nan")] + [0.5] * 783)
         said = call("run", MODEL, "--input", folder / "nan.npy", "--output", y, "--engine", "integer", status=2)
         assert "frame 0, element 0 is nan, no finite float32" in said, said
         assert json.loads(call("sim", out, "--frames", "1", "--json"))["interval_cycles"] is None
@@ -98,7 +94,7 @@ graph "two"
 output "a" %1
 output "b" %2
 """)
-        npy(folder / "pair.npy", [1, 2], "<f4", [1, -1])
+        write_npy(folder / "pair.npy", [1, 2], [1, -1])
         first = folder / "a.npy"
         call("run", two, "--input", folder / "pair.npy", "--output", f"a={first}", "--output", f"b={folder}/none/../x.npy/b.npy", status=2)
         assert not first.exists()

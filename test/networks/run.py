@@ -19,6 +19,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from written import write_npy
+
 SKIPPED = 77
 MNIST = {"dataset": "mnist", "fps": 1000000, "rtl_frames": 5000, "queues": ("--fps", "1000000")}
 # The rate leaves few lanes: the simulation is built in half the time of one at 3,000 frames a second and takes no longer to run.
@@ -71,20 +74,14 @@ def call(program, *arguments, accept=(0,)):
     return json.loads(done.stdout)
 
 
-def write_npy(path, shape, values, kind, code):
-    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {tuple(shape)}, }}".ljust(117) + "\n"
-    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
-                     + struct.pack(f"<{len(values)}{code}", *values))
-
-
 def random_data(folder, network):
     """Frames without labels that mean anything; the engines are compared on them all the same."""
     draw, count = random.Random(1), network.get("count", network["rtl_frames"])
     size = 1
     for dimension in network["shape"]:
         size *= dimension
-    write_npy(folder / "X.npy", (count, *network["shape"]), [network["frames"](draw) for _ in range(count * size)], "<f4", "f")
-    write_npy(folder / "Y.npy", (count,), [0] * count, "<i8", "q")
+    write_npy(folder / "X.npy", (count, *network["shape"]), [network["frames"](draw) for _ in range(count * size)], "<f4")
+    write_npy(folder / "Y.npy", (count,), [0] * count, "<i8")
 
 
 def read_floats(path):

@@ -14,23 +14,11 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from written import chain
+
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAM, ROOT = (pathlib.Path(word).resolve() for word in sys.argv[1:3])
-QUANT = '"%s" = quant %%%d {bits=3, narrow=0, rounding="ROUND", signed=1} (scale=@0, zero=@1) : f32%s'
-
-
-def chain(size, layers):
-    """A model of products with one square matrix, quantizers between them."""
-    shape, square = f"[1,3,{size}]", f"[{size},{size}]"
-    lines = ["foldstream 1", 'graph "chain"', f'%0 "x" = input {{shape=[1, 3, {size}], type="f32"}} : f32{shape}',
-             f'%1 "w" = constant (value=@2) : f32{square}']
-    last = 0
-    for layer in range(layers):
-        lines.append(f"%{len(lines) - 2} " + QUANT % (f"q{layer}", last, shape))
-        lines.append(f'%{len(lines) - 2} "fc{layer}" = matmul %{len(lines) - 3}, %1 : f32{shape}')
-        last = len(lines) - 3
-    weights = " ".join(["1.0 -2.0 3.0 0.0"] * (size * size // 4))
-    return "\n".join([*lines, f'output "y" %{last}', "@0 = f32[] 1.0", "@1 = f32[] 0.0", f"@2 = f32{square} {weights}"]) + "\n"
 
 
 def build(model, out, *options, folding=None):
@@ -60,7 +48,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         for name, size, layers in (("chain", 8, 2), ("many", 8, 6), ("large", 32, 2)):
-            (folder / f"{name}.fst").write_text(chain(size, layers))
+            (folder / f"{name}.fst").write_text(chain([size] * (layers + 1), 3))
 
         # A Zynq-7000 with and without its board files.
         out = folder / "tfc"
