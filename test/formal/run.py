@@ -135,10 +135,10 @@ MOORE = [
     ("fst_width_converter", dict(InLanes=1, OutLanes=4), [PASSES_READY]),
     ("fst_width_converter", dict(InLanes=3, OutLanes=2), [LEAKS_READY]),
     ("fst_axi_reader", dict(WordWidth=8, BurstWords=2, Depth=4),
-     [("fst_axi_reader.sv", "m_axi_rready_o  = 1'b1", "m_axi_rready_o  = m_ready_i"),
-      ("fst_axi_reader.sv", "m_axi_arvalid_o = valid_q", "m_axi_arvalid_o = valid_q && m_axi_arready_i")]),
+     [("fst_axi_reader.sv", "m_axi_rready_o = 1'b1", "m_axi_rready_o = m_ready_i"),
+      ("fst_axi_bursts.sv", "m_axi_valid_o = valid_q", "m_axi_valid_o = valid_q && m_axi_ready_i")]),
     ("fst_axi_writer", dict(WordWidth=8, BurstWords=2, Depth=4),
-     [("fst_axi_writer.sv", "m_axi_wvalid_o  = sends_q && word_valid", "m_axi_wvalid_o  = sends_q && (word_valid || s_valid_i)")]),
+     [("fst_axi_writer.sv", "m_axi_wvalid_o = sends_q && word_valid", "m_axi_wvalid_o = sends_q && (word_valid || s_valid_i)")]),
     ("fst_axilite", dict(AddressWidth=4), [("fst_axilite.sv", "s_axilite_bvalid_o = answered_q && writing_q",
                                             "s_axilite_bvalid_o = answered_q && writing_q && s_axilite_bready_i")]),
 ]
